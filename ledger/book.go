@@ -1,0 +1,263 @@
+package ledger
+
+import (
+	"onecard/ledger/invariant"
+	"onecard/ledger/money"
+)
+
+// Refusal says why an entry may not be applied, in order of precedence: the first that holds is returned.
+type Refusal uint8
+
+const (
+	Accepted          Refusal = iota
+	TooManyLegs               // more than maxLegs
+	AccountUnknown            // no such account
+	AmountZero                // a leg or a hold without an amount
+	LegsUnbalanced            // legs do not sum to zero
+	AmountOverflow            // a balance would not fit
+	AccountNotOpen            // closed, or frozen and debited
+	HoldUnknown               // no such open hold
+	HoldExceeded              // legs take more from the holding account than was held
+	FundsInsufficient         // available balance would go below zero
+	AccountNotEmpty           // closing with money or holds on it
+)
+
+var refusalNames = [...]string{
+	"accepted", "too_many_legs", "account_unknown", "amount_zero", "legs_unbalanced", "amount_overflow", "account_not_open",
+	"hold_unknown", "hold_exceeded", "funds_insufficient", "account_not_empty",
+}
+
+func (r Refusal) String() string { return refusalNames[r] }
+
+// Book is the state of all accounts after some entry. Owner: one goroutine.
+type Book struct {
+	accounts Table[Account] // row 0 is unused: AccountID 0 is no account
+	holds    map[uint64]Hold
+	sequence uint64    // of the last entry applied
+	credits  money.Fen // all credit legs ever posted
+	debits   money.Fen // all debit legs ever posted, as a positive amount; credits == debits always
+}
+
+// NewBook returns an empty book.
+func NewBook() *Book {
+	b := &Book{holds: make(map[uint64]Hold)}
+	b.accounts.Append(Account{State: AccountClosed})
+	return b
+}
+
+// Sequence of the last entry applied; 0 when none.
+func (b *Book) Sequence() uint64 { return b.sequence }
+
+// Turnover returns the totals of all credit and all debit legs ever posted. They are equal at every moment.
+func (b *Book) Turnover() (credits, debits money.Fen) { return b.credits, b.debits }
+
+// Accounts is the number of accounts ever opened; their numbers are 1..Accounts.
+func (b *Book) Accounts() uint32 { return b.accounts.Len() - 1 }
+
+// Known says whether the account exists.
+func (b *Book) Known(id AccountID) bool { return id > 0 && uint32(id) < b.accounts.Len() }
+
+// Account returns an account for reading. REQUIRES: Known(id).
+func (b *Book) Account(id AccountID) *Account { return b.accounts.At(uint32(id)) }
+
+// Hold returns an open hold.
+func (b *Book) Hold(id uint64) (Hold, bool) {
+	h, ok := b.holds[id]
+	return h, ok
+}
+
+// Holds is the number of open holds.
+func (b *Book) Holds() int { return len(b.holds) }
+
+// Expired returns the open holds whose time has passed, oldest first.
+func (b *Book) Expired(now int64) []Hold {
+	var expired []Hold
+	for _, h := range b.holds {
+		if h.Expires != 0 && h.Expires <= now {
+			expired = append(expired, h)
+		}
+	}
+	sortHolds(expired)
+	return expired
+}
+
+// Check says whether the entry may be applied now.
+func (b *Book) Check(e *Entry) Refusal {
+	if len(e.Legs) > maxLegs {
+		return TooManyLegs
+	}
+	if r := b.checkLegs(e.Legs); r != Accepted {
+		return r
+	}
+	released, r := b.checkHold(&e.Hold, e.Legs)
+	if r != Accepted {
+		return r
+	}
+	if r := b.checkFunds(e.Legs, released); r != Accepted {
+		return r
+	}
+	return b.checkStates(e.States)
+}
+
+// checkLegs: accounts exist and are open, every leg has an amount, the sum is zero, nothing overflows.
+func (b *Book) checkLegs(legs []Leg) Refusal {
+	for i := range legs {
+		if !b.Known(legs[i].Account) {
+			return AccountUnknown
+		}
+	}
+	var sum money.Fen
+	for i := range legs {
+		if legs[i].Amount == 0 {
+			return AmountZero
+		}
+		var err error
+		if sum, err = sum.Add(legs[i].Amount); err != nil {
+			return AmountOverflow
+		}
+	}
+	if sum != 0 {
+		return LegsUnbalanced
+	}
+	for i := range legs {
+		account := b.Account(legs[i].Account)
+		if account.State == AccountClosed || account.State == AccountFrozen && legs[i].Amount < 0 {
+			return AccountNotOpen
+		}
+		if _, err := account.Balance.Add(legs[i].Amount); err != nil {
+			return AmountOverflow
+		}
+	}
+	return Accepted
+}
+
+// checkHold returns the hold that the entry releases, if any.
+func (b *Book) checkHold(h *HoldAction, legs []Leg) (released Hold, r Refusal) {
+	switch h.Op {
+	case HoldNone:
+		return Hold{}, Accepted
+	case HoldOpen:
+		return Hold{}, b.checkOpenHold(h)
+	}
+	released, ok := b.holds[h.ID]
+	if !ok {
+		return Hold{}, HoldUnknown
+	}
+	if h.Op != HoldPost {
+		return released, Accepted
+	}
+	var taken money.Fen
+	for i := range legs {
+		if legs[i].Account == released.From {
+			taken -= legs[i].Amount
+		}
+	}
+	if taken <= 0 || taken > released.Amount {
+		return Hold{}, HoldExceeded
+	}
+	return released, Accepted
+}
+
+func (b *Book) checkOpenHold(h *HoldAction) Refusal {
+	switch {
+	case !b.Known(h.From) || !b.Known(h.To):
+		return AccountUnknown
+	case h.Amount <= 0:
+		return AmountZero
+	case b.Account(h.From).State != AccountOpen || b.Account(h.To).State == AccountClosed:
+		return AccountNotOpen
+	}
+	from := b.Account(h.From)
+	if _, err := from.Held.Add(h.Amount); err != nil {
+		return AmountOverflow
+	}
+	if from.Flags&MustNotOverdraw != 0 && from.Available() < h.Amount {
+		return FundsInsufficient
+	}
+	return Accepted
+}
+
+// checkFunds: the available balance of every account that must not overdraw stays at or above zero. An account may stand in several
+// legs, so the sum per account counts.
+func (b *Book) checkFunds(legs []Leg, released Hold) Refusal {
+	for i := range legs {
+		account := b.Account(legs[i].Account)
+		if account.Flags&MustNotOverdraw == 0 || legs[i].Amount > 0 {
+			continue
+		}
+		available := account.Available()
+		if legs[i].Account == released.From {
+			available += released.Amount
+		}
+		for j := range legs {
+			if legs[j].Account == legs[i].Account {
+				available += legs[j].Amount
+			}
+		}
+		if available < 0 {
+			return FundsInsufficient
+		}
+	}
+	return Accepted
+}
+
+func (b *Book) checkStates(states []StateChange) Refusal {
+	for _, s := range states {
+		if !b.Known(s.Account) || s.State > AccountClosed {
+			return AccountUnknown
+		}
+		account := b.Account(s.Account)
+		if s.State == AccountClosed && (account.Balance != 0 || account.Held != 0) {
+			return AccountNotEmpty
+		}
+	}
+	return Accepted
+}
+
+// Apply posts an entry. Sequences are dense: an entry that does not fit the books stops the process, because it was checked before it
+// was written and what is on disk is the truth.
+func (b *Book) Apply(sequence uint64, e *Entry) {
+	invariant.Hold(sequence == b.sequence+1, "entry %d applied after %d", sequence, b.sequence)
+	if r := b.Check(e); r != Accepted {
+		invariant.Fail("entry %d of kind %d does not fit the books: %s", sequence, e.Kind, r)
+	}
+	b.applyHold(sequence, &e.Hold)
+	for i := range e.Legs {
+		leg := &e.Legs[i]
+		b.accounts.Edit(uint32(leg.Account)).Balance += leg.Amount
+		if leg.Amount > 0 {
+			b.credits += leg.Amount
+		} else {
+			b.debits -= leg.Amount
+		}
+	}
+	for _, o := range e.Opens {
+		b.accounts.Append(Account{Code: o.Code, Flags: o.Flags})
+	}
+	for _, s := range e.States {
+		b.accounts.Edit(uint32(s.Account)).State = s.State
+	}
+	b.sequence = sequence
+}
+
+func (b *Book) applyHold(sequence uint64, h *HoldAction) {
+	switch h.Op {
+	case HoldNone:
+	case HoldOpen:
+		b.holds[sequence] = Hold{ID: sequence, From: h.From, To: h.To, Amount: h.Amount, Expires: h.Expires}
+		b.accounts.Edit(uint32(h.From)).Held += h.Amount
+	default:
+		released := b.holds[h.ID]
+		delete(b.holds, h.ID)
+		b.accounts.Edit(uint32(released.From)).Held -= released.Amount
+	}
+}
+
+// Sum adds up all balances. It is zero after every entry; the sum is computed, not remembered.
+func (b *Book) Sum() money.Fen {
+	var sum money.Fen
+	for i := uint32(1); i < b.accounts.Len(); i++ {
+		sum += b.accounts.At(i).Balance
+	}
+	return sum
+}

@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"onecard/ledger/money"
+)
+
+// Kind says who reads an entry's payload. The ledger gives it no meaning; transaction lists the kinds.
+type Kind uint8
+
+// Entry is one decision with its effects on the books. Slices are the caller's and may be reused after Add or Apply returns.
+type Entry struct {
+	Kind    Kind
+	Time    int64 // microseconds since 1970; never smaller than that of the entry before
+	Legs    []Leg // at most maxLegs; sum is zero
+	Hold    HoldAction
+	Opens   []Opening // accounts to open, numbered consecutively after the last account
+	States  []StateChange
+	Payload []byte
+}
+
+// StateChange moves an account to another state.
+type StateChange struct {
+	Account AccountID
+	State   AccountState
+}
+
+// maxLegs bounds the legs of one entry: the shape byte has four bits for them.
+const maxLegs = 15
+
+// Shape byte of an encoded entry: low four bits the number of legs, then what else follows.
+const (
+	shapeHold   = 0x10
+	shapeOpens  = 0x20
+	shapeStates = 0x40
+)
+
+// appendEntry writes an entry without its length prefix:
+//
+//	kind u8 | shape u8 | time - previous time, uvarint | legs: account uvarint, amount varint ... |
+//	[hold: op u8, id uvarint or (from, to uvarint, amount uvarint, expires varint)] |
+//	[opens: n uvarint, (code uvarint, flags u8) ...] | [states: n uvarint, (account uvarint, state u8) ...] | payload
+//
+// A plain purchase is about 40 bytes.
+func appendEntry(dst []byte, e *Entry, previous int64) []byte {
+	shape := byte(len(e.Legs))
+	if e.Hold.Op != HoldNone {
+		shape |= shapeHold
+	}
+	if len(e.Opens) > 0 {
+		shape |= shapeOpens
+	}
+	if len(e.States) > 0 {
+		shape |= shapeStates
+	}
+	dst = append(dst, byte(e.Kind), shape)
+	dst = binary.AppendUvarint(dst, uint64(e.Time-previous))
+	for i := range e.Legs {
+		dst = binary.AppendUvarint(dst, uint64(e.Legs[i].Account))
+		dst = binary.AppendVarint(dst, int64(e.Legs[i].Amount))
+	}
+	if e.Hold.Op != HoldNone {
+		dst = appendHold(dst, &e.Hold)
+	}
+	if len(e.Opens) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(e.Opens)))
+		for _, o := range e.Opens {
+			dst = binary.AppendUvarint(dst, uint64(o.Code))
+			dst = append(dst, byte(o.Flags))
+		}
+	}
+	if len(e.States) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(e.States)))
+		for _, s := range e.States {
+			dst = binary.AppendUvarint(dst, uint64(s.Account))
+			dst = append(dst, byte(s.State))
+		}
+	}
+	return append(dst, e.Payload...)
+}
+
+func appendHold(dst []byte, h *HoldAction) []byte {
+	dst = append(dst, byte(h.Op))
+	if h.Op != HoldOpen {
+		return binary.AppendUvarint(dst, h.ID)
+	}
+	dst = binary.AppendUvarint(dst, uint64(h.From))
+	dst = binary.AppendUvarint(dst, uint64(h.To))
+	dst = binary.AppendUvarint(dst, uint64(h.Amount))
+	return binary.AppendVarint(dst, h.Expires)
+}
+
+// ErrMalformed says that stored bytes are not what this package writes.
+var ErrMalformed = errors.New("malformed ledger bytes")
+
+// reader takes fields off the front of b; the first fault sticks.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.bad = true
+		return 0
+	}
+	v := r.b[0]
+	r.b = r.b[1:]
+	return v
+}
+
+// decode reads what appendEntry wrote into e, reusing its slices; Payload aliases src.
+func (e *Entry) decode(src []byte, previous int64) error {
+	r := reader{b: src}
+	e.Kind = Kind(r.byte())
+	shape := r.byte()
+	e.Time = previous + int64(r.uvarint())
+	e.Legs, e.Opens, e.States, e.Hold = e.Legs[:0], e.Opens[:0], e.States[:0], HoldAction{}
+	for range shape & maxLegs {
+		e.Legs = append(e.Legs, Leg{AccountID(r.uvarint()), money.Fen(r.varint())})
+	}
+	if shape&shapeHold != 0 {
+		e.Hold.Op = HoldOp(r.byte())
+		if e.Hold.Op == HoldOpen {
+			e.Hold.From, e.Hold.To = AccountID(r.uvarint()), AccountID(r.uvarint())
+			e.Hold.Amount, e.Hold.Expires = money.Fen(r.uvarint()), r.varint()
+		} else {
+			e.Hold.ID = r.uvarint()
+		}
+	}
+	if shape&shapeOpens != 0 {
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			e.Opens = append(e.Opens, Opening{AccountCode(r.uvarint()), AccountFlags(r.byte())})
+		}
+	}
+	if shape&shapeStates != 0 {
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			e.States = append(e.States, StateChange{AccountID(r.uvarint()), AccountState(r.byte())})
+		}
+	}
+	if r.bad || shape&0x80 != 0 || e.Hold.Op > HoldExpire {
+		return fmt.Errorf("entry of %d bytes: %w", len(src), ErrMalformed)
+	}
+	e.Payload = r.b
+	return nil
+}

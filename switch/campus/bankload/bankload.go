@@ -1,0 +1,59 @@
+// Package bankload decides whether a bank load (圈存) may be asked for (domain handbook 2.7, 3.8).
+//
+// The one idea: everything that can be refused here is refused before the bank hears of it, because what the bank has heard of can only be
+// undone by it. Money pending at the bank counts against the limits as if it had come.
+//
+// It does not talk to a bank and does not credit: the core does that on the bank's evidence.
+package bankload
+
+import (
+	"onecard/ledger/money"
+	"onecard/switch/campus"
+	"onecard/switch/transaction"
+)
+
+// New returns the subsystem.
+func New() campus.Subsystem {
+	return campus.Subsystem{
+		Name:  "bankload",
+		Title: "圈存 / bank load",
+		Routes: []transaction.Route{
+			{Kind: transaction.KindLoad, Terminals: []transaction.TerminalType{transaction.TerminalKiosk, transaction.TerminalPOS}, Decide: load},
+		},
+	}
+}
+
+func load(k *transaction.Case) transaction.Outcome {
+	amount := k.Request.Amount
+	if amount <= 0 {
+		return transaction.Refuse(transaction.ReasonAmountZero)
+	}
+	if k.Holder.BankAccount == 0 {
+		return transaction.Refuse(transaction.ReasonNoBankAccount)
+	}
+	if refusal, ok := checkLimits(k, amount); !ok {
+		return refusal
+	}
+	if k.Request.PINValue == 0 {
+		return transaction.Refuse(transaction.ReasonPINNeededLoad)
+	}
+	if refusal, ok := k.CheckPIN(); !ok {
+		return refusal
+	}
+	return transaction.Outcome{PINVerified: true}
+}
+
+// checkLimits: one load, the day's loads, the purse with everything on its way.
+func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Outcome, ok bool) {
+	limits := k.Class
+	if limits.LoadSingle > 0 && amount > limits.LoadSingle {
+		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.LoadSingle), false
+	}
+	if loaded := k.LoadedToday(); limits.LoadDay > 0 && loaded+amount > limits.LoadDay {
+		return transaction.Refuse(transaction.ReasonLoadDay, loaded, amount, limits.LoadDay), false
+	}
+	if has := k.MainAvailable() + k.Holder.Loading; limits.PurseCap > 0 && has+amount > limits.PurseCap {
+		return transaction.Refuse(transaction.ReasonPurseCap, has, amount, limits.PurseCap), false
+	}
+	return transaction.Outcome{}, true
+}

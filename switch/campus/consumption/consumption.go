@@ -1,0 +1,105 @@
+// Package consumption decides purchases and balance enquiries at POS terminals and kiosks (消费).
+//
+// The one idea: the rules are looked at in the order of domain handbook 3.1, and the first that says no wins with its numbers, so that a
+// holder hears the same reason for the same facts everywhere. Limits are compared strictly: exactly at the limit still passes (3.2).
+//
+// It does not price: discounts and management fees come with the rule tables of the settlement centre.
+package consumption
+
+import (
+	"onecard/ledger/money"
+	"onecard/switch/campus"
+	"onecard/switch/transaction"
+)
+
+// Config bounds what any purchase may be, whatever the tables say.
+type Config struct {
+	AmountMax money.Fen // largest single purchase in fen
+}
+
+// DefaultConfig allows purchases of up to 5,000.00 yuan.
+func DefaultConfig() Config { return Config{AmountMax: 500_000} }
+
+// New returns the subsystem.
+func New(c Config) campus.Subsystem {
+	return campus.Subsystem{
+		Name:  "consumption",
+		Title: "消费 / consumption",
+		Routes: []transaction.Route{
+			{Kind: transaction.KindPurchase, Terminals: []transaction.TerminalType{transaction.TerminalPOS}, Decide: c.purchase},
+			{Kind: transaction.KindBalance, Terminals: []transaction.TerminalType{transaction.TerminalPOS, transaction.TerminalKiosk}, Decide: balance},
+		},
+	}
+}
+
+func balance(*transaction.Case) transaction.Outcome { return transaction.Outcome{} }
+
+func (c Config) purchase(k *transaction.Case) transaction.Outcome {
+	amount := k.Request.Amount
+	switch {
+	case amount <= 0:
+		return transaction.Refuse(transaction.ReasonAmountZero)
+	case amount > c.AmountMax:
+		return transaction.Refuse(transaction.ReasonAmountTooLarge, amount, c.AmountMax)
+	case !k.Open():
+		return transaction.Refuse(transaction.ReasonOutsideHours)
+	}
+	if refusal, ok := checkLimits(k, amount); !ok {
+		return refusal
+	}
+	verified, refusal, ok := checkPIN(k, amount)
+	if !ok {
+		return refusal
+	}
+	main, subsidy, usable := split(k, amount)
+	if usable < amount {
+		return transaction.Refuse(transaction.ReasonFunds, usable, amount)
+	}
+	return transaction.Outcome{Main: main, Subsidy: subsidy, PINVerified: verified}
+}
+
+// checkLimits: day count, then day amount (steps 9 and 10). A PIN lifts neither.
+func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Outcome, ok bool) {
+	spent, count := k.SpentToday()
+	limits := k.Class
+	if limits.DayCount > 0 && uint32(count)+1 > limits.DayCount {
+		return transaction.Refuse(transaction.ReasonDayCount, money.Fen(count), money.Fen(limits.DayCount)), false
+	}
+	if limits.DayAmount > 0 && spent+amount > limits.DayAmount {
+		return transaction.Refuse(transaction.ReasonDayAmount, spent, amount, limits.DayAmount), false
+	}
+	return transaction.Outcome{}, true
+}
+
+// checkPIN: a purchase above the single threshold, or one that takes the day's total above the cumulative one, needs the PIN (step 11).
+// A PIN that comes without need is checked too: whoever types one expects it to count.
+func checkPIN(k *transaction.Case, amount money.Fen) (verified bool, refusal transaction.Outcome, ok bool) {
+	if k.Request.PINValue != 0 {
+		refusal, ok := k.CheckPIN()
+		return ok, refusal, ok
+	}
+	spent, _ := k.SpentToday()
+	limits := k.Class
+	if limits.PINSingle > 0 && amount > limits.PINSingle {
+		return false, transaction.Refuse(transaction.ReasonPINNeededSingle, amount, limits.PINSingle), false
+	}
+	if limits.PINDay > 0 && spent+amount > limits.PINDay {
+		return false, transaction.Refuse(transaction.ReasonPINNeededDay, spent, amount, limits.PINDay), false
+	}
+	return false, transaction.Outcome{}, true
+}
+
+// split is the debit order of handbook 3.4: subsidy first, then main. A subsidy that does not cover the amount gives what it has, unless
+// the class's rule leaves it alone. The terminal may name one purse. The parts count only when usable covers the amount.
+func split(k *transaction.Case, amount money.Fen) (main, subsidy, usable money.Fen) {
+	mainHas, subsidyHas := k.MainAvailable(), k.SubsidyAvailable()
+	switch {
+	case k.Request.Purse == transaction.PurseMain:
+		return amount, 0, mainHas
+	case k.Request.Purse == transaction.PurseSubsidy || subsidyHas >= amount:
+		return 0, amount, subsidyHas
+	case k.Class.RefusePartial:
+		return amount, 0, mainHas
+	}
+	return amount - subsidyHas, subsidyHas, mainHas + subsidyHas
+}

@@ -1,0 +1,235 @@
+package transaction
+
+import (
+	"onecard/ledger"
+	"onecard/ledger/invariant"
+	"onecard/ledger/money"
+)
+
+// apply changes the state by one entry, in the running switch and after a restart alike. What does not fit stops the process: the entry
+// is on disk, or about to be, and is the truth.
+func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
+	s.book.Apply(sequence, e)
+	s.lastTime = e.Time
+	switch e.Kind {
+	case KindGenesis:
+		s.applyGenesis(e)
+	case KindDirectory:
+		s.applyDirectory(e)
+	case OpeningKind:
+	case KindCardState:
+		s.applyCardState(e)
+	case KindPurchase, KindBalance, KindPassage, KindLoad:
+		s.applyOriginal(sequence, day, e)
+	case KindReversal:
+		s.applyReversal(sequence, day, e)
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+		s.applyLoadOutcome(day, e)
+	default:
+		invariant.Fail("entry %d is of kind %d, which this program does not know: it was written by a newer one", sequence, e.Kind)
+	}
+}
+
+// applyOriginal remembers the answer, moves the counters and opens a load.
+func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
+	var r record
+	invariant.Hold(r.decode(e.Payload, e.Kind) == nil, "entry %d cannot be read", sequence)
+	s.newBatch(r.terminal, r.batch)
+	if r.card != 0 {
+		s.applyHolder(day, e.Kind, &r)
+	}
+	switch r.reason {
+	case ReasonDuplicateDiffers, ReasonTraceTooOld:
+		return // the row belongs to another request
+	case ReasonReversedBefore:
+		if row := s.answers.At(s.rowOf(r.terminal, r.trace, false)); row.phase != phaseTombstone {
+			return // the row keeps the original that was reversed
+		}
+	}
+	row := s.answers.Edit(s.rowOf(r.terminal, r.trace, false))
+	*row = remembered(sequence, day, e, &r)
+	if r.card != 0 {
+		row.number = s.cards.At(r.card - 1).Number
+	}
+	if e.Kind == KindLoad && r.reason == ReasonNone {
+		row.phase = phaseOpen
+		s.openLoad(sequence, day, e.Time, &r)
+	}
+}
+
+func remembered(sequence uint64, day uint32, e *ledger.Entry, r *record) answered {
+	row := answered{
+		batch: r.batch, trace: r.trace, number: r.number, amount: r.amount, balance: r.balance, numbers: r.numbers,
+		sequence: sequence, time: e.Time, day: day, card: r.card, code: r.code, kind: e.Kind, reason: r.reason,
+		purse: r.purse, direction: r.direction, hasBalance: r.hasBalance,
+	}
+	if r.reason == ReasonNone {
+		row.numbers = Numbers{r.main, r.subsidy}
+	}
+	return row
+}
+
+func (s *State) newBatch(id TerminalID, batch uint32) {
+	if t := s.terminals.At(uint32(id) - 1); t.Batch == 0 || compareSerial(batch, t.Batch) > 0 {
+		s.terminals.Edit(uint32(id) - 1).Batch = batch
+	}
+}
+
+// applyHolder moves the holder's counters: PIN tries, the day's spending, money on its way from the bank.
+func (s *State) applyHolder(day uint32, kind Kind, r *record) {
+	approved := r.reason == ReasonNone
+	counts := approved && (kind == KindPurchase || kind == KindLoad)
+	if !counts && !r.pinVerified && r.reason != ReasonPINWrong {
+		return
+	}
+	h := s.holders.Edit(s.cards.At(r.card - 1).Holder)
+	if r.reason == ReasonPINWrong {
+		h.PINTries++
+	}
+	if r.pinVerified {
+		h.PINTries = 0
+	}
+	if !counts {
+		return
+	}
+	h.turnDay(day)
+	if kind == KindPurchase {
+		h.DayAmount += r.amount
+		h.DayCount++
+		return
+	}
+	h.DayLoaded += r.amount
+	h.Loading += r.amount
+}
+
+// turnDay starts the counters of a new day.
+func (h *Holder) turnDay(day uint32) {
+	if h.CounterDay != day {
+		h.CounterDay, h.DayAmount, h.DayCount, h.DayLoaded = day, 0, 0, 0
+	}
+}
+
+func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
+	c := s.cards.At(r.card - 1)
+	t := s.Terminal(r.terminal)
+	s.loads[sequence] = load{
+		order: LoadOrder{
+			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: s.holders.At(c.Holder).BankAccount,
+			TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
+		},
+		holder: c.Holder, terminal: r.terminal, batch: r.batch, trace: r.trace, state: loadSent,
+	}
+}
+
+// applyReversal remembers the reversal's answer and marks its original.
+func (s *State) applyReversal(sequence uint64, day uint32, e *ledger.Entry) {
+	var r record
+	invariant.Hold(r.decode(e.Payload, e.Kind) == nil, "entry %d cannot be read", sequence)
+	s.newBatch(r.terminal, r.batch)
+	if r.reason == ReasonDuplicateDiffers || r.reason == ReasonOriginalTooOld {
+		return
+	}
+	answer := remembered(sequence, day, e, &r)
+	if r.card != 0 {
+		answer.number = s.cards.At(r.card - 1).Number
+	}
+	*s.answers.Edit(s.rowOf(r.terminal, r.trace, true)) = answer
+	switch r.reason {
+	case ReasonNone:
+		s.giveBack(&r, s.answers.Edit(s.rowOf(r.terminal, r.trace, false)))
+	case ReasonOriginalUnknown:
+		stone := answer
+		stone.phase = phaseTombstone
+		*s.answers.Edit(s.rowOf(r.terminal, r.trace, false)) = stone
+	}
+}
+
+// giveBack marks a reversed original and undoes its counters; the legs have moved the money.
+func (s *State) giveBack(r *record, original *answered) {
+	if open, ok := s.loads[original.sequence]; ok {
+		open.state = loadReversing
+		s.loads[original.sequence] = open
+	} else if original.kind == KindLoad {
+		s.returnLoad(r.terminal, original)
+	}
+	original.phase = phaseReversed
+	if original.kind != KindPurchase {
+		return
+	}
+	h := s.holders.Edit(s.cards.At(r.card - 1).Holder)
+	if h.CounterDay == original.day {
+		h.DayAmount -= original.amount
+		h.DayCount--
+	}
+}
+
+// returnLoad opens a load again that was credited and has just been taken back: the bank must still be told.
+func (s *State) returnLoad(terminal TerminalID, original *answered) {
+	c := s.cards.At(original.card - 1)
+	row := record{terminal: terminal, batch: original.batch, trace: original.trace, card: original.card, amount: original.amount}
+	s.openLoad(original.sequence, original.day, original.time, &row)
+	back := s.loads[original.sequence]
+	back.state = loadReturning
+	s.loads[original.sequence] = back
+	h := s.holders.Edit(c.Holder)
+	if h.CounterDay == original.day {
+		h.DayLoaded -= original.amount
+	}
+}
+
+// applyLoadOutcome ends a load, or takes it one state further.
+func (s *State) applyLoadOutcome(day uint32, e *ledger.Entry) {
+	var r loadRecord
+	invariant.Hold(r.decode(e.Payload, e.Kind) == nil, "load outcome after entry %d cannot be read", s.book.Sequence())
+	open, ok := s.loads[r.load]
+	if e.Kind == KindLoadLate {
+		return
+	}
+	invariant.Hold(ok, "outcome of load %d, which is not open", r.load)
+	reason := ReasonNone
+	switch e.Kind {
+	case KindLoadDeclined:
+		reason = declinedReason(r.code)
+	case KindLoadUnknown:
+		reason = ReasonBankTimeout
+	}
+	if e.Kind != KindLoadReversed {
+		s.answerLoad(&open, reason, &r, e.Time)
+	}
+	if e.Kind == KindLoadUnknown {
+		open.state = loadReversing
+		s.loads[r.load] = open
+		return
+	}
+	delete(s.loads, r.load)
+	if open.state == loadReturning {
+		return
+	}
+	h := s.holders.Edit(open.holder)
+	h.Loading -= open.order.Amount
+	if e.Kind != KindLoadConfirmed && h.CounterDay == open.order.Day {
+		h.DayLoaded -= open.order.Amount
+	}
+}
+
+// answerLoad writes the answer of a load into the duplicate table, when its row is still there.
+func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64) {
+	i := s.rowOf(open.terminal, open.trace, false)
+	if row := s.answers.At(i); row.sequence != r.load || row.phase != phaseOpen {
+		return
+	}
+	row := s.answers.Edit(i)
+	row.phase, row.reason, row.code, row.time = phaseAnswered, reason, r.code, time
+	row.balance, row.hasBalance = r.balance, reason == ReasonNone
+	row.numbers = Numbers{}
+	if reason == ReasonNone {
+		row.numbers[0] = money.Fen(row.amount)
+	}
+}
+
+func declinedReason(code ResponseCode) Reason {
+	if code == BankCannotOperate {
+		return ReasonBankUnreachable
+	}
+	return ReasonBankDeclined
+}

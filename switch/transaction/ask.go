@@ -1,0 +1,187 @@
+package transaction
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"onecard/ledger"
+)
+
+// do runs job on the owner goroutine between two groups and waits for it.
+func (e *Engine) do(ctx context.Context, job func()) error {
+	done := make(chan struct{})
+	select {
+	case e.jobs <- func() { job(); close(done) }:
+		e.door.Wake()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Look lets the caller read the state on the owner goroutine. look must be quick and must not keep the pointer.
+func (e *Engine) Look(ctx context.Context, look func(*State)) error {
+	return e.do(ctx, func() { look(e.state) })
+}
+
+// State returns the state before Run has started; afterwards use Look.
+func (e *Engine) State() *State { return e.state }
+
+// SetDiskLow says whether the journal is short of space: new work is then refused with 96 while reversals, and what the bank says, pass.
+func (e *Engine) SetDiskLow(ctx context.Context, low bool) error {
+	return e.do(ctx, func() { e.decider.diskLow = low })
+}
+
+// Snapshot freezes the state at a durable head. It holds up the owner for one sync and a copy of the tables' chunk lists; what is
+// returned may be written at leisure by another goroutine.
+func (e *Engine) Snapshot(ctx context.Context) (ledger.Snapshot, error) {
+	var s ledger.Snapshot
+	var failed error
+	err := e.do(ctx, func() {
+		if failed = e.settle(); failed == nil {
+			s = ledger.Snapshot{Head: e.head, Sections: e.state.sections()}
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	return s, err
+}
+
+// ChangeCard moves a card to another state, durably. The next request with the card sees it.
+func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int64) error {
+	return e.command(ctx, func(durable chan<- error) error {
+		if err := e.state.checkCardState(&change); err != nil {
+			return err
+		}
+		e.prepare(now)
+		e.add(&ledger.Entry{Kind: KindCardState, Time: e.decider.now, Payload: encodeCardState(e.state.cardByNumber[change.Card], &change)})
+		e.open.done = append(e.open.done, durable)
+		return nil
+	})
+}
+
+// Import applies a directory all or nothing, as one block. With faults nothing is written.
+func (e *Engine) Import(ctx context.Context, dir *Directory, now int64) ([]Fault, error) {
+	var faults []Fault
+	err := e.command(ctx, func(durable chan<- error) error {
+		var err error
+		if faults, err = e.importNow(dir, now); err == nil && len(faults) == 0 {
+			durable <- nil
+		}
+		return err
+	})
+	return faults, err
+}
+
+// ImportBeforeRun is Import for a ledger that nobody serves yet.
+func (e *Engine) ImportBeforeRun(dir *Directory, now int64) ([]Fault, error) {
+	return e.importNow(dir, now)
+}
+
+func (e *Engine) importNow(dir *Directory, now int64) ([]Fault, error) {
+	if faults := dir.Check(e.state); len(faults) > 0 {
+		return faults, nil
+	}
+	if size := dir.size(); size > ledger.MaxBlockBytes {
+		return nil, fmt.Errorf("import of about %d MiB is larger than one block (%d MiB): split the files", size>>20, ledger.MaxBlockBytes>>20)
+	}
+	if err := e.settle(); err != nil {
+		return nil, err
+	}
+	e.prepare(now)
+	dir.entries(e.state, e.decider.now, func(entry *ledger.Entry) { e.add(entry) })
+	return nil, e.settle()
+}
+
+// prepare opens a group for entries that no request brings.
+func (e *Engine) prepare(now int64) {
+	e.decider.now = max(now, e.state.lastTime)
+	if day, _ := e.state.localDay(e.decider.now); !e.open.begun {
+		e.beginGroup(day)
+	}
+}
+
+// size estimates the bytes of the directory's block from above.
+func (dir *Directory) size() int {
+	const overhead = 96 // entry framing and the largest fixed parts of a row
+	size := 0
+	for i := range dir.Doors {
+		size += overhead + 8*len(dir.Doors[i].Grants)
+	}
+	for i := range dir.Terminals {
+		size += overhead + len(dir.Terminals[i].SealedKey)
+	}
+	return size + overhead*(len(dir.Classes)+len(dir.Merchants)+2*len(dir.Holders)+len(dir.Cards))
+}
+
+// command runs job on the owner and waits until what it wrote is durable.
+func (e *Engine) command(ctx context.Context, job func(durable chan<- error) error) error {
+	durable := make(chan error, 1)
+	var failed error
+	if err := e.do(ctx, func() { failed = job(durable) }); err != nil {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	select {
+	case err := <-durable:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// signOn decides a 0800. Nothing is written: a sign-on proves nothing until the first message with a good MAC, and an entry for each
+// would let anybody who can connect fill the disk.
+func (d *decider) signOn(r *Request, out *Decision) result {
+	s := d.state
+	id, ok := s.terminalByCode[r.TerminalCode]
+	if !ok {
+		return d.answer(out, ReasonTerminalUnknown)
+	}
+	t := s.Terminal(id)
+	switch {
+	case s.merchants[t.Merchant].Code != r.MerchantCode:
+		return d.answer(out, ReasonMerchantMismatch)
+	case t.Suspended:
+		return d.answer(out, ReasonTerminalSuspended)
+	}
+	out.Terminal, out.Batch = id, max(t.Batch, 1)
+	out.SignOn = &SignOnGrant{Terminal: id, Batch: out.Batch, SealedKey: t.SealedKey, MACMode: t.MACMode}
+	return d.answer(out, ReasonNone)
+}
+
+// openLoads returns the open loads, oldest first.
+func (s *State) openLoads() []uint64 {
+	ids := make([]uint64, 0, len(s.loads))
+	for id := range s.loads {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func encodeLoads(s *State) []byte {
+	var p []byte
+	for _, id := range s.openLoads() {
+		l := s.loads[id]
+		p = binary.BigEndian.AppendUint64(p, id)
+		p = binary.AppendVarint(p, l.order.Time)
+		for _, v := range []uint64{
+			uint64(l.order.Day), uint64(l.order.Amount), uint64(l.order.Card), l.order.BankAccount,
+			uint64(l.holder), uint64(l.terminal), uint64(l.batch), uint64(l.trace), uint64(l.state),
+		} {
+			p = binary.AppendUvarint(p, v)
+		}
+	}
+	return p
+}

@@ -1,0 +1,94 @@
+package transaction
+
+import "onecard/ledger/money"
+
+// Route hands one kind of request to the subsystem that decides it. The core has checked the terminal, the identity, the card and the
+// person before (handbook 3.1, steps 1 to 4); the route decides the rest and says what money moves.
+type Route struct {
+	Kind      Kind
+	Terminals []TerminalType // which terminals may ask
+	Decide    func(c *Case) Outcome
+}
+
+// Case is one request on the table with everything its rules may look at. Rows are for reading only.
+type Case struct {
+	Request  *Request
+	Terminal *Terminal
+	Merchant *Merchant
+	Card     *Card
+	Holder   *Holder
+	Class    *Class
+	Day      uint32 // at the site, days since 1970
+	Minute   uint16 // of the day at the site
+	state    *State
+}
+
+// Outcome is what a subsystem decided.
+type Outcome struct {
+	Reason      Reason // ReasonNone: approved
+	Numbers     Numbers
+	Main        money.Fen // to be taken from the main purse
+	Subsidy     money.Fen // to be taken from the subsidy purse
+	PINVerified bool      // the PIN that came was right: the count of wrong ones starts again
+}
+
+// Refuse makes an outcome that refuses.
+func Refuse(reason Reason, numbers ...money.Fen) Outcome {
+	o := Outcome{Reason: reason}
+	copy(o.Numbers[:], numbers)
+	return o
+}
+
+// MainAvailable is what the holder's main purse can pay.
+func (c *Case) MainAvailable() money.Fen { return c.state.book.Account(c.Holder.Main).Available() }
+
+// SubsidyAvailable is what the holder's subsidy purse can pay.
+func (c *Case) SubsidyAvailable() money.Fen {
+	return c.state.book.Account(c.Holder.Subsidy).Available()
+}
+
+// SpentToday is what the holder has paid today, refunds taken off, and in how many purchases.
+func (c *Case) SpentToday() (amount money.Fen, count uint16) {
+	if c.Holder.CounterDay != c.Day {
+		return 0, 0
+	}
+	return c.Holder.DayAmount, c.Holder.DayCount
+}
+
+// Open says whether the merchant sells at this minute.
+func (c *Case) Open() bool { return within(c.Minute, c.Merchant.Opens, c.Merchant.Closes) }
+
+// Entrance returns the gate's door, if it has one.
+func (c *Case) Entrance() (*Entrance, bool) {
+	if c.Terminal.Door == 0 {
+		return nil, false
+	}
+	return &c.state.entrances[c.Terminal.Door-1], true
+}
+
+// GrantedNow says whether a grant covers this minute of this weekday.
+func (c *Case) GrantedNow(g Grant) bool {
+	return g.Weekdays&weekdayBit(c.Day) != 0 && within(c.Minute, g.From, g.To)
+}
+
+// maxPINTries wrong ones in a row lock the PIN (handbook 3.2).
+const maxPINTries = 3
+
+// CheckPIN judges the PIN that came with the request. ok is false when the request is refused with the outcome.
+func (c *Case) CheckPIN() (refusal Outcome, ok bool) {
+	if c.Holder.PINTries >= maxPINTries {
+		return Refuse(ReasonPINLocked), false
+	}
+	if c.Holder.PINValue == 0 || c.Request.PINValue^c.Holder.PINValue != 0 {
+		return Refuse(ReasonPINWrong, money.Fen(maxPINTries-1-c.Holder.PINTries)), false
+	}
+	return Outcome{}, true
+}
+
+// LoadedToday is what the holder has loaded from the bank today, what is on its way included.
+func (c *Case) LoadedToday() money.Fen {
+	if c.Holder.CounterDay != c.Day {
+		return 0
+	}
+	return c.Holder.DayLoaded
+}

@@ -1,0 +1,173 @@
+package transaction
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"onecard/ledger"
+	"onecard/ledger/money"
+)
+
+// Names of the core's checkpoint sections.
+const (
+	sectionSite      = "core.site"
+	sectionSmall     = "core.directory" // classes, merchants, doors
+	sectionTerminals = "core.terminals"
+	sectionHolders   = "core.holders"
+	sectionNumbers   = "core.holder_numbers"
+	sectionCards     = "core.cards"
+	sectionAnswers   = "core.answers"
+	sectionLoads     = "core.loads"
+)
+
+// sections freezes the whole state.
+func (s *State) sections() []ledger.Section {
+	site := binary.BigEndian.AppendUint32(nil, s.window)
+	site = binary.BigEndian.AppendUint32(site, uint32(s.zone))
+	site = binary.BigEndian.AppendUint64(site, uint64(s.lastTime))
+	numbers := s.holderNumbers[:len(s.holderNumbers):len(s.holderNumbers)]
+	return append(s.book.Sections(),
+		whole(sectionSite, site),
+		whole(sectionSmall, s.encodeSmall()),
+		s.terminals.Freeze().Section(sectionTerminals, encodeTerminalRow),
+		s.holders.Freeze().Section(sectionHolders, encodeHolderRow),
+		ledger.Section{Name: sectionNumbers, Rows: uint32(len(numbers)), Parts: (uint32(len(numbers)) + numbersPerPart - 1) / numbersPerPart, Encode: func(dst []byte, part uint32) []byte {
+			for _, n := range numbers[part*numbersPerPart : min(uint32(len(numbers)), (part+1)*numbersPerPart)] {
+				dst = appendText(dst, n)
+			}
+			return dst
+		}},
+		s.cards.Freeze().Section(sectionCards, encodeCardRow),
+		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
+		whole(sectionLoads, encodeLoads(s)),
+	)
+}
+
+const numbersPerPart = 8192
+
+func whole(name string, contents []byte) ledger.Section {
+	return ledger.Section{Name: name, Rows: 1, Parts: 1, Encode: func(dst []byte, _ uint32) []byte { return append(dst, contents...) }}
+}
+
+// restoreState reads a checkpoint back and builds the indexes.
+func restoreState(stored ledger.Stored) (*State, error) {
+	book, err := ledger.RestoreBook(stored)
+	if err != nil {
+		return nil, err
+	}
+	s := newState(book)
+	for _, section := range []struct {
+		name  string
+		visit func([]byte) error
+	}{
+		{sectionSite, s.restoreSite},
+		{sectionSmall, s.restoreSmall},
+		{sectionTerminals, func(part []byte) error { return s.terminals.Restore(part, decodeTerminalRow) }},
+		{sectionHolders, func(part []byte) error { return s.holders.Restore(part, decodeHolderRow) }},
+		{sectionNumbers, s.restoreNumbers},
+		{sectionCards, func(part []byte) error { return s.cards.Restore(part, decodeCardRow) }},
+		{sectionAnswers, func(part []byte) error { return s.answers.Restore(part, decodeAnswered) }},
+		{sectionLoads, s.restoreLoads},
+	} {
+		if err := stored.Section(section.name, section.visit); err != nil {
+			return nil, fmt.Errorf("section %s: %w", section.name, err)
+		}
+	}
+	return s, s.index()
+}
+
+// index builds the look-up maps and checks that the tables fit each other.
+func (s *State) index() error {
+	for i := range s.classes {
+		s.classByCode[s.classes[i].Code] = uint8(i)
+	}
+	for i := range s.merchants {
+		s.merchantByCode[s.merchants[i].Code] = uint32(i)
+	}
+	for i := range s.entrances {
+		s.entranceByCode[s.entrances[i].Code] = uint32(i)
+	}
+	for i := uint32(0); i < s.terminals.Len(); i++ {
+		s.terminalByCode[s.terminals.At(i).Code] = TerminalID(i + 1)
+	}
+	for i, number := range s.holderNumbers {
+		s.holderByNumber[number] = uint32(i)
+	}
+	s.cardByNumber = make(map[CardNumber]uint32, s.cards.Len())
+	for i := uint32(0); i < s.cards.Len(); i++ {
+		s.cardByNumber[s.cards.At(i).Number] = i
+	}
+	if uint32(len(s.holderNumbers)) != s.holders.Len() || s.answers.Len() != s.terminals.Len()*2*s.window || s.window == 0 {
+		return fmt.Errorf("tables do not fit each other: %w", ledger.ErrMalformed)
+	}
+	return nil
+}
+
+func (s *State) restoreSite(part []byte) error {
+	p := payloadReader{b: part}
+	site := p.take(8)
+	s.window, s.zone = binary.BigEndian.Uint32(site), int32(binary.BigEndian.Uint32(site[4:]))
+	s.lastTime = int64(p.u64())
+	return p.done(0)
+}
+
+// encodeSmall writes classes, merchants and doors as the directory entries that made them.
+func (s *State) encodeSmall() []byte {
+	p := binary.AppendUvarint(nil, uint64(len(s.classes)))
+	for i := range s.classes {
+		c := &s.classes[i]
+		p = append(p, encodeClass(&ClassRow{c.Code, c.PINSingle, c.PINDay, c.DayAmount, c.DayCount, c.PurseCap, c.LoadSingle, c.LoadDay, c.RefusePartial})[1:]...)
+	}
+	p = binary.AppendUvarint(p, uint64(len(s.merchants)))
+	for i := range s.merchants {
+		m := &s.merchants[i]
+		p = append(p, encodeMerchant(&MerchantRow{Code: m.Code, Closed: m.Closed, Opens: m.Opens, Closes: m.Closes})[1:]...)
+		p = binary.AppendUvarint(p, uint64(m.Payable))
+	}
+	p = binary.AppendUvarint(p, uint64(len(s.entrances)))
+	for i := range s.entrances {
+		p = append(p, encodeDoor(&DoorRow{Code: s.entrances[i].Code, Grants: s.entrances[i].Grants})[1:]...)
+	}
+	return p
+}
+
+func (s *State) restoreSmall(part []byte) error {
+	p := payloadReader{b: part}
+	for n := p.uvarint(); n > 0 && !p.bad; n-- {
+		s.addClass(&p)
+	}
+	for n := p.uvarint(); n > 0 && !p.bad; n-- {
+		s.addMerchant(&p)
+		s.merchants[len(s.merchants)-1].Payable = ledger.AccountID(p.uvarint())
+	}
+	for n := p.uvarint(); n > 0 && !p.bad; n-- {
+		s.addDoor(&p)
+	}
+	return p.done(KindDirectory)
+}
+
+func (s *State) restoreNumbers(part []byte) error {
+	p := payloadReader{b: part}
+	for len(p.b) > 0 && !p.bad {
+		s.holderNumbers = append(s.holderNumbers, p.string())
+	}
+	return p.done(KindDirectory)
+}
+
+func (s *State) restoreLoads(part []byte) error {
+	p := payloadReader{b: part}
+	for len(p.b) > 0 && !p.bad {
+		id, time := p.u64(), p.varint()
+		order := LoadOrder{
+			Load: id, Time: time, Day: uint32(p.uvarint()), Amount: money.Fen(p.uvarint()), Card: CardNumber(p.uvarint()), BankAccount: p.uvarint(),
+		}
+		l := load{order: order, holder: uint32(p.uvarint()), terminal: TerminalID(p.uvarint()), batch: uint32(p.uvarint()), trace: uint32(p.uvarint()), state: loadState(p.uvarint())}
+		if uint32(l.terminal)-1 >= s.terminals.Len() {
+			return ledger.ErrMalformed
+		}
+		t := s.Terminal(l.terminal)
+		l.order.TerminalCode, l.order.MerchantCode = t.Code, s.merchants[t.Merchant].Code
+		s.loads[id] = l
+	}
+	return p.done(KindLoad)
+}

@@ -1,0 +1,209 @@
+package transaction
+
+import (
+	"onecard/ledger"
+	"onecard/ledger/invariant"
+	"onecard/ledger/money"
+)
+
+// decider holds what deciding one request needs, reused from request to request.
+type decider struct {
+	state   *State
+	routes  [256]*Route
+	entry   ledger.Entry
+	record  record
+	legs    [6]ledger.Leg
+	payload []byte
+	now     int64
+	day     uint32
+	minute  uint16
+	diskLow bool // the journal is short of space: new work is refused, reversals pass
+}
+
+// result says what became of a request.
+type result uint8
+
+const (
+	resultEntry  result = iota // the entry is to be written; the decision waits for it
+	resultAnswer               // nothing is written; the decision waits for what is being written
+	resultLater                // nothing to say yet
+)
+
+// begin starts an entry.
+func (d *decider) begin(kind Kind) {
+	d.entry = ledger.Entry{Kind: kind, Time: d.now, Legs: d.legs[:0]}
+	d.record = record{}
+}
+
+// original decides a purchase, balance enquiry, load or passage, in the order of handbook 3.1.
+func (d *decider) original(r *Request, out *Decision) result {
+	s := d.state
+	if r.Terminal == 0 || uint32(r.Terminal) > s.terminals.Len() {
+		return d.answer(out, ReasonNotSignedOn)
+	}
+	row, v := s.look(r.Terminal, r.Batch, r.Trace, false)
+	if v == decided && row.phase != phaseTombstone && row.phase != phaseReversed && row.sameContents(r) {
+		return d.again(row, out)
+	}
+	if d.diskLow {
+		return d.answer(out, ReasonDiskLow)
+	}
+	d.begin(r.Kind)
+	d.identify(r)
+	o := d.judge(r, row, v)
+	d.settle(r, o)
+	return d.write(r, out)
+}
+
+// identify copies the request's identity into the record and finds the card.
+func (d *decider) identify(r *Request) {
+	d.record.terminal, d.record.batch, d.record.trace = r.Terminal, r.Batch, r.Trace
+	d.record.amount, d.record.purse, d.record.direction = r.Amount, r.Purse, r.Direction
+	if i, ok := d.state.cardByNumber[r.Card]; ok {
+		d.record.card = i + 1
+	} else {
+		d.record.number = r.Card
+	}
+}
+
+// judge goes through the steps; the first refusal wins.
+func (d *decider) judge(r *Request, row *answered, v verdict) Outcome {
+	switch {
+	case v == beyondWindow:
+		return Refuse(ReasonTraceTooOld)
+	case v == decided && (row.phase == phaseTombstone || row.phase == phaseReversed && row.sameContents(r)):
+		return Refuse(ReasonReversedBefore)
+	case v == decided:
+		return Refuse(ReasonDuplicateDiffers)
+	}
+	s := d.state
+	t := s.Terminal(r.Terminal)
+	route := d.routes[r.Kind]
+	if t.Suspended {
+		return Refuse(ReasonTerminalSuspended)
+	}
+	if route == nil || !route.serves(t.Type) {
+		return Refuse(ReasonKindNotAllowed)
+	}
+	if d.record.card == 0 {
+		return Refuse(ReasonCardUnknown)
+	}
+	c := s.cards.At(d.record.card - 1)
+	if reason := d.cardReason(c); reason != ReasonNone {
+		return Refuse(reason)
+	}
+	h := s.holders.At(c.Holder)
+	if h.State != HolderActive {
+		return Refuse(ReasonHolderState)
+	}
+	m := &s.merchants[t.Merchant]
+	if m.Closed {
+		return Refuse(ReasonMerchantClosed)
+	}
+	return route.Decide(&Case{
+		Request: r, Terminal: t, Merchant: m, Card: c, Holder: h, Class: &s.classes[h.Class], Day: d.day, Minute: d.minute, state: s,
+	})
+}
+
+func (route *Route) serves(t TerminalType) bool {
+	for _, served := range route.Terminals {
+		if served == t {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decider) cardReason(c *Card) Reason {
+	switch {
+	case c.State == CardLost:
+		return ReasonCardLost
+	case c.State == CardFrozen:
+		return ReasonCardFrozen
+	case c.State == CardClosed:
+		return ReasonCardClosed
+	case c.Expiry != 0 && d.day > c.Expiry:
+		return ReasonCardExpired
+	}
+	return ReasonNone
+}
+
+// settle turns an outcome into the record and the legs, and into a hold for a load.
+func (d *decider) settle(r *Request, o Outcome) {
+	d.record.reason, d.record.code, d.record.pinVerified = o.Reason, o.Reason.Code(), o.PINVerified
+	d.record.numbers = o.Numbers
+	if d.record.card == 0 {
+		return
+	}
+	h := d.state.holders.At(d.state.cards.At(d.record.card - 1).Holder)
+	balance := d.state.Spendable(h)
+	if o.Reason == ReasonNone {
+		switch r.Kind {
+		case KindPurchase:
+			d.charge(r, h, o)
+			balance -= r.Amount
+		case KindLoad:
+			d.entry.Hold = ledger.HoldAction{Op: ledger.HoldOpen, From: AccountLoadInTransit, To: h.Main, Amount: r.Amount}
+		}
+	}
+	if r.Kind != KindPassage && r.Kind != KindLoad && (o.Reason == ReasonNone || o.Reason == ReasonFunds) {
+		d.record.hasBalance, d.record.balance = true, balance
+	}
+}
+
+// charge takes the parts from the purses and gives their sum to the merchant.
+func (d *decider) charge(r *Request, h *Holder, o Outcome) {
+	invariant.Hold(o.Main >= 0 && o.Subsidy >= 0 && o.Main+o.Subsidy == r.Amount, "parts %d and %d of a purchase of %d", o.Main, o.Subsidy, r.Amount)
+	d.record.main, d.record.subsidy = o.Main, o.Subsidy
+	if o.Subsidy > 0 {
+		d.leg(h.Subsidy, -o.Subsidy)
+	}
+	if o.Main > 0 {
+		d.leg(h.Main, -o.Main)
+	}
+	d.leg(d.state.merchants[d.state.Terminal(r.Terminal).Merchant].Payable, r.Amount)
+}
+
+func (d *decider) leg(account ledger.AccountID, amount money.Fen) {
+	d.entry.Legs = append(d.entry.Legs, ledger.Leg{Account: account, Amount: amount})
+}
+
+// write finishes the entry and the decision of a request that has a record.
+func (d *decider) write(r *Request, out *Decision) result {
+	d.payload = d.record.append(d.payload[:0], r.Kind)
+	d.entry.Payload = d.payload
+	rec := &d.record
+	out.Code, out.Reason, out.Batch, out.Terminal = rec.code, rec.reason, rec.batch, rec.terminal
+	out.HasBalance, out.Balance, out.Main, out.Subsidy, out.Numbers = rec.hasBalance, rec.balance, rec.main, rec.subsidy, rec.numbers
+	return resultEntry
+}
+
+// answer makes a decision that writes nothing.
+func (d *decider) answer(out *Decision, reason Reason, numbers ...money.Fen) result {
+	out.Code, out.Reason = reason.Code(), reason
+	copy(out.Numbers[:], numbers)
+	return resultAnswer
+}
+
+// sameContents says whether a request asks for what the remembered one asked for.
+func (a *answered) sameContents(r *Request) bool {
+	return a.kind == r.Kind && a.amount == r.Amount && a.purse == r.Purse && a.direction == r.Direction && a.number == r.Card
+}
+
+// again gives the first answer once more.
+func (d *decider) again(row *answered, out *Decision) result {
+	if row.phase == phaseOpen {
+		out.Sequence, out.Reason = row.sequence, ReasonInFlight
+		return resultLater
+	}
+	*out = Decision{
+		Origin: out.Origin, Kind: row.kind, Received: out.Received, Code: row.code, Reason: row.reason, Sequence: row.sequence, Time: row.time,
+		Day: row.day, Terminal: out.Terminal, Batch: row.batch, Replayed: true, HasBalance: row.hasBalance, Balance: row.balance,
+	}
+	if row.reason == ReasonNone {
+		out.Main, out.Subsidy = row.numbers[0], row.numbers[1]
+	} else {
+		out.Numbers = row.numbers
+	}
+	return resultAnswer
+}

@@ -1,0 +1,416 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"onecard/ledger"
+	"onecard/ledger/invariant"
+)
+
+// Bounds of the engine's queues.
+const (
+	// inboxBound is how many bank answers and operators' jobs may wait for the owner; a full inbox refuses and the asker keeps his.
+	inboxBound = 8192
+	// groupBytes closes a group early: Pebble takes larger batches by a slower path.
+	groupBytes = 768 << 10
+)
+
+// ErrBusy says that the engine's inbox is full: keep what you have and submit it again.
+var ErrBusy = errors.New("the owner's inbox is full")
+
+// Events are called by the owner goroutine; they must be quick. Any of them may be nil.
+type Events struct {
+	// Answered is called with the decisions of one group when they are durable, before they are sent.
+	Answered func(decisions []Decision)
+	// Group is called for each block handed to the journal.
+	Group func(entries uint32, bytes int)
+	// LoadState is called when a load changes its state at the bank: "sent", "confirmed", "declined", "unknown", "reversed", "late".
+	LoadState func(state string)
+}
+
+// Config is what an engine is made of.
+type Config struct {
+	Journal     ledger.Journal
+	Checkpoints ledger.Checkpoints // nil: replay everything
+	Routes      []Route
+	Site        Site // used when the ledger is empty
+	Events      Events
+}
+
+// Engine owns the state and decides. Its methods may be called by any goroutine unless they say otherwise.
+type Engine struct {
+	config  Config
+	decider decider        // owner: Run
+	state   *State         // owner: Run
+	journal ledger.Journal // owner: Run
+	door    Door
+	bank    Bank
+
+	inbox    chan Request
+	jobs     chan func()
+	requests []Request         // owner: Run
+	groups   [2]group          // owner: Run; open is being decided, the other one may be on its way to the disk
+	open     *group            // owner: Run
+	flying   *group            // owner: Run; appended, not yet durable
+	head     ledger.Head       // owner: Run; of the newest block appended
+	waiting  map[uint64]Origin // owner: Run; who waits for which open load
+	echo     int64             // owner: Run; last number given to an answer that stores nothing
+}
+
+// group is a block in the making with everything that waits for it.
+type group struct {
+	builder   ledger.BlockBuilder
+	begun     bool
+	day       uint32
+	last      uint64
+	decisions []Decision
+	orders    []bankOrder
+	done      []chan<- error
+}
+
+type bankOrder struct {
+	reverse bool
+	order   LoadOrder
+}
+
+// Open brings the state back: the newest checkpoint, then every block after it. An empty ledger gets its genesis entry, at time now.
+func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
+	e := &Engine{
+		config: c, journal: c.Journal, inbox: make(chan Request, inboxBound), jobs: make(chan func(), inboxBound), waiting: make(map[uint64]Origin),
+	}
+	if err := e.restore(); err != nil {
+		return nil, err
+	}
+	if err := e.replay(ctx); err != nil {
+		return nil, err
+	}
+	e.decider.state = e.state
+	for i := range c.Routes {
+		invariant.Hold(e.decider.routes[c.Routes[i].Kind] == nil, "two routes for kind %d", c.Routes[i].Kind)
+		e.decider.routes[c.Routes[i].Kind] = &c.Routes[i]
+	}
+	e.open = &e.groups[0]
+	e.echo = max(now, e.state.lastTime)
+	if e.state.book.Sequence() == 0 {
+		first := genesis(c.Site, now)
+		e.beginGroup(0)
+		e.add(&first)
+		return e, e.settle()
+	}
+	return e, nil
+}
+
+func (e *Engine) restore() error {
+	e.state = newState(ledger.NewBook())
+	if e.config.Checkpoints == nil {
+		return nil
+	}
+	stored, err := e.config.Checkpoints.LoadCheckpoint()
+	if err != nil || stored == nil {
+		return err
+	}
+	if e.state, err = restoreState(stored); err != nil {
+		return fmt.Errorf("reading the checkpoint at %d: %w", stored.Head().Sequence, err)
+	}
+	e.head = stored.Head()
+	return nil
+}
+
+func (e *Engine) replay(ctx context.Context) error {
+	err := e.journal.Replay(ctx, e.head.Sequence, func(b ledger.Block) error {
+		if err := b.Follows(e.head); err != nil {
+			return err
+		}
+		e.head = b.Head()
+		return b.Each(func(sequence uint64, entry *ledger.Entry) error {
+			e.state.apply(sequence, b.Day(), entry)
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("replaying the journal after %d: %w", e.state.book.Sequence(), err)
+	}
+	if e.head != e.journal.Head() {
+		return fmt.Errorf("the journal's head is %d but its blocks end at %d: %w", e.journal.Head().Sequence, e.head.Sequence, ledger.ErrMalformed)
+	}
+	return nil
+}
+
+// Submit hands over what the bank said, or another request that comes from inside the house.
+func (e *Engine) Submit(r Request) error {
+	select {
+	case e.inbox <- r:
+		e.door.Wake()
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// Connect says where requests come from and where loads go. It is called once, before Run and before anything submits.
+func (e *Engine) Connect(door Door, bank Bank) { e.door, e.bank = door, bank }
+
+// Run is the owner goroutine: it takes what has arrived, decides it, has it written and answers, until the context ends. Loads that
+// were open when the ledger was closed are taken up first, at time now.
+//
+// One turn decides a group while the group before is on its way to the disk. The wait for the disk is here, on this goroutine, and not
+// on one of its own: with few connections there is nothing to decide meanwhile and a hand-over costs more than it saves (ledger study
+// 3.4); with many there is always a next group to decide before the wait.
+func (e *Engine) Run(ctx context.Context, now int64) error {
+	stop := context.AfterFunc(ctx, e.door.Wake)
+	defer stop()
+	e.resumeLoads(now)
+	if err := e.cycle(); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if err := e.turn(e.patience()); err != nil {
+			return err
+		}
+	}
+	return e.settle()
+}
+
+// patience is how long a turn may wait for requests: not at all while answers wait for the disk or jobs for us.
+func (e *Engine) patience() time.Duration {
+	if e.flying != nil || e.open.begun || len(e.open.decisions) > 0 || len(e.inbox) > 0 || len(e.jobs) > 0 {
+		return 0
+	}
+	return -1
+}
+
+func (e *Engine) turn(wait time.Duration) error {
+	var err error
+	if e.requests, err = e.door.Poll(wait, e.requests[:0]); err != nil {
+		return fmt.Errorf("taking requests: %w", err)
+	}
+	for i := range e.requests {
+		e.handle(&e.requests[i])
+		if e.open.builder.Size() > groupBytes {
+			if err := e.cycle(); err != nil {
+				return err
+			}
+		}
+	}
+	for n := len(e.inbox); n > 0; n-- {
+		r := <-e.inbox
+		e.handle(&r)
+	}
+	if err := e.cycle(); err != nil {
+		return err
+	}
+	for n := len(e.jobs); n > 0; n-- {
+		(<-e.jobs)()
+	}
+	return nil
+}
+
+// cycle waits for the group on its way, answers it, and sends the open group on its way.
+func (e *Engine) cycle() error {
+	if e.flying != nil {
+		if err := e.journal.Wait(e.flying.last); err != nil {
+			return fmt.Errorf("waiting for entry %d to be durable: %w", e.flying.last, err)
+		}
+		e.deliver(e.flying)
+		e.flying = nil
+	}
+	if !e.open.begun {
+		e.deliver(e.open) // rests on nothing that is not durable
+		return nil
+	}
+	block := e.open.builder.Seal()
+	if err := e.journal.Append(block); err != nil {
+		return fmt.Errorf("writing the block at entry %d: %w", block.First(), err)
+	}
+	e.head = block.Head()
+	if e.config.Events.Group != nil {
+		e.config.Events.Group(block.Count(), len(block.Bytes()))
+	}
+	e.open.last, e.flying = block.Last(), e.open
+	e.open = &e.groups[0]
+	if e.flying == e.open {
+		e.open = &e.groups[1]
+	}
+	return nil
+}
+
+// settle makes everything decided durable and answered.
+func (e *Engine) settle() error {
+	for e.open.begun || e.flying != nil {
+		if err := e.cycle(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliver sends what a durable group has decided and makes the group ready for the next.
+func (e *Engine) deliver(g *group) {
+	if len(g.decisions) > 0 {
+		if e.config.Events.Answered != nil {
+			e.config.Events.Answered(g.decisions)
+		}
+		e.door.Answer(g.decisions)
+	}
+	for _, o := range g.orders {
+		if o.reverse {
+			e.bank.Reverse(o.order)
+		} else {
+			e.bank.Load(o.order)
+		}
+	}
+	for _, done := range g.done {
+		done <- nil
+	}
+	g.decisions, g.orders, g.done, g.begun = g.decisions[:0], g.orders[:0], g.done[:0], false
+}
+
+func (e *Engine) beginGroup(day uint32) {
+	e.open.begun, e.open.day = true, day
+	e.open.builder.Begin(e.head, day)
+	if e.flying != nil {
+		invariant.Hold(e.head.Sequence == e.flying.last, "a group that does not follow the one before")
+	}
+}
+
+// add writes an entry into the open group and applies it.
+func (e *Engine) add(entry *ledger.Entry) uint64 {
+	sequence := e.open.builder.Add(entry)
+	e.state.apply(sequence, e.open.day, entry)
+	return sequence
+}
+
+// handle decides one request into the open group.
+func (e *Engine) handle(r *Request) {
+	d := &e.decider
+	d.now = max(r.Received, e.state.lastTime)
+	day, minute := e.state.localDay(d.now)
+	if e.open.begun {
+		day = e.open.day
+	}
+	d.day, d.minute = day, minute
+	e.open.decisions = append(e.open.decisions, Decision{Origin: r.Origin, Kind: r.Kind, Received: r.Received, Time: d.now, Day: day, Terminal: r.Terminal, Batch: r.Batch})
+	out := &e.open.decisions[len(e.open.decisions)-1]
+	said, order := e.decide(r, out)
+	if said == resultEntry {
+		if !e.open.begun {
+			e.beginGroup(day)
+		}
+		sequence := e.add(&d.entry)
+		e.recorded(r, out, sequence, order)
+	} else {
+		e.unrecorded(r, out, said)
+	}
+	if out.Origin == 0 || said == resultLater {
+		e.open.decisions = e.open.decisions[:len(e.open.decisions)-1]
+	}
+}
+
+func (e *Engine) decide(r *Request, out *Decision) (result, *LoadOrder) {
+	switch r.Kind {
+	case KindPurchase, KindBalance, KindPassage, KindLoad:
+		return e.decider.original(r, out), nil
+	case KindReversal:
+		return e.decider.reversal(r, out)
+	case KindSignOn:
+		return e.decider.signOn(r, out), nil
+	case KindSignOff, KindEcho:
+		return e.decider.answer(out, ReasonNone), nil
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+		return e.decider.loadOutcome(r, out)
+	}
+	invariant.Fail("a request of kind %d", r.Kind)
+	return resultLater, nil
+}
+
+// recorded finishes a decision that has an entry: its sequence, who waits for the bank, what the bank is asked.
+func (e *Engine) recorded(r *Request, out *Decision, sequence uint64, order *LoadOrder) {
+	kind := e.decider.entry.Kind
+	if out.Sequence == 0 {
+		out.Sequence = sequence
+	}
+	switch {
+	case kind == KindLoad && out.Reason == ReasonNone:
+		e.waiting[sequence] = r.Origin
+		e.open.orders = append(e.open.orders, bankOrder{order: e.state.loads[sequence].order})
+		out.Origin = 0
+		e.loadState("sent")
+	case kind == KindReversal && order != nil:
+		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: *order})
+		e.cancelWaiting(order.Load, out)
+	case r.Load != 0:
+		e.loadOutcomeRecorded(r, out, kind, order)
+	}
+}
+
+func (e *Engine) loadOutcomeRecorded(r *Request, out *Decision, kind Kind, order *LoadOrder) {
+	if kind != KindLoadReversed && kind != KindLoadLate {
+		out.Origin = e.waiting[r.Load]
+		delete(e.waiting, r.Load)
+	}
+	if order != nil {
+		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: *order})
+	}
+	e.loadState(map[Kind]string{
+		KindLoadConfirmed: "confirmed", KindLoadDeclined: "declined", KindLoadUnknown: "unknown", KindLoadReversed: "reversed", KindLoadLate: "late",
+	}[kind])
+}
+
+// cancelWaiting answers who still waits for a load that its terminal has just taken back.
+func (e *Engine) cancelWaiting(id uint64, reversal *Decision) {
+	origin := e.waiting[id]
+	delete(e.waiting, id)
+	if origin == 0 {
+		return
+	}
+	cancelled := *reversal
+	cancelled.Origin, cancelled.Kind, cancelled.Sequence = origin, KindLoad, id
+	cancelled.Reason, cancelled.Code, cancelled.HasBalance = ReasonReversedBefore, ReasonReversedBefore.Code(), false
+	last := len(e.open.decisions) - 1
+	e.open.decisions = append(e.open.decisions, e.open.decisions[last])
+	e.open.decisions[last] = cancelled
+}
+
+func (e *Engine) loadState(state string) {
+	if e.config.Events.LoadState != nil {
+		e.config.Events.LoadState(state)
+	}
+}
+
+// unrecorded finishes a decision that writes nothing.
+func (e *Engine) unrecorded(r *Request, out *Decision, said result) {
+	if said == resultLater {
+		if out.Reason == ReasonInFlight { // the same load asked again: the newest asker is answered, the one before is let go
+			before := e.waiting[out.Sequence]
+			e.waiting[out.Sequence] = r.Origin
+			if before != 0 {
+				last := len(e.open.decisions) - 1
+				silent := Decision{Origin: before, Silent: true}
+				e.open.decisions = append(e.open.decisions, e.open.decisions[last])
+				e.open.decisions[last] = silent
+			}
+		}
+		return
+	}
+	if out.Sequence == 0 {
+		e.echo = max(e.echo+1, e.decider.now)
+		out.Time = e.echo
+	}
+}
+
+// resumeLoads takes up what was open when the ledger was closed: what had been sent is unknown now, what was being reversed is repeated.
+func (e *Engine) resumeLoads(now int64) {
+	for _, id := range e.state.openLoads() {
+		l := e.state.loads[id]
+		if l.state == loadSent {
+			e.handle(&Request{Kind: KindLoadUnknown, Load: id, Received: now})
+			continue
+		}
+		order := l.order
+		order.Repeat = true
+		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: order})
+	}
+}

@@ -1,0 +1,209 @@
+package transaction
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"onecard/ledger"
+	"onecard/ledger/money"
+)
+
+// record is the payload of an entry that came from a terminal's request: who asked, what was decided, what the answer said.
+//
+//	flags u8 | reason u8 | purse low and direction high nibble u8 | terminal, batch, trace uvarint |
+//	card index + 1 uvarint, or card number u64 when unknown | amount uvarint |
+//	[code 2 bytes] [balance varint] [three numbers uvarint] | [main, subsidy uvarint] | original uvarint (reversals only)
+//
+// The code is written only when it is not the reason's own (a bank's answer).
+type record struct {
+	terminal     TerminalID
+	batch, trace uint32
+	card         uint32 // index + 1
+	number       CardNumber
+	amount       money.Fen
+	reason       Reason
+	code         ResponseCode
+	purse        Purse
+	direction    Direction
+	hasBalance   bool
+	pinVerified  bool
+	balance      money.Fen
+	numbers      Numbers // of a refusal
+	main         money.Fen
+	subsidy      money.Fen
+	original     uint64 // reversals: sequence of the original, 0 unknown
+}
+
+const (
+	flagCard = 1 << iota
+	flagPINVerified
+	flagBalance
+	flagCode
+	flagNumbers
+	flagParts
+)
+
+func (r *record) flags() byte {
+	var f byte
+	if r.card != 0 {
+		f |= flagCard
+	}
+	if r.pinVerified {
+		f |= flagPINVerified
+	}
+	if r.hasBalance {
+		f |= flagBalance
+	}
+	if r.code != r.reason.Code() {
+		f |= flagCode
+	}
+	if r.numbers != (Numbers{}) {
+		f |= flagNumbers
+	}
+	if r.main != 0 || r.subsidy != 0 {
+		f |= flagParts
+	}
+	return f
+}
+
+func (r *record) append(dst []byte, kind Kind) []byte {
+	flags := r.flags()
+	dst = append(dst, flags, byte(r.reason), byte(r.purse)|byte(r.direction)<<4)
+	dst = binary.AppendUvarint(dst, uint64(r.terminal))
+	dst = binary.AppendUvarint(dst, uint64(r.batch))
+	dst = binary.AppendUvarint(dst, uint64(r.trace))
+	if r.card != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.card))
+	} else {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(r.number))
+	}
+	dst = binary.AppendUvarint(dst, uint64(r.amount))
+	if flags&flagCode != 0 {
+		dst = append(dst, r.code[:]...)
+	}
+	if flags&flagBalance != 0 {
+		dst = binary.AppendVarint(dst, int64(r.balance))
+	}
+	if flags&flagNumbers != 0 {
+		for _, n := range r.numbers {
+			dst = binary.AppendVarint(dst, int64(n))
+		}
+	}
+	if flags&flagParts != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.main))
+		dst = binary.AppendUvarint(dst, uint64(r.subsidy))
+	}
+	if kind == KindReversal {
+		dst = binary.AppendUvarint(dst, r.original)
+	}
+	return dst
+}
+
+// payloadReader takes fields off the front; the first fault sticks.
+type payloadReader struct {
+	b   []byte
+	bad bool
+}
+
+func (p *payloadReader) uvarint() uint64 {
+	v, n := binary.Uvarint(p.b)
+	if n <= 0 {
+		p.bad, p.b = true, nil
+		return 0
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *payloadReader) varint() int64 {
+	v, n := binary.Varint(p.b)
+	if n <= 0 {
+		p.bad, p.b = true, nil
+		return 0
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *payloadReader) take(n int) []byte {
+	if len(p.b) < n {
+		p.bad, p.b = true, nil
+		return make([]byte, n)
+	}
+	v := p.b[:n]
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *payloadReader) byte() byte  { return p.take(1)[0] }
+func (p *payloadReader) u64() uint64 { return binary.BigEndian.Uint64(p.take(8)) }
+func (p *payloadReader) string() string {
+	return string(p.take(int(min(p.uvarint(), uint64(len(p.b))))))
+}
+
+func (p *payloadReader) done(kind Kind) error {
+	if p.bad || len(p.b) != 0 {
+		return fmt.Errorf("payload of an entry of kind %d: %w", kind, ledger.ErrMalformed)
+	}
+	return nil
+}
+
+func (r *record) decode(src []byte, kind Kind) error {
+	p := payloadReader{b: src}
+	flags := p.byte()
+	*r = record{reason: Reason(p.byte())}
+	if r.reason >= reasonCount {
+		return fmt.Errorf("reason %d: %w", r.reason, ledger.ErrMalformed)
+	}
+	route := p.byte()
+	r.purse, r.direction = Purse(route&0x0F), Direction(route>>4)
+	r.terminal, r.batch, r.trace = TerminalID(p.uvarint()), uint32(p.uvarint()), uint32(p.uvarint())
+	if flags&flagCard != 0 {
+		r.card = uint32(p.uvarint())
+	} else {
+		r.number = CardNumber(p.u64())
+	}
+	r.amount, r.code = money.Fen(p.uvarint()), r.reason.Code()
+	if flags&flagCode != 0 {
+		r.code = ResponseCode(p.take(2))
+	}
+	if r.hasBalance = flags&flagBalance != 0; r.hasBalance {
+		r.balance = money.Fen(p.varint())
+	}
+	if flags&flagNumbers != 0 {
+		for i := range r.numbers {
+			r.numbers[i] = money.Fen(p.varint())
+		}
+	}
+	if flags&flagParts != 0 {
+		r.main, r.subsidy = money.Fen(p.uvarint()), money.Fen(p.uvarint())
+	}
+	r.pinVerified = flags&flagPINVerified != 0
+	if kind == KindReversal {
+		r.original = p.uvarint()
+	}
+	return p.done(kind)
+}
+
+// loadRecord is the payload of what the bank says about a load:
+//
+//	load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint
+type loadRecord struct {
+	load    uint64
+	code    ResponseCode
+	bank    [12]byte
+	balance money.Fen
+}
+
+func (r *loadRecord) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, r.load)
+	dst = append(dst, r.code[:]...)
+	dst = append(dst, r.bank[:]...)
+	return binary.AppendVarint(dst, int64(r.balance))
+}
+
+func (r *loadRecord) decode(src []byte, kind Kind) error {
+	p := payloadReader{b: src}
+	*r = loadRecord{load: p.uvarint(), code: ResponseCode(p.take(2)), bank: [12]byte(p.take(12)), balance: money.Fen(p.varint())}
+	return p.done(kind)
+}

@@ -1,0 +1,132 @@
+package transaction
+
+import (
+	"onecard/ledger"
+	"onecard/ledger/money"
+)
+
+// State is everything a decision may look at. Owner: the engine's goroutine.
+type State struct {
+	book      *ledger.Book
+	classes   []Class
+	merchants []Merchant
+	entrances []Entrance
+	terminals ledger.Table[Terminal]
+	holders   ledger.Table[Holder]
+	cards     ledger.Table[Card]
+	answers   ledger.Table[answered]
+	loads     map[uint64]load
+	lastTime  int64  // of the newest entry: time in the ledger never goes back
+	window    uint32 // remembered answers per terminal and class; fixed when the ledger is made
+	zone      int32  // seconds east of UTC of the site; fixed when the ledger is made
+
+	// Indexes, rebuilt from the tables.
+	cardByNumber   map[CardNumber]uint32
+	terminalByCode map[TerminalCode]TerminalID
+	merchantByCode map[MerchantCode]uint32
+	classByCode    map[string]uint8
+	entranceByCode map[string]uint32
+	holderByNumber map[string]uint32
+	holderNumbers  []string // by index
+}
+
+// The site's own accounts, opened by the genesis entry in this order.
+const (
+	AccountCash ledger.AccountID = iota + 1
+	AccountBankCustody
+	AccountLoadInTransit
+	AccountThirdPartyTransit
+	AccountSubsidyReceivable
+	AccountHolderDebt
+	AccountDeposits
+	AccountManagementFee
+	AccountSuspense
+)
+
+var siteAccounts = []ledger.Opening{
+	{Code: ledger.CodeCash},
+	{Code: ledger.CodeBankCustody},
+	{Code: ledger.CodeLoadInTransit},
+	{Code: ledger.CodeThirdPartyTransit},
+	{Code: ledger.CodeSubsidyReceivable},
+	{Code: ledger.CodeHolderDebt},
+	{Code: ledger.CodeDeposits},
+	{Code: ledger.CodeManagementFee},
+	{Code: ledger.CodeSuspense},
+}
+
+func newState(book *ledger.Book) *State {
+	return &State{
+		book:           book,
+		loads:          make(map[uint64]load),
+		cardByNumber:   make(map[CardNumber]uint32),
+		terminalByCode: make(map[TerminalCode]TerminalID),
+		merchantByCode: make(map[MerchantCode]uint32),
+		classByCode:    make(map[string]uint8),
+		entranceByCode: make(map[string]uint32),
+		holderByNumber: make(map[string]uint32),
+	}
+}
+
+// Book returns the books for reading.
+func (s *State) Book() *ledger.Book { return s.book }
+
+// Terminal returns a registered terminal. REQUIRES: 1 <= id <= Terminals().
+func (s *State) Terminal(id TerminalID) *Terminal { return s.terminals.At(uint32(id) - 1) }
+
+// Terminals is the number of registered terminals.
+func (s *State) Terminals() uint32 { return s.terminals.Len() }
+
+// TerminalByCode finds a terminal by DE 41.
+func (s *State) TerminalByCode(code TerminalCode) (TerminalID, bool) {
+	id, ok := s.terminalByCode[code]
+	return id, ok
+}
+
+// CardByNumber finds a card.
+func (s *State) CardByNumber(number CardNumber) (*Card, bool) {
+	i, ok := s.cardByNumber[number]
+	if !ok {
+		return nil, false
+	}
+	return s.cards.At(i), true
+}
+
+// Holders and Cards are the numbers of rows.
+func (s *State) Holders() uint32 { return s.holders.Len() }
+
+// Cards is the number of cards ever issued.
+func (s *State) Cards() uint32 { return s.cards.Len() }
+
+// OpenLoads is the number of loads whose outcome at the bank is not settled.
+func (s *State) OpenLoads() int { return len(s.loads) }
+
+// Spendable is what a holder can spend now: both purses less holds.
+func (s *State) Spendable(h *Holder) money.Fen {
+	return s.book.Account(h.Main).Available() + s.book.Account(h.Subsidy).Available()
+}
+
+const (
+	microsPerSecond = 1_000_000
+	secondsPerDay   = 86_400
+)
+
+// localDay returns the day at the site, in days since 1970, and the minute of it.
+func (s *State) localDay(micros int64) (day uint32, minute uint16) {
+	seconds := micros/microsPerSecond + int64(s.zone)
+	return uint32(seconds / secondsPerDay), uint16(seconds % secondsPerDay / 60)
+}
+
+// weekdayBit is bit 0 for Monday .. bit 6 for Sunday. 1970-01-01 was a Thursday.
+func weekdayBit(day uint32) uint8 { return 1 << ((day + 3) % 7) }
+
+// within says whether minute lies between from (inclusive) and to (exclusive), over midnight when to < from, always when equal.
+func within(minute, from, to uint16) bool {
+	switch {
+	case from == to:
+		return true
+	case from < to:
+		return minute >= from && minute < to
+	}
+	return minute >= from || minute < to
+}

@@ -1,0 +1,123 @@
+package transaction
+
+import (
+	"onecard/ledger"
+	"onecard/ledger/money"
+)
+
+// The core's tables. Rows are read by subsystems and changed only by applying entries; a checkpoint writes them field by field.
+
+// Class is a holder class with its limits; 0 means no limit.
+type Class struct {
+	Code          string
+	PINSingle     money.Fen // a purchase above this needs the PIN
+	PINDay        money.Fen // a day's total above this needs the PIN
+	DayAmount     money.Fen
+	DayCount      uint32
+	PurseCap      money.Fen
+	LoadSingle    money.Fen
+	LoadDay       money.Fen
+	RefusePartial bool
+}
+
+// Merchant is a charging merchant and the account it is owed on.
+type Merchant struct {
+	Code          MerchantCode
+	Payable       ledger.AccountID
+	Closed        bool
+	Opens, Closes uint16 // minutes after midnight
+}
+
+// Entrance is a door or gate with who may pass when.
+type Entrance struct {
+	Code   string
+	Grants []Grant
+}
+
+// Terminal is a registered terminal.
+type Terminal struct {
+	Code      TerminalCode
+	Merchant  uint32 // index
+	Type      TerminalType
+	Suspended bool
+	MACMode   uint8
+	Door      uint32 // index + 1; 0 none
+	Batch     uint32 // newest batch seen
+	SealedKey []byte
+}
+
+// Holder is a person with his purses and the day's counters.
+type Holder struct {
+	Groups      uint64
+	BankAccount uint64
+	PINValue    uint64
+	DayAmount   money.Fen // spent on CounterDay, refunds of the same day taken off
+	DayLoaded   money.Fen // loaded or on its way on CounterDay
+	Loading     money.Fen // pending at the bank, any day
+	Main        ledger.AccountID
+	Subsidy     ledger.AccountID
+	CounterDay  uint32
+	DayCount    uint16
+	Class       uint8
+	State       HolderState
+	PINTries    uint8 // wrong ones in a row
+}
+
+// Card is a card in a holder's hands.
+type Card struct {
+	Number CardNumber
+	Holder uint32 // index
+	Expiry uint32 // last valid day; 0 never
+	State  CardState
+}
+
+// answered is one remembered answer of one terminal: a row of the duplicate table, 96 bytes. A terminal has a window of originals and
+// one of reversals, each addressed by trace number modulo the window (see window.go).
+type answered struct {
+	batch, trace uint32
+	number       CardNumber // as sent
+	amount       money.Fen
+	balance      money.Fen
+	numbers      Numbers // of a refusal; of an approval: main, subsidy
+	sequence     uint64
+	time         int64
+	day          uint32
+	card         uint32 // index + 1; 0 unknown
+	code         ResponseCode
+	kind         Kind // 0: the row is empty
+	reason       Reason
+	purse        Purse
+	direction    Direction
+	phase        phase
+	hasBalance   bool
+}
+
+// phase is where an original stands.
+type phase uint8
+
+const (
+	phaseAnswered  phase = iota
+	phaseOpen            // a load that still waits for the bank: no answer yet
+	phaseReversed        // given back, or cancelled before it counted
+	phaseTombstone       // the reversal came first; the original is refused when it comes
+)
+
+// load is an open load; finished ones live in the ledger only. The zero phase of a load's money is a hold from the account "load in
+// transit" to the purse.
+type load struct {
+	order    LoadOrder
+	holder   uint32
+	terminal TerminalID
+	batch    uint32
+	trace    uint32
+	state    loadState
+}
+
+// loadState follows a load at the bank (wire handbook 4.2). CONFIRMED, DECLINED and REVERSED are ends: the row is gone.
+type loadState uint8
+
+const (
+	loadSent      loadState = iota + 1 // pending, on disk before it leaves
+	loadReversing                      // outcome unknown: a reversal is on disk and repeated until answered; the hold stays
+	loadReturning                      // credited, then reversed by the terminal: the money is back in transit, the bank must still be told
+)
