@@ -205,24 +205,24 @@ func (s *story) send(requests ...transaction.Request) string {
 
 func (s *story) heard() string {
 	var b strings.Builder
-	for {
-		select {
-		case group := <-s.door.answers:
-			for _, d := range group {
-				printDecision(&b, &d)
-			}
-		case o := <-s.bank.loads:
-			s.ordered = append(s.ordered, o.Load)
-			fmt.Fprintf(&b, "  -> bank 0200 load=%d %s for %d of %s\n", o.Load, o.Amount, o.BankAccount, o.Card)
-		case o := <-s.bank.reversals:
-			fmt.Fprintf(&b, "  -> bank 0420 load=%d %s repeat=%v\n", o.Load, o.Amount, o.Repeat)
-		default:
-			if b.Len() == 0 {
-				return "(nothing)\n"
-			}
-			return b.String()
+	for len(s.door.answers) > 0 {
+		for _, d := range <-s.door.answers {
+			printDecision(&b, &d)
 		}
 	}
+	for len(s.bank.loads) > 0 {
+		o := <-s.bank.loads
+		s.ordered = append(s.ordered, o.Load)
+		fmt.Fprintf(&b, "  -> bank 0200 load=%d %s for %d of %s\n", o.Load, o.Amount, o.BankAccount, o.Card)
+	}
+	for len(s.bank.reversals) > 0 {
+		o := <-s.bank.reversals
+		fmt.Fprintf(&b, "  -> bank 0420 load=%d %s repeat=%v\n", o.Load, o.Amount, o.Repeat)
+	}
+	if b.Len() == 0 {
+		return "(nothing)\n"
+	}
+	return b.String()
 }
 
 func printDecision(b *strings.Builder, d *transaction.Decision) {
