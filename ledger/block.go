@@ -154,12 +154,16 @@ func (b *BlockBuilder) Next() uint64 { return b.first + uint64(b.count) }
 
 // Add appends an entry and returns its sequence. REQUIRES: at most 15 legs, time not before the entry before.
 func (b *BlockBuilder) Add(e *Entry) uint64 {
-	invariant.Hold(len(e.Legs) <= maxLegs, "entry with %d legs", len(e.Legs))
+	if len(e.Legs) > maxLegs {
+		invariant.Fail("entry with %d legs", len(e.Legs))
+	}
 	if b.count == 0 {
 		b.time = e.Time
 		binary.BigEndian.PutUint64(b.raw[16:], uint64(e.Time))
 	}
-	invariant.Hold(e.Time >= b.time, "entry time %d goes back before %d", e.Time, b.time)
+	if e.Time < b.time {
+		invariant.Fail("entry time %d goes back before %d", e.Time, b.time)
+	}
 	b.entry = appendEntry(b.entry[:0], e, b.time)
 	b.raw = binary.AppendUvarint(b.raw, uint64(len(b.entry)))
 	b.raw = append(b.raw, b.entry...)

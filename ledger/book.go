@@ -217,7 +217,9 @@ func (b *Book) checkStates(states []StateChange) Refusal {
 // Apply posts an entry. Sequences are dense: an entry that does not fit the books stops the process, because it was checked before it
 // was written and what is on disk is the truth.
 func (b *Book) Apply(sequence uint64, e *Entry) {
-	invariant.Hold(sequence == b.sequence+1, "entry %d applied after %d", sequence, b.sequence)
+	if sequence != b.sequence+1 {
+		invariant.Fail("entry %d applied after %d", sequence, b.sequence)
+	}
 	if r := b.Check(e); r != Accepted {
 		invariant.Fail("entry %d of kind %d does not fit the books: %s", sequence, e.Kind, r)
 	}

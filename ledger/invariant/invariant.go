@@ -14,7 +14,8 @@ type Broken struct{ Text string }
 
 func (b Broken) Error() string { return "broken invariant: " + b.Text }
 
-// Hold stops the process when condition is false. The format is evaluated only then.
+// Hold stops the process when condition is false. The arguments are boxed whether it is or not: on a hot path write the condition out and
+// call Fail.
 func Hold(condition bool, format string, args ...any) {
 	if !condition {
 		panic(Broken{fmt.Sprintf(format, args...)})

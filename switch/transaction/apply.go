@@ -33,7 +33,9 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 // applyOriginal remembers the answer, moves the counters and opens a load.
 func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	var r record
-	invariant.Hold(r.decode(e.Payload, e.Kind) == nil, "entry %d cannot be read", sequence)
+	if r.decode(e.Payload, e.Kind) != nil {
+		invariant.Fail("entry %d cannot be read", sequence)
+	}
 	s.newBatch(r.terminal, r.batch)
 	if r.card != 0 {
 		s.applyHolder(day, e.Kind, &r)
@@ -124,7 +126,9 @@ func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
 // applyReversal remembers the reversal's answer and marks its original.
 func (s *State) applyReversal(sequence uint64, day uint32, e *ledger.Entry) {
 	var r record
-	invariant.Hold(r.decode(e.Payload, e.Kind) == nil, "entry %d cannot be read", sequence)
+	if r.decode(e.Payload, e.Kind) != nil {
+		invariant.Fail("entry %d cannot be read", sequence)
+	}
 	s.newBatch(r.terminal, r.batch)
 	if r.reason == ReasonDuplicateDiffers || r.reason == ReasonOriginalTooOld {
 		return

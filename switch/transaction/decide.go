@@ -12,6 +12,7 @@ type decider struct {
 	routes  [256]*Route
 	entry   ledger.Entry
 	record  record
+	kase    Case // the request on the table; kept here because what is handed to a route escapes
 	legs    [6]ledger.Leg
 	payload []byte
 	now     int64
@@ -100,9 +101,10 @@ func (d *decider) judge(r *Request, row *answered, v verdict) Outcome {
 	if m.Closed {
 		return Refuse(ReasonMerchantClosed)
 	}
-	return route.Decide(&Case{
+	d.kase = Case{
 		Request: r, Terminal: t, Merchant: m, Card: c, Holder: h, Class: &s.classes[h.Class], Day: d.day, Minute: d.minute, state: s,
-	})
+	}
+	return route.Decide(&d.kase)
 }
 
 func (route *Route) serves(t TerminalType) bool {
@@ -153,7 +155,9 @@ func (d *decider) settle(r *Request, o Outcome) {
 
 // charge takes the parts from the purses and gives their sum to the merchant.
 func (d *decider) charge(r *Request, h *Holder, o Outcome) {
-	invariant.Hold(o.Main >= 0 && o.Subsidy >= 0 && o.Main+o.Subsidy == r.Amount, "parts %d and %d of a purchase of %d", o.Main, o.Subsidy, r.Amount)
+	if o.Main < 0 || o.Subsidy < 0 || o.Main+o.Subsidy != r.Amount {
+		invariant.Fail("parts %d and %d of a purchase of %d", o.Main, o.Subsidy, r.Amount)
+	}
 	d.record.main, d.record.subsidy = o.Main, o.Subsidy
 	if o.Subsidy > 0 {
 		d.leg(h.Subsidy, -o.Subsidy)
