@@ -13,34 +13,33 @@ func (c ResponseCode) String() string { return string(c[:]) }
 
 // The response codes this core gives (wire handbook 3.9).
 var (
-	Approved            = ResponseCode{'0', '0'}
-	InvalidMerchant     = ResponseCode{'0', '3'}
-	InvalidTransaction  = ResponseCode{'1', '2'}
-	InvalidAmount       = ResponseCode{'1', '3'}
-	InvalidCard         = ResponseCode{'1', '4'}
-	OriginalMismatch    = ResponseCode{'2', '2'}
-	FormatError         = ResponseCode{'3', '0'}
-	PINTriesExceeded    = ResponseCode{'3', '8'}
-	NotSupported        = ResponseCode{'4', '0'}
-	LostCard            = ResponseCode{'4', '1'}
-	InsufficientFunds   = ResponseCode{'5', '1'}
-	ExpiredCard         = ResponseCode{'5', '4'}
-	WrongPIN            = ResponseCode{'5', '5'}
-	NotPermittedHolder  = ResponseCode{'5', '7'}
-	NotPermittedDevice  = ResponseCode{'5', '8'}
-	LimitExceeded       = ResponseCode{'6', '1'}
-	RestrictedCard      = ResponseCode{'6', '2'}
-	AmountMismatch      = ResponseCode{'6', '4'}
-	CountExceeded       = ResponseCode{'6', '5'}
-	BankTimeout         = ResponseCode{'6', '8'}
-	BankCannotOperate   = ResponseCode{'9', '1'}
-	Duplicate           = ResponseCode{'9', '4'}
-	SystemBusy          = ResponseCode{'9', '6'}
-	UnregisteredDevice  = ResponseCode{'9', '7'}
-	PINFormat           = ResponseCode{'9', '9'} // terminal signs on again
-	MACError            = ResponseCode{'A', '0'} // terminal signs on again
-	AcquirerStateBad    = ResponseCode{'C', '1'} // not signed on
-	reversalNotFoundYet = Approved               // an unknown original is approved and remembered (wire handbook 3.6)
+	Approved           = ResponseCode{'0', '0'}
+	InvalidMerchant    = ResponseCode{'0', '3'}
+	InvalidTransaction = ResponseCode{'1', '2'}
+	InvalidAmount      = ResponseCode{'1', '3'}
+	InvalidCard        = ResponseCode{'1', '4'}
+	OriginalMismatch   = ResponseCode{'2', '2'}
+	FormatError        = ResponseCode{'3', '0'}
+	PINTriesExceeded   = ResponseCode{'3', '8'}
+	NotSupported       = ResponseCode{'4', '0'}
+	LostCard           = ResponseCode{'4', '1'}
+	InsufficientFunds  = ResponseCode{'5', '1'}
+	ExpiredCard        = ResponseCode{'5', '4'}
+	WrongPIN           = ResponseCode{'5', '5'}
+	NotPermittedHolder = ResponseCode{'5', '7'}
+	NotPermittedDevice = ResponseCode{'5', '8'}
+	LimitExceeded      = ResponseCode{'6', '1'}
+	RestrictedCard     = ResponseCode{'6', '2'}
+	AmountMismatch     = ResponseCode{'6', '4'}
+	CountExceeded      = ResponseCode{'6', '5'}
+	BankTimeout        = ResponseCode{'6', '8'}
+	BankCannotOperate  = ResponseCode{'9', '1'}
+	Duplicate          = ResponseCode{'9', '4'}
+	SystemBusy         = ResponseCode{'9', '6'}
+	UnregisteredDevice = ResponseCode{'9', '7'}
+	PINFormat          = ResponseCode{'9', '9'} // terminal signs on again
+	MACError           = ResponseCode{'A', '0'} // terminal signs on again
+	AcquirerStateBad   = ResponseCode{'C', '1'} // not signed on
 )
 
 // Decision is the answer to one request. It leaves only when everything it rests on is durable.

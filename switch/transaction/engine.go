@@ -51,13 +51,13 @@ type Engine struct {
 
 	inbox    chan Request
 	jobs     chan func()
-	requests []Request         // owner: Run
-	groups   [2]group          // owner: Run; open is being decided, the other one may be on its way to the disk
-	open     *group            // owner: Run
-	flying   *group            // owner: Run; appended, not yet durable
-	head     ledger.Head       // owner: Run; of the newest block appended
-	waiting  map[uint64]Origin // owner: Run; who waits for which open load
-	echo     int64             // owner: Run; last number given to an answer that stores nothing
+	requests []Request        // owner: Run
+	groups   [2]group         // owner: Run; open is being decided, the other one may be on its way to the disk
+	open     *group           // owner: Run
+	flying   *group           // owner: Run; appended, not yet durable
+	head     ledger.Head      // owner: Run; of the newest block appended
+	waiting  map[uint64]asker // owner: Run; who waits for which open load
+	echo     int64            // owner: Run; last number given to an answer that stores nothing
 }
 
 // group is a block in the making with everything that waits for it.
@@ -71,6 +71,12 @@ type group struct {
 	done      []chan<- error
 }
 
+// asker is who waits for an answer, and since when.
+type asker struct {
+	origin   Origin
+	received int64
+}
+
 type bankOrder struct {
 	reverse bool
 	order   LoadOrder
@@ -79,7 +85,7 @@ type bankOrder struct {
 // Open brings the state back: the newest checkpoint, then every block after it. An empty ledger gets its genesis entry, at time now.
 func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 	e := &Engine{
-		config: c, journal: c.Journal, inbox: make(chan Request, inboxBound), jobs: make(chan func(), inboxBound), waiting: make(map[uint64]Origin),
+		config: c, journal: c.Journal, inbox: make(chan Request, inboxBound), jobs: make(chan func(), inboxBound), waiting: make(map[uint64]asker),
 	}
 	if err := e.restore(); err != nil {
 		return nil, err
@@ -334,7 +340,7 @@ func (e *Engine) recorded(r *Request, out *Decision, sequence uint64, order *Loa
 	}
 	switch {
 	case kind == KindLoad && out.Reason == ReasonNone:
-		e.waiting[sequence] = r.Origin
+		e.waiting[sequence] = asker{r.Origin, r.Received}
 		e.open.orders = append(e.open.orders, bankOrder{order: e.state.loads[sequence].order})
 		out.Origin = 0
 		e.loadState("sent")
@@ -348,7 +354,7 @@ func (e *Engine) recorded(r *Request, out *Decision, sequence uint64, order *Loa
 
 func (e *Engine) loadOutcomeRecorded(r *Request, out *Decision, kind Kind, order *LoadOrder) {
 	if kind != KindLoadReversed && kind != KindLoadLate {
-		out.Origin = e.waiting[r.Load]
+		out.Origin, out.Received = e.waiting[r.Load].origin, e.waiting[r.Load].received
 		delete(e.waiting, r.Load)
 	}
 	if order != nil {
@@ -361,13 +367,13 @@ func (e *Engine) loadOutcomeRecorded(r *Request, out *Decision, kind Kind, order
 
 // cancelWaiting answers who still waits for a load that its terminal has just taken back.
 func (e *Engine) cancelWaiting(id uint64, reversal *Decision) {
-	origin := e.waiting[id]
+	waiting := e.waiting[id]
 	delete(e.waiting, id)
-	if origin == 0 {
+	if waiting.origin == 0 {
 		return
 	}
 	cancelled := *reversal
-	cancelled.Origin, cancelled.Kind, cancelled.Sequence = origin, KindLoad, id
+	cancelled.Origin, cancelled.Received, cancelled.Kind, cancelled.Sequence = waiting.origin, waiting.received, KindLoad, id
 	cancelled.Reason, cancelled.Code, cancelled.HasBalance = ReasonReversedBefore, ReasonReversedBefore.Code(), false
 	last := len(e.open.decisions) - 1
 	e.open.decisions = append(e.open.decisions, e.open.decisions[last])
@@ -385,10 +391,10 @@ func (e *Engine) unrecorded(r *Request, out *Decision, said result) {
 	if said == resultLater {
 		if out.Reason == ReasonInFlight { // the same load asked again: the newest asker is answered, the one before is let go
 			before := e.waiting[out.Sequence]
-			e.waiting[out.Sequence] = r.Origin
-			if before != 0 {
+			e.waiting[out.Sequence] = asker{r.Origin, before.received}
+			if before.origin != 0 {
 				last := len(e.open.decisions) - 1
-				silent := Decision{Origin: before, Silent: true}
+				silent := Decision{Origin: before.origin, Silent: true}
 				e.open.decisions = append(e.open.decisions, e.open.decisions[last])
 				e.open.decisions[last] = silent
 			}

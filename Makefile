@@ -1,0 +1,48 @@
+# onecard: run · test · race · fuzz · kill · bench · lint · clean — each is one line below. `make help` lists them.
+SHELL := /bin/bash
+GO ?= go
+ROUNDS ?= 10
+SEED ?= 1
+DURATION ?= 60s
+FUZZTIME ?= 20s
+export CGO_ENABLED ?= 0
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
+
+.PHONY: help run build test race fuzz kill crash bench lint tools clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run: ## build and start everything: switch, bank, a small campus at lunch; a live screen
+	@configs/build.sh $(MAKE) --no-print-directory build
+	@bin/onecard demo $(ARGS)
+
+build: ## bin/onecard and bin/bench
+	@$(BUILD) -o bin/onecard ./switch
+	@$(BUILD) -o bin/bench ./bench
+
+test: ## the whole test suite, under 4 minutes on 2 cores
+	@$(GO) vet ./...
+	@$(GO) test -timeout 10m ./...
+
+race: ## the tests under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@configs/fuzz.sh $(FUZZTIME)
+
+kill: build ## kill -9 of serve under load, ROUNDS times: nothing acknowledged is lost or doubled
+	@bin/bench kill --binary bin/onecard --rounds $(ROUNDS) --seed $(SEED)
+
+crash: ## crash and damage campaign on the ledger's files for DURATION from SEED
+	@ONECARD_CAMPAIGN=$(DURATION) ONECARD_SEED=$(SEED) $(GO) test -timeout 0 -count 1 -v -run 'Campaign' ./ledger/pebblestore
+
+bench: build ## lunch, then saturate at 64x1, 64x32 and 2,000x1 with the echo and floor limits in the same run
+	@bin/bench all --binary bin/onecard $(ARGS)
+
+lint: ## gofumpt, staticcheck, go vet, and the house rules
+	@configs/lint.sh
+
+clean: ## what make has built; data stays
+	@rm -rf bin out

@@ -1,0 +1,251 @@
+// Package settings reads a strict YAML file and the environment into a configuration struct and reports everything that is wrong at once.
+//
+// The one idea: an operator who mends a configuration wants all faults in one go, each with its line and a caret, in the words of the key
+// he wrote. So the file is walked key by key beside the struct: an unknown key, a value of the wrong type and, later, a value out of
+// bounds are all faults with a place.
+//
+// Environment variables lie over the file: ONECARD_ and the key's path in capitals, such as ONECARD_TERMINALS_LISTEN. It knows no key of
+// its own and reads no secrets: those are named by *_file keys and read by whoever needs them.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Fault is one thing wrong with one key.
+type Fault struct {
+	Key  string // "terminals.listen"
+	Text string
+}
+
+func (f Fault) Error() string { return f.Key + ": " + f.Text }
+
+// Faults makes an error that names a key: packages' Validate methods join several.
+func Faultf(key, format string, args ...any) error {
+	return Fault{key, fmt.Sprintf(format, args...)}
+}
+
+// EnvironmentPrefix starts every environment variable of the program.
+const EnvironmentPrefix = "ONECARD_"
+
+// Validator checks bounds and what belongs together. It joins a Fault for each key that is wrong.
+type Validator interface{ Validate() error }
+
+// Load reads source (a YAML file's contents, name for messages) and the environment ("KEY=value" lines) over the values already in
+// target, a pointer to a struct with yaml tags, and validates it. The error, if any, prints every fault with its line.
+func Load(name string, source []byte, environment []string, target Validator) error {
+	w := walker{}
+	file, err := parser.ParseBytes(source, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+	}
+	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
+		w.mapping("", file.Docs[0].Body, reflect.ValueOf(target).Elem())
+	}
+	w.environment(environment, reflect.ValueOf(target).Elem())
+	if err := target.Validate(); err != nil {
+		w.faults = append(w.faults, flatten(err)...)
+	}
+	if len(w.faults) == 0 {
+		return nil
+	}
+	return errors.New(w.report(name, source))
+}
+
+func flatten(err error) []Fault {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var faults []Fault
+		for _, e := range joined.Unwrap() {
+			faults = append(faults, flatten(e)...)
+		}
+		return faults
+	}
+	var f Fault
+	if errors.As(err, &f) {
+		return []Fault{f}
+	}
+	return []Fault{{"", err.Error()}}
+}
+
+type walker struct{ faults []Fault }
+
+func (w *walker) fault(key, format string, args ...any) {
+	w.faults = append(w.faults, Fault{key, fmt.Sprintf(format, args...)})
+}
+
+// mapping walks the keys of one mapping beside the fields of one struct.
+func (w *walker) mapping(path string, node ast.Node, target reflect.Value) {
+	var values []*ast.MappingValueNode
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	case *ast.NullNode:
+		return
+	default:
+		w.fault(path, "须为一组键值 / a group of keys is expected here")
+		return
+	}
+	seen := map[string]bool{}
+	for _, v := range values {
+		key := v.Key.GetToken().Value
+		full := join(path, key)
+		field, ok := fieldOf(target, key)
+		switch {
+		case !ok:
+			w.fault(full, "无此键 / unknown key; known here: %s", strings.Join(keysOf(target), ", "))
+		case seen[key]:
+			w.fault(full, "键重复 / key given twice")
+		case isGroup(field):
+			w.mapping(full, v.Value, field)
+		default:
+			if err := yaml.NodeToValue(v.Value, field.Addr().Interface(), yaml.Strict()); err != nil {
+				w.fault(full, "%s", typeText(field, v.Value.String()))
+			}
+		}
+		seen[key] = true
+	}
+}
+
+func (w *walker) environment(lines []string, target reflect.Value) {
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, "=")
+		rest, ours := strings.CutPrefix(name, EnvironmentPrefix)
+		if !ours {
+			continue
+		}
+		if key, field, ok := lookup(target, "", rest); !ok {
+			w.fault(name, "环境变量不对应任何键 / this environment variable names no key")
+		} else if err := yaml.Unmarshal([]byte(value), field.Addr().Interface()); err != nil {
+			w.fault(key, "%s (%s)", typeText(field, value), name)
+		}
+	}
+}
+
+// lookup finds the leaf whose path in capitals, joined by _, is name.
+func lookup(target reflect.Value, path, name string) (string, reflect.Value, bool) {
+	for _, key := range keysOf(target) {
+		field, _ := fieldOf(target, key)
+		upper := strings.ToUpper(key)
+		if !isGroup(field) {
+			if name == upper {
+				return join(path, key), field, true
+			}
+			continue
+		}
+		if rest, ok := strings.CutPrefix(name, upper+"_"); ok {
+			if full, leaf, ok := lookup(field, join(path, key), rest); ok {
+				return full, leaf, true
+			}
+		}
+	}
+	return "", reflect.Value{}, false
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// isGroup says whether a field is a group of keys rather than a value.
+func isGroup(v reflect.Value) bool {
+	if v.Kind() != reflect.Struct {
+		return false
+	}
+	_, text := v.Addr().Interface().(interface{ UnmarshalText([]byte) error })
+	_, own := v.Addr().Interface().(yaml.BytesUnmarshaler)
+	return !text && !own
+}
+
+func tagOf(f reflect.StructField) string {
+	tag, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return tag
+}
+
+func fieldOf(target reflect.Value, key string) (reflect.Value, bool) {
+	for i := range target.NumField() {
+		if tag := tagOf(target.Type().Field(i)); tag == key && tag != "-" {
+			return target.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+func keysOf(target reflect.Value) []string {
+	var keys []string
+	for i := range target.NumField() {
+		if tag := tagOf(target.Type().Field(i)); tag != "" && tag != "-" {
+			keys = append(keys, tag)
+		}
+	}
+	return keys
+}
+
+func typeText(field reflect.Value, got string) string {
+	kind := "text"
+	switch {
+	case field.Type().String() == "time.Duration":
+		kind = "a duration such as 500ms, 10s or 5m"
+	case field.CanInt() || field.CanUint():
+		kind = "a whole number"
+	case field.Kind() == reflect.Bool:
+		kind = "true or false"
+	case field.Kind() == reflect.Slice:
+		kind = "a list"
+	}
+	return fmt.Sprintf("值 %q 类型不对 / %q is not %s", got, got, kind)
+}
+
+// report prints all faults, in the order of the file where they have a line.
+func (w *walker) report(name string, source []byte) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d 处错误 / %d faults", name, len(w.faults), len(w.faults))
+	if len(w.faults) == 1 {
+		b.Reset()
+		fmt.Fprintf(&b, "%s: 1 处错误 / 1 fault", name)
+	}
+	slices.SortStableFunc(w.faults, func(a, c Fault) int { return lineOf(source, a.Key) - lineOf(source, c.Key) })
+	for _, f := range w.faults {
+		fmt.Fprintf(&b, "\n\n%s: %s", f.Key, f.Text)
+		if excerpt := excerptOf(source, f.Key); excerpt != "" {
+			fmt.Fprintf(&b, "\n%s", excerpt)
+		}
+	}
+	return b.String()
+}
+
+func pathOf(key string) (*yaml.Path, error) { return yaml.PathString("$." + key) }
+
+func lineOf(source []byte, key string) int {
+	if path, err := pathOf(key); err == nil {
+		if file, err := parser.ParseBytes(source, 0); err == nil {
+			if node, err := path.FilterFile(file); err == nil && node != nil {
+				return node.GetToken().Position.Line
+			}
+		}
+	}
+	return 1 << 30
+}
+
+func excerptOf(source []byte, key string) string {
+	path, err := pathOf(key)
+	if err != nil {
+		return ""
+	}
+	excerpt, err := path.AnnotateSource(source, false)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(string(excerpt), "\n")
+}

@@ -1,0 +1,68 @@
+package settings_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onecard/switch/daemon/settings"
+)
+
+type sample struct {
+	Terminals struct {
+		Listen string        `yaml:"listen"`
+		Idle   time.Duration `yaml:"idle_timeout"`
+		Most   int           `yaml:"max_connections"`
+	} `yaml:"terminals"`
+	Bank struct {
+		Enabled   bool     `yaml:"enabled"`
+		Addresses []string `yaml:"addresses"`
+	} `yaml:"bank"`
+}
+
+func (s *sample) Validate() error {
+	var faults []error
+	if s.Terminals.Listen == "" {
+		faults = append(faults, settings.Faultf("terminals.listen", "is empty"))
+	}
+	if s.Terminals.Most > 100 {
+		faults = append(faults, settings.Faultf("terminals.max_connections", "%d is above 100", s.Terminals.Most))
+	}
+	return errors.Join(faults...)
+}
+
+func TestFileThenEnvironment(t *testing.T) {
+	var s sample
+	s.Terminals.Idle = time.Minute
+	err := settings.Load("a.yaml", []byte("terminals:\n  listen: 127.0.0.1:1\n  max_connections: 7\nbank:\n  addresses: [a, b]\n"),
+		[]string{"PATH=/bin", "ONECARD_TERMINALS_MAX_CONNECTIONS=9", "ONECARD_BANK_ENABLED=true", "ONECARD_TERMINALS_IDLE_TIMEOUT=5s"}, &s)
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:1", s.Terminals.Listen)
+	require.Equal(t, 9, s.Terminals.Most)
+	require.Equal(t, 5*time.Second, s.Terminals.Idle)
+	require.True(t, s.Bank.Enabled)
+	require.Equal(t, []string{"a", "b"}, s.Bank.Addresses)
+}
+
+func TestEveryFaultIsReportedWithItsLine(t *testing.T) {
+	var s sample
+	err := settings.Load("a.yaml", []byte("terminals:\n  lisenn: x\n  idle_timeout: soon\n  max_connections: 101\nbank:\n  enabled: perhaps\ncolour: red\n"),
+		[]string{"ONECARD_BANK_COLOUR=red"}, &s)
+	require.Error(t, err)
+	text := err.Error()
+	t.Log(text)
+	for _, want := range []string{
+		"7 处错误", "terminals.lisenn: 无此键", "known here: listen, idle_timeout, max_connections", "2 |   lisenn: x", "^",
+		"terminals.idle_timeout:", "duration", "terminals.max_connections: 101 is above 100", "4 |   max_connections: 101",
+		"bank.enabled:", "true or false", "colour: 无此键", "terminals.listen: is empty", "ONECARD_BANK_COLOUR:",
+	} {
+		require.Contains(t, text, want)
+	}
+}
+
+func TestNotYAML(t *testing.T) {
+	err := settings.Load("a.yaml", []byte("terminals: [\n"), nil, &sample{})
+	require.ErrorContains(t, err, "a.yaml")
+}

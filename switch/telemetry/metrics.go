@@ -1,0 +1,202 @@
+package telemetry
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"onecard/switch/transaction"
+)
+
+// durationBuckets suit a switch that aims at a p99 of 20 ms (handbook 2.0) and a bank that answers in seconds.
+var durationBuckets = []float64{.0002, .0005, .001, .002, .003, .005, .0075, .01, .015, .02, .03, .05, .1, .2, .5, 1, 2, 5, 10, 20}
+
+// groupBuckets count entries in a block.
+var groupBuckets = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096}
+
+// Metrics are the switch's metrics. Methods may be called by any goroutine; Answered by one at a time.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	transactions [256][]prometheus.Counter // by kind, then reason
+	kinds        *prometheus.CounterVec
+	tally        [256][]int // of one group, so that a group of 1,000 costs a few additions
+	duration     prometheus.Observer
+	loadDuration prometheus.Observer
+
+	groupEntries prometheus.Histogram
+	journalBytes prometheus.Counter
+	appendTime   prometheus.Histogram
+	loads        *prometheus.CounterVec
+	rejected     *prometheus.CounterVec
+	closed       *prometheus.CounterVec
+	macFailures  prometheus.Counter
+	bankMessages *prometheus.CounterVec
+	bankFaults   *prometheus.CounterVec
+	checkpoints  prometheus.Counter
+	checkpointed prometheus.Histogram
+	stalls       prometheus.Counter
+	slowDisk     prometheus.Counter
+}
+
+// reasons bounds the reasons a metric is kept for: the core has fewer.
+const reasons = 64
+
+// kindNames are the kinds a metric is kept for.
+var kindNames = map[transaction.Kind]string{
+	transaction.KindSignOn: "sign_on", transaction.KindSignOff: "sign_off", transaction.KindEcho: "echo", transaction.KindBalance: "balance",
+	transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal", transaction.KindPassage: "passage",
+}
+
+func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+// New registers the metrics. version labels onecard_build_info.
+func New(version string) *Metrics {
+	m := &Metrics{
+		registry:     prometheus.NewRegistry(),
+		kinds:        counters("onecard_transactions_total", "Answers given, by kind, response code (DE 39) and reason.", "kind", "code", "reason"),
+		groupEntries: prometheus.NewHistogram(histogram("onecard_journal_group_entries", "Entries per block handed to the journal.", groupBuckets)),
+		journalBytes: counter("onecard_journal_bytes_total", "Bytes of blocks handed to the journal."),
+		appendTime:   prometheus.NewHistogram(histogram("onecard_journal_append_duration_seconds", "From handing a block to the journal until it and its witness are on disk.", durationBuckets)),
+		loads:        counters("onecard_loads_total", "Bank loads by the state they reached.", "state"),
+		rejected:     counters("onecard_terminal_frames_rejected_total", "Frames refused before the core saw them, by fault.", "fault"),
+		closed:       counters("onecard_terminal_connections_closed_total", "Terminal connections closed, by reason.", "reason"),
+		macFailures:  counter("onecard_terminal_mac_failures_total", "Messages with a wrong MAC."),
+		bankMessages: counters("onecard_bank_messages_total", "Messages on the bank links, by direction and MTI.", "direction", "mti"),
+		bankFaults:   counters("onecard_bank_faults_total", "Answers of the bank that fit nothing, by fault.", "fault"),
+		checkpoints:  counter("onecard_checkpoints_total", "Checkpoints written."),
+		checkpointed: prometheus.NewHistogram(histogram("onecard_checkpoint_duration_seconds", "Time to write a checkpoint behind the switch.", durationBuckets)),
+		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
+		slowDisk:     counter("onecard_journal_disk_slow_total", "Disk operations that Pebble reported as slow."),
+	}
+	durations := prometheus.NewHistogramVec(histogram("onecard_transaction_duration_seconds", "From receiving a request to its durable answer.", durationBuckets), []string{"kind"})
+	m.duration, m.loadDuration = durations.WithLabelValues("local"), durations.WithLabelValues("load")
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
+	build.Set(1)
+	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
+		m.bankMessages, m.bankFaults, m.checkpoints, m.checkpointed, m.stalls, m.slowDisk, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.prepare()
+	return m
+}
+
+// prepare makes the handles of the hot path and the series that alerts look at, so that they exist before the first event.
+func (m *Metrics) prepare() {
+	for kind := range kindNames {
+		m.transactions[kind] = make([]prometheus.Counter, reasons)
+		m.tally[kind] = make([]int, reasons)
+	}
+	for _, state := range []string{"sent", "confirmed", "declined", "unknown", "reversed", "late"} {
+		m.loads.WithLabelValues(state)
+	}
+	m.kinds.WithLabelValues("purchase", "00", "none")
+	m.rejected.WithLabelValues("none")
+	m.closed.WithLabelValues("none")
+	m.bankFaults.WithLabelValues("none")
+	m.bankMessages.WithLabelValues("out", "0200")
+}
+
+// Answered counts the decisions of one durable group at the moment they are sent.
+func (m *Metrics) Answered(decisions []transaction.Decision, now int64) {
+	for i := range decisions {
+		d := &decisions[i]
+		tally := m.tally[d.Kind]
+		if d.Silent || tally == nil {
+			continue
+		}
+		tally[d.Reason]++
+		if d.Kind == transaction.KindLoad {
+			m.loadDuration.Observe(float64(now-d.Received) / 1e6)
+		} else {
+			m.duration.Observe(float64(now-d.Received) / 1e6)
+		}
+		if d.Kind == transaction.KindLoad && d.Reason == transaction.ReasonBankDeclined {
+			m.kinds.WithLabelValues(kindNames[d.Kind], d.Code.String(), d.Reason.String()).Inc()
+			tally[d.Reason]--
+		}
+	}
+	for kind := range kindNames {
+		for reason, n := range m.tally[kind] {
+			if n > 0 {
+				m.count(kind, transaction.Reason(reason), n)
+				m.tally[kind][reason] = 0
+			}
+		}
+	}
+}
+
+func (m *Metrics) count(kind transaction.Kind, reason transaction.Reason, n int) {
+	handle := m.transactions[kind][reason]
+	if handle == nil {
+		handle = m.kinds.WithLabelValues(kindNames[kind], reason.Code().String(), reason.String())
+		m.transactions[kind][reason] = handle
+	}
+	handle.Add(float64(n))
+}
+
+// Group counts one block handed to the journal.
+func (m *Metrics) Group(entries uint32, bytes int) {
+	m.groupEntries.Observe(float64(entries))
+	m.journalBytes.Add(float64(bytes))
+}
+
+// Synced says how long a block took to be durable.
+func (m *Metrics) Synced(took time.Duration) { m.appendTime.Observe(took.Seconds()) }
+
+// LoadState counts a load that reached a state.
+func (m *Metrics) LoadState(state string) { m.loads.WithLabelValues(state).Inc() }
+
+// FrameRejected counts a frame by its fault.
+func (m *Metrics) FrameRejected(fault string) { m.rejected.WithLabelValues(fault).Inc() }
+
+// ConnectionClosed counts a terminal connection by why it was closed.
+func (m *Metrics) ConnectionClosed(reason string) { m.closed.WithLabelValues(reason).Inc() }
+
+// MACFailed counts a wrong MAC.
+func (m *Metrics) MACFailed() { m.macFailures.Inc() }
+
+// BankMessage counts a message on a bank link; direction is "in" or "out".
+func (m *Metrics) BankMessage(direction, mti string) {
+	m.bankMessages.WithLabelValues(direction, mti).Inc()
+}
+
+// BankFault counts an answer of the bank that fits nothing.
+func (m *Metrics) BankFault(fault string) { m.bankFaults.WithLabelValues(fault).Inc() }
+
+// Checkpointed counts a checkpoint.
+func (m *Metrics) Checkpointed(took time.Duration) {
+	m.checkpoints.Inc()
+	m.checkpointed.Observe(took.Seconds())
+}
+
+// WriteStalled and DiskSlow count what Pebble reports.
+func (m *Metrics) WriteStalled() { m.stalls.Inc() }
+
+// DiskSlow counts a slow disk operation.
+func (m *Metrics) DiskSlow() { m.slowDisk.Inc() }
+
+// Gauge registers a value that is read at each scrape. read must be quick and safe to call from any goroutine.
+func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
