@@ -1,0 +1,162 @@
+package iso8583
+
+import (
+	"encoding/binary"
+
+	"onecard/ledger/invariant"
+)
+
+// Builder writes one frame into a caller's buffer without allocating. Fields are added in ascending order.
+type Builder struct {
+	dst    []byte
+	from   int // where the frame begins in dst
+	bitmap uint64
+	last   int
+}
+
+// Request starts a frame behind dst.
+func (b *Builder) Request(dst []byte, tpdu [5]byte, header [6]byte, mti MTI) {
+	b.from, b.bitmap, b.last = len(dst), 0, 1
+	dst = append(dst, 0, 0)
+	dst = append(append(dst, tpdu[:]...), header[:]...)
+	b.dst = append(dst, byte(mti>>8), byte(mti), 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
+// Reply starts the answer to a request: the TPDU's addresses change places, the header is echoed with the 处理要求 nibble set to
+// processing (0 none, 3 sign on again).
+func (b *Builder) Reply(dst []byte, request *Message, mti MTI, processing byte) {
+	t, h := request.TPDU(), request.Header()
+	b.Request(dst, [5]byte{t[0], t[3], t[4], t[1], t[2]}, [6]byte(h), mti)
+	at := b.from + PrefixSize + tpduSize + 2
+	b.dst[at] = b.dst[at]&0xF0 | processing&0x0F
+}
+
+func (b *Builder) field(n int) *field {
+	if n <= b.last || n > 64 {
+		invariant.Fail("field %d added after field %d", n, b.last)
+	}
+	b.last = n
+	b.bitmap |= 1 << (64 - n)
+	return &fields[n]
+}
+
+// Copy echoes a field as it came, pad nibbles included; nothing when it is absent.
+func (b *Builder) Copy(request *Message, n int) {
+	if wire := request.Wire(n); wire != nil {
+		b.field(n)
+		b.dst = append(b.dst, wire...)
+	}
+}
+
+// Number writes a numeric field of fixed length. REQUIRES: the value fits.
+func (b *Builder) Number(n int, value uint64) {
+	f := b.field(n)
+	size := (f.length + 1) / 2
+	at := len(b.dst)
+	for range size {
+		b.dst = append(b.dst, 0)
+	}
+	if f.format == number && f.length%2 == 1 {
+		value *= 10 // left-aligned: the pad nibble stands behind
+	}
+	for i := size - 1; i >= 0; i-- {
+		b.dst[at+i] = byte(value%10) | byte(value/10%10)<<4
+		value /= 100
+	}
+	if value != 0 {
+		invariant.Fail("value does not fit field %d", n)
+	}
+}
+
+// Variable writes a numeric field with LL or LLL from a value and its number of digits.
+func (b *Builder) Variable(n int, value uint64, digits int) {
+	f := b.field(n)
+	b.prefix(f, digits)
+	size := (digits + 1) / 2
+	at := len(b.dst)
+	for range size {
+		b.dst = append(b.dst, 0)
+	}
+	if digits%2 == 1 {
+		value *= 10
+	}
+	for i := size - 1; i >= 0; i-- {
+		b.dst[at+i] = byte(value%10) | byte(value/10%10)<<4
+		value /= 100
+	}
+}
+
+// Digits writes a numeric or track field with LL or LLL from ASCII digits ('=' or 'D' separate a track).
+func (b *Builder) Digits(n int, digits string) {
+	f := b.field(n)
+	if f.format == numberLL || f.format == numberLLL || f.format == track || f.format == trackLLL {
+		b.prefix(f, len(digits))
+	}
+	for i := 0; i < len(digits); i += 2 {
+		high, low := digitNibble(digits[i]), byte(0)
+		if i+1 < len(digits) {
+			low = digitNibble(digits[i+1])
+		}
+		b.dst = append(b.dst, high<<4|low)
+	}
+}
+
+func digitNibble(c byte) byte {
+	if c == '=' || c == 'D' {
+		return 0x0D
+	}
+	return (c - '0') & 0x0F
+}
+
+func (b *Builder) prefix(f *field, length int) {
+	if length > f.length {
+		invariant.Fail("length %d above %d", length, f.length)
+	}
+	switch f.format {
+	case numberLL, track, textLL:
+		b.dst = append(b.dst, byte(length/10<<4|length%10))
+	case numberLLL, trackLLL, textLLL:
+		b.dst = append(b.dst, byte(length/100), byte(length/10%10<<4|length%10))
+	}
+}
+
+// Text writes a text or binary field, padding fixed text with spaces.
+func (b *Builder) Text(n int, value string) {
+	f := b.field(n)
+	b.prefix(f, len(value))
+	b.dst = append(b.dst, value...)
+	b.pad(f, len(value))
+}
+
+// Bytes is Text for a slice.
+func (b *Builder) Bytes(n int, value []byte) {
+	f := b.field(n)
+	b.prefix(f, len(value))
+	b.dst = append(b.dst, value...)
+	b.pad(f, len(value))
+}
+
+func (b *Builder) pad(f *field, have int) {
+	if f.format != text {
+		return
+	}
+	for ; have < f.length; have++ {
+		b.dst = append(b.dst, ' ')
+	}
+}
+
+// Finish writes bitmap and length and, with a MAC, F64. requestMAC is F64 of the request that a reply answers (see MAC.Sum); nil for
+// requests. It returns the caller's buffer with the frame behind what was in it.
+func (b *Builder) Finish(mac *MAC, requestMAC []byte) []byte {
+	if mac != nil {
+		b.bitmap |= 1
+	}
+	payload := b.dst[b.from+PrefixSize:]
+	binary.BigEndian.PutUint64(payload[bitmapAt:], b.bitmap)
+	if mac != nil {
+		sum := mac.Sum(requestMAC, payload[mtiAt:])
+		b.dst = append(b.dst, sum[:]...)
+	}
+	binary.BigEndian.PutUint16(b.dst[b.from:], uint16(len(b.dst)-b.from-PrefixSize))
+	return b.dst
+}

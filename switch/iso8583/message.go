@@ -1,0 +1,345 @@
+package iso8583
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Bounds of a payload, without its two length bytes.
+const (
+	MinPayload = 21 // TPDU, header, MTI and bitmap
+	MaxPayload = 2048
+	// PrefixSize is the length prefix of a frame on the terminal link.
+	PrefixSize = 2
+)
+
+const (
+	tpduSize   = 5
+	headerSize = 6
+	mtiAt      = tpduSize + headerSize
+	bitmapAt   = mtiAt + 2
+	fieldsAt   = bitmapAt + 8
+)
+
+// FrameLength reads the length prefix. ok is false while fewer than two bytes are there.
+func FrameLength(b []byte) (payload int, ok bool, err error) {
+	if len(b) < PrefixSize {
+		return 0, false, nil
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if n < MinPayload || n > MaxPayload {
+		return 0, false, parseErrors[0][FaultLength]
+	}
+	return n, true, nil
+}
+
+// MTI is the message type as it stands on the wire: 0x0200.
+type MTI uint16
+
+// The messages of the hot codec.
+const (
+	MTIFinancial       MTI = 0x0200
+	MTIFinancialReply  MTI = 0x0210
+	MTIAdvice          MTI = 0x0220
+	MTIAdviceReply     MTI = 0x0230
+	MTIReversal        MTI = 0x0400
+	MTIReversalReply   MTI = 0x0410
+	MTISignOn          MTI = 0x0800
+	MTISignOnReply     MTI = 0x0810
+	MTIManagement      MTI = 0x0820
+	MTIManagementReply MTI = 0x0830
+	mtiReplyBit        MTI = 0x0010
+)
+
+// Reply is the MTI of the answer: 0200 -> 0210.
+func (m MTI) Reply() MTI { return m | mtiReplyBit }
+
+// hot says whether the hot codec takes the message.
+func (m MTI) hot() bool {
+	switch m &^ mtiReplyBit {
+	case MTIFinancial, MTIAdvice, MTIReversal, MTISignOn, MTIManagement:
+		return true
+	}
+	return false
+}
+
+// Message is an offset table over a payload. It keeps the payload, not a copy: it is good while the payload is.
+type Message struct {
+	raw    []byte
+	bitmap uint64
+	mti    MTI
+	at     [65]uint16 // where the value of a field begins
+	end    [65]uint16 // and ends
+	start  [65]uint16 // where its length prefix begins
+	digits [65]uint16 // of number and track fields
+}
+
+// Parse reads a payload (TPDU, header, MTI, bitmap, fields). pinBlockLength is the length of F52 in this session: 8 or 16. The error is
+// always a *ParseError and is not allocated.
+func (m *Message) Parse(payload []byte, pinBlockLength int) error {
+	m.raw, m.bitmap, m.mti = payload, 0, 0
+	switch {
+	case len(payload) < MinPayload || len(payload) > MaxPayload:
+		return parseErrors[0][FaultLength]
+	case payload[0] != 0x60:
+		return parseErrors[0][FaultTPDU]
+	}
+	mti := binary.BigEndian.Uint16(payload[mtiAt:])
+	if !isBCD(payload[mtiAt]) || !isBCD(payload[mtiAt+1]) {
+		return parseErrors[0][FaultMTI]
+	}
+	m.mti = MTI(mti)
+	if !m.mti.hot() {
+		return parseErrors[0][FaultOtherMTI]
+	}
+	return m.parseFields(pinBlockLength)
+}
+
+func (m *Message) parseFields(pinBlockLength int) error {
+	m.bitmap = binary.BigEndian.Uint64(m.raw[bitmapAt:])
+	if m.bitmap>>63 != 0 {
+		return parseErrors[1][FaultBit1]
+	}
+	position := fieldsAt
+	for rest := m.bitmap; rest != 0; {
+		n := bits.LeadingZeros64(rest) + 1
+		rest &^= 1 << (64 - n)
+		next, fault := m.parseField(n, position, pinBlockLength)
+		if fault != FaultNone {
+			return parseErrors[n][fault]
+		}
+		position = next
+	}
+	if position != len(m.raw) {
+		return parseErrors[64][FaultTrailing]
+	}
+	return nil
+}
+
+// parseField checks one field and returns where the next begins.
+func (m *Message) parseField(n, position, pinBlockLength int) (next int, fault Fault) {
+	f := &fields[n]
+	m.start[n] = uint16(position)
+	length := f.length
+	switch f.format {
+	case absent:
+		return 0, FaultUndefined
+	case numberLL, track, textLL:
+		length, position, fault = variableLength(m.raw, position, 1)
+	case numberLLL, trackLLL, textLLL:
+		length, position, fault = variableLength(m.raw, position, 2)
+	case pinBlock:
+		length = pinBlockLength
+	}
+	if fault != FaultNone {
+		return 0, fault
+	}
+	if length > f.length {
+		return 0, FaultTooLong
+	}
+	size := length
+	if f.format <= trackLLL {
+		size = (length + 1) / 2
+	}
+	end := position + size
+	if end > len(m.raw) {
+		return 0, FaultTruncated
+	}
+	m.at[n], m.end[n], m.digits[n] = uint16(position), uint16(end), uint16(length)
+	return end, checkDigits(f.format, m.raw[position:end], length)
+}
+
+// variableLength reads one or two BCD length bytes.
+func variableLength(raw []byte, position, prefix int) (length, next int, fault Fault) {
+	if position+prefix > len(raw) {
+		return 0, 0, FaultTruncated
+	}
+	for i := range prefix {
+		b := raw[position+i]
+		if !isBCD(b) {
+			return 0, 0, FaultLengthField
+		}
+		length = length*100 + int(b>>4)*10 + int(b&0x0F)
+	}
+	return length, position + prefix, FaultNone
+}
+
+func isBCD(b byte) bool { return b>>4 <= 9 && b&0x0F <= 9 }
+
+// checkDigits refuses nibbles that are no digits. The pad nibble of an odd length may be 0 or F: vendors differ.
+func checkDigits(f format, value []byte, digits int) Fault {
+	switch f {
+	case number, numberLL, numberLLL:
+		whole := value
+		if digits%2 == 1 {
+			whole = value[:len(value)-1]
+			last := value[len(value)-1]
+			if pad := last & 0x0F; last>>4 > 9 || pad != 0 && pad != 0x0F {
+				return FaultNibble
+			}
+		}
+		return allBCD(whole)
+	case numberRight:
+		if digits%2 == 1 && value[0]>>4 != 0 {
+			return FaultNibble
+		}
+		return allBCD(value)
+	case track, trackLLL:
+		return checkTrack(value, digits)
+	}
+	return FaultNone
+}
+
+func allBCD(value []byte) Fault {
+	for _, b := range value {
+		if !isBCD(b) {
+			return FaultNibble
+		}
+	}
+	return FaultNone
+}
+
+// checkTrack: digits and the separator D; the pad nibble is 0 or F.
+func checkTrack(value []byte, digits int) Fault {
+	for i := range len(value) * 2 {
+		nibble := value[i/2] >> 4
+		if i%2 == 1 {
+			nibble = value[i/2] & 0x0F
+		}
+		switch {
+		case i == digits && (nibble == 0 || nibble == 0x0F):
+		case i < digits && (nibble <= 9 || nibble == 0x0D):
+		default:
+			return FaultNibble
+		}
+	}
+	return FaultNone
+}
+
+// MTI returns the message type.
+func (m *Message) MTI() MTI { return m.mti }
+
+// Bitmap returns the primary bitmap, bit 1 in the highest place.
+func (m *Message) Bitmap() uint64 { return m.bitmap }
+
+// TPDU returns the five bytes of addressing.
+func (m *Message) TPDU() []byte { return m.raw[:tpduSize] }
+
+// Header returns the six bytes of application header.
+func (m *Message) Header() []byte { return m.raw[tpduSize:mtiAt] }
+
+// Has says whether a field is there.
+func (m *Message) Has(n int) bool { return m.bitmap&(1<<(64-n)) != 0 }
+
+// Wire returns a field as it came, length prefix included; nil when absent.
+func (m *Message) Wire(n int) []byte {
+	if !m.Has(n) {
+		return nil
+	}
+	return m.raw[m.start[n]:m.end[n]]
+}
+
+// Value returns a field without its length prefix, BCD still packed; nil when absent.
+func (m *Message) Value(n int) []byte {
+	if !m.Has(n) {
+		return nil
+	}
+	return m.raw[m.at[n]:m.end[n]]
+}
+
+// Digits is the number of digits of a numeric field; 0 when absent.
+func (m *Message) Digits(n int) int {
+	if !m.Has(n) {
+		return 0
+	}
+	return int(m.digits[n])
+}
+
+// Number returns the decimal value of a numeric field of at most 19 digits.
+func (m *Message) Number(n int) (value uint64, ok bool) {
+	digits := m.Digits(n)
+	f := fields[n].format
+	if digits == 0 || digits > 19 || f < number || f > numberLLL {
+		return 0, false
+	}
+	packed := m.Value(n)
+	skip := 0
+	if f == numberRight {
+		skip = digits % 2
+	}
+	for i := skip; i < digits+skip; i++ {
+		value = value*10 + uint64(nibble(packed, i))
+	}
+	return value, true
+}
+
+func nibble(packed []byte, i int) byte {
+	if i%2 == 0 {
+		return packed[i/2] >> 4
+	}
+	return packed[i/2] & 0x0F
+}
+
+// CardNumber returns F2.
+func (m *Message) CardNumber() (value uint64, digits int, ok bool) {
+	value, ok = m.Number(2)
+	return value, m.Digits(2), ok
+}
+
+// Network returns F60.1 message type, F60.2 batch and F60.3 network code; what the field is too short for is 0. ok is false when not even
+// the batch is there.
+func (m *Message) Network() (messageType uint8, batch uint32, code uint16, ok bool) {
+	digits, packed := m.Digits(60), m.Value(60)
+	if digits < 8 {
+		return 0, 0, 0, false
+	}
+	messageType = nibble(packed, 0)*10 + nibble(packed, 1)
+	for i := 2; i < 8; i++ {
+		batch = batch*10 + uint32(nibble(packed, i))
+	}
+	if digits >= 11 {
+		for i := 8; i < 11; i++ {
+			code = code*10 + uint16(nibble(packed, i))
+		}
+	}
+	return messageType, batch, code, true
+}
+
+// MAB is what the MAC is over: MTI to the byte before F64. Nil when there is no F64.
+func (m *Message) MAB() []byte {
+	if !m.Has(64) {
+		return nil
+	}
+	return m.raw[mtiAt:m.start[64]]
+}
+
+// MAC returns F64; nil when absent.
+func (m *Message) MAC() []byte { return m.Value(64) }
+
+// TLV finds a tag in a list of tag (2 characters), length (3 digits), value: the shape of F59.
+func TLV(list []byte, tag string) (value []byte, ok bool) {
+	for len(list) >= 5 {
+		n := 0
+		for _, c := range list[2:5] {
+			if c < '0' || c > '9' {
+				return nil, false
+			}
+			n = n*10 + int(c-'0')
+		}
+		if n > len(list)-5 {
+			return nil, false
+		}
+		if string(list[:2]) == tag {
+			return list[5 : 5+n], true
+		}
+		list = list[5+n:]
+	}
+	return nil, false
+}
+
+// AppendTLV writes one tag. REQUIRES: tag has 2 characters, value at most 999 bytes.
+func AppendTLV(dst []byte, tag, value string) []byte {
+	n := len(value)
+	dst = append(append(dst, tag...), byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+	return append(dst, value...)
+}
