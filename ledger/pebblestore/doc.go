@@ -1,0 +1,23 @@
+// Package pebblestore keeps a ledger on Pebble: the blocks, a witness of the newest ones beside them, checkpoints, and indexes built
+// behind. It is the only importer of Pebble.
+//
+// The one idea: on the way to an answer one key is written, the block, and two files are synced at once: Pebble's WAL and the witness.
+// Pebble alone cannot prove that nothing is missing — it takes a damaged tail of its newest WAL for the end and opens without it — so the
+// witness holds the newest blocks a second time. Open compares the two: a journal that is behind by what the witness still holds is
+// repaired from it, one that is behind by more is refused. It is never silently shorter.
+//
+//	DIR/pebble/   Pebble
+//	DIR/WITNESS   the newest blocks again, in slots that are overwritten in turn (witness.go)
+//	DIR/BALLAST   space that is given up when the disk is full, so that the process can stop and start again
+//
+// Keys, integers big-endian:
+//
+//	B | first sequence u64                      -> block
+//	C | generation u64 | section | 0 | part u32 -> rows of a checkpoint
+//	K | generation u64                          -> manifest of a complete checkpoint, written last
+//	I | space u8 | id u64 | sequence u64        -> nothing: the statement index
+//	M | name                                    -> marks: how far the index is built
+//	D | kind u8 | key                           -> directory rows: names of people, which must be erasable
+//
+// It decides nothing and reads no payload: what is indexed is said by a function of the caller.
+package pebblestore

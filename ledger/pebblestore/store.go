@@ -1,0 +1,270 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"onecard/ledger"
+)
+
+// ExitJournalFailed is the process's exit code when a write or a sync of the journal has failed. A failed sync can't be retried: the
+// kernel may have dropped the pages. What was answered is on disk; a restart finds out what else is.
+const ExitJournalFailed = 76
+
+// Defaults of Options.
+const (
+	DefaultMemTableBytes = 64 << 20
+	DefaultBallastBytes  = 256 << 20
+	DefaultLowWaterBytes = 1 << 30
+)
+
+// Events tell what happens; any may be nil. They are called on the goroutine where it happens and must be quick.
+type Events struct {
+	// Synced is called when a block and its witness are durable.
+	Synced func(entries uint32, bytes int, took time.Duration)
+	// DiskSlow and WriteStall pass on what Pebble reports.
+	DiskSlow   func(text string)
+	WriteStall func(begin bool)
+	// Failed is called with an error of a background task that will be tried again.
+	Failed func(err error)
+	// Info is what Pebble says when it opens, compacts and closes.
+	Info func(text string)
+	// Repaired is called when Open has taken blocks from the witness back into the journal.
+	Repaired func(blocks int)
+}
+
+// Options say where and how a store is opened.
+type Options struct {
+	Dir           string
+	FS            vfs.FS // nil: the real one
+	WALDir        string // "" keeps the WAL with the data
+	MemTableBytes uint64 // 0: DefaultMemTableBytes
+	BallastBytes  int64  // 0: no ballast
+	LowWaterBytes uint64 // below this much free space Space reports low
+	ReadOnly      bool
+	Events        Events
+	// Fatal is called when the journal cannot be written. It must not return. Nil: print the text and exit with ExitJournalFailed.
+	Fatal func(text string)
+}
+
+// Store is an open ledger store.
+type Store struct {
+	options Options
+	fs      vfs.FS
+	db      *pebble.DB
+	witness *witness
+	head    ledger.Head     // owner: the caller of Append and Wait
+	flights []flight        // owner: the caller of Append and Wait; oldest first
+	spare   []*pebble.Batch // owner: the caller of Append and Wait
+	key     []byte
+	durable atomic.Uint64 // sequence that the indexer may read up to
+	free    atomic.Uint64
+	indexer *indexer
+}
+
+// flight is a block on its way to the disk.
+type flight struct {
+	batch *pebble.Batch
+	block ledger.Block
+	last  uint64
+	count uint32
+	size  int
+	began time.Time
+}
+
+// ErrInUse says that another process has the folder open.
+var ErrInUse = errors.New("数据目录正被另一个进程使用,请先停止它 / the data folder is in use by a running switch: stop it first")
+
+// Open opens or creates a store, checks the tail of the journal against the witness and repairs what the witness still holds.
+func Open(o Options) (*Store, error) {
+	s := &Store{options: o, fs: o.FS}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	if s.options.MemTableBytes == 0 {
+		s.options.MemTableBytes = DefaultMemTableBytes
+	}
+	fresh, err := s.isFresh()
+	if err != nil {
+		return nil, err
+	}
+	if fresh && o.ReadOnly {
+		return nil, fmt.Errorf("%s: 没有账本 / there is no ledger here", o.Dir)
+	}
+	if err := s.checkSpace(); err != nil {
+		return nil, err
+	}
+	if err := s.openPebble(fresh); err != nil {
+		return nil, err
+	}
+	if err := s.openWitness(fresh); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.durable.Store(s.head.Sequence)
+	s.RefreshSpace()
+	return s, nil
+}
+
+func (s *Store) path(name string) string { return s.fs.PathJoin(s.options.Dir, name) }
+
+// isFresh says whether the folder holds no ledger yet. The witness is made last, so a folder with Pebble's files but without a witness and
+// without blocks is one whose making was interrupted.
+func (s *Store) isFresh() (bool, error) {
+	_, err := s.fs.Stat(s.fs.PathJoin(s.path("pebble"), "LOCK"))
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.Is(err, os.ErrNotExist):
+		if _, err := s.fs.Stat(s.path(witnessName)); err == nil {
+			return false, fmt.Errorf("%s: 有见证文件而无账本:账本被删除,请从备份恢复 / there is a witness but no ledger: it was deleted; restore it from a backup", s.options.Dir)
+		}
+		return true, nil
+	}
+	return false, fmt.Errorf("looking into %s: %w", s.options.Dir, err)
+}
+
+// openPebble opens the store; a fresh one is closed and opened again, because the first WAL of a new store is written before the format
+// that stamps synced offsets takes effect (safety handbook F1a).
+func (s *Store) openPebble(fresh bool) error {
+	dir := s.path("pebble")
+	if !s.options.ReadOnly {
+		if err := s.fs.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making the data folder: %w", err)
+		}
+	}
+	db, err := pebble.Open(dir, s.pebbleOptions())
+	if err != nil {
+		return openError(s.options.Dir, err)
+	}
+	if fresh {
+		if err := db.Close(); err != nil {
+			return fmt.Errorf("closing the new store: %w", err)
+		}
+		if db, err = pebble.Open(dir, s.pebbleOptions()); err != nil {
+			return openError(s.options.Dir, err)
+		}
+	}
+	s.db = db
+	if got := db.FormatMajorVersion(); got != pebble.FormatNewest && !s.options.ReadOnly {
+		return errors.Join(fmt.Errorf("%s: store format %s, %s expected", s.options.Dir, got, pebble.FormatNewest), db.Close())
+	}
+	return nil
+}
+
+func openError(dir string, err error) error {
+	if text := err.Error(); errors.Is(err, os.ErrPermission) || len(text) > 0 && (contains(text, "resource temporarily unavailable") || contains(text, "lock held")) {
+		return fmt.Errorf("%s: %w (%w)", dir, ErrInUse, err)
+	}
+	return fmt.Errorf("%s: 打开账本失败 / opening the ledger: %w", dir, err)
+}
+
+func contains(text, part string) bool {
+	for i := 0; i+len(part) <= len(text); i++ {
+		if text[i:i+len(part)] == part {
+			return true
+		}
+	}
+	return false
+}
+
+// pebbleOptions follow the ledger study, section 4.
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          s.fs,
+		WALDir:                      s.options.WALDir,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                s.options.MemTableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       8,
+		L0StopWritesThreshold:       1000,
+		CacheSize:                   64 << 20,
+		ReadOnly:                    s.options.ReadOnly,
+		Logger:                      logger{s.options},
+	}
+	events := s.options.Events
+	o.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if events.Failed != nil {
+				events.Failed(err)
+			}
+		},
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			if events.DiskSlow != nil {
+				events.DiskSlow(info.String())
+			}
+		},
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { stall(events, true) },
+		WriteStallEnd:   func() { stall(events, false) },
+	}
+	if s.options.BallastBytes > 0 {
+		inner := s.fs
+		o.FS = vfs.OnDiskFull(inner, func() { _ = inner.Remove(s.path(ballastName)) })
+	}
+	return o
+}
+
+func stall(events Events, begin bool) {
+	if events.WriteStall != nil {
+		events.WriteStall(begin)
+	}
+}
+
+// logger stops the process when Pebble says that the journal cannot be written.
+type logger struct{ options Options }
+
+func (l logger) Infof(format string, args ...any) {
+	if l.options.Events.Info != nil {
+		l.options.Events.Info(fmt.Sprintf(format, args...))
+	}
+}
+
+func (l logger) Errorf(format string, args ...any) {
+	if l.options.Events.Failed != nil {
+		l.options.Events.Failed(fmt.Errorf(format, args...))
+	}
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	l.options.fatal(fmt.Sprintf(format, args...))
+}
+
+func (o Options) fatal(text string) {
+	if o.Fatal != nil {
+		o.Fatal(text)
+	}
+	fmt.Fprintf(os.Stderr, "账本写入失败,进程停止 / the journal cannot be written, the process stops: %s\n", text)
+	os.Exit(ExitJournalFailed)
+}
+
+// Close stops the indexer, waits for what is in flight and closes Pebble.
+func (s *Store) Close() error {
+	s.stopIndexer()
+	var err error
+	if len(s.flights) > 0 {
+		err = s.Wait(s.head.Sequence)
+	}
+	return errors.Join(err, s.witness.close(), s.db.Close())
+}
+
+// Metrics are what Pebble knows about itself.
+type Metrics struct {
+	L0Files   int64
+	WALBytes  uint64
+	DiskBytes uint64
+}
+
+// Metrics reads Pebble's counters.
+func (s *Store) Metrics() Metrics {
+	m := s.db.Metrics()
+	return Metrics{L0Files: m.Levels[0].TablesCount, WALBytes: m.WAL.Size, DiskBytes: m.DiskSpaceUsage()}
+}
+
+// DirName is the folder's path, for messages.
+func (s *Store) DirName() string { return filepath.Clean(s.options.Dir) }
