@@ -79,7 +79,7 @@ func (c *Case) CheckPIN() (refusal Outcome, ok bool) {
 	if c.Holder.PINTries >= maxPINTries {
 		return Refuse(ReasonPINLocked), false
 	}
-	if c.Holder.PINValue == 0 || c.Request.PINValue^c.Holder.PINValue != 0 {
+	if c.Card.PINValue == 0 || c.Request.PINValue^c.Card.PINValue != 0 {
 		return Refuse(ReasonPINWrong, money.Fen(maxPINTries-1-c.Holder.PINTries)), false
 	}
 	return Outcome{}, true

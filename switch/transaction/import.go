@@ -196,10 +196,7 @@ func (s *State) addCard(p *payloadReader) {
 	c := Card{Number: CardNumber(p.u64())}
 	c.Holder = s.holderByNumber[p.string()]
 	c.State, c.Expiry = CardState(p.byte()), uint32(p.uvarint())
-	value := p.u64()
-	if value != 0 {
-		s.holders.Edit(c.Holder).PINValue = value
-	}
+	c.PINValue = p.u64()
 	s.cardByNumber[c.Number] = s.cards.Append(c)
 }
 

@@ -26,7 +26,7 @@ func decodeTerminalRow(src []byte, t *Terminal) ([]byte, error) {
 }
 
 func encodeHolderRow(dst []byte, h *Holder) []byte {
-	for _, v := range []uint64{h.Groups, h.BankAccount, h.PINValue, uint64(h.DayAmount), uint64(h.DayLoaded), uint64(h.Loading)} {
+	for _, v := range []uint64{h.Groups, h.BankAccount, uint64(h.DayAmount), uint64(h.DayLoaded), uint64(h.Loading)} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
 	for _, v := range []uint32{uint32(h.Main), uint32(h.Subsidy), h.CounterDay} {
@@ -38,7 +38,7 @@ func encodeHolderRow(dst []byte, h *Holder) []byte {
 
 func decodeHolderRow(src []byte, h *Holder) ([]byte, error) {
 	p := payloadReader{b: src}
-	*h = Holder{Groups: p.u64(), BankAccount: p.u64(), PINValue: p.u64(), DayAmount: money.Fen(p.u64()), DayLoaded: money.Fen(p.u64()), Loading: money.Fen(p.u64())}
+	*h = Holder{Groups: p.u64(), BankAccount: p.u64(), DayAmount: money.Fen(p.u64()), DayLoaded: money.Fen(p.u64()), Loading: money.Fen(p.u64())}
 	h.Main, h.Subsidy, h.CounterDay = ledger.AccountID(p.u32()), ledger.AccountID(p.u32()), p.u32()
 	h.DayCount = binary.BigEndian.Uint16(p.take(2))
 	h.Class, h.State, h.PINTries = p.byte(), HolderState(p.byte()), p.byte()
@@ -47,6 +47,7 @@ func decodeHolderRow(src []byte, h *Holder) ([]byte, error) {
 
 func encodeCardRow(dst []byte, c *Card) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Number))
+	dst = binary.BigEndian.AppendUint64(dst, c.PINValue)
 	dst = binary.BigEndian.AppendUint32(dst, c.Holder)
 	dst = binary.BigEndian.AppendUint32(dst, c.Expiry)
 	return append(dst, byte(c.State))
@@ -54,7 +55,7 @@ func encodeCardRow(dst []byte, c *Card) []byte {
 
 func decodeCardRow(src []byte, c *Card) ([]byte, error) {
 	p := payloadReader{b: src}
-	*c = Card{Number: CardNumber(p.u64()), Holder: p.u32(), Expiry: p.u32(), State: CardState(p.byte())}
+	*c = Card{Number: CardNumber(p.u64()), PINValue: p.u64(), Holder: p.u32(), Expiry: p.u32(), State: CardState(p.byte())}
 	return p.rest()
 }
 

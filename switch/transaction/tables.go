@@ -50,7 +50,6 @@ type Terminal struct {
 type Holder struct {
 	Groups      uint64
 	BankAccount uint64
-	PINValue    uint64
 	DayAmount   money.Fen // spent on CounterDay, refunds of the same day taken off
 	DayLoaded   money.Fen // loaded or on its way on CounterDay
 	Loading     money.Fen // pending at the bank, any day
@@ -65,10 +64,11 @@ type Holder struct {
 
 // Card is a card in a holder's hands.
 type Card struct {
-	Number CardNumber
-	Holder uint32 // index
-	Expiry uint32 // last valid day; 0 never
-	State  CardState
+	Number   CardNumber
+	PINValue uint64 // verification value, bound to the card's number; 0: no PIN set
+	Holder   uint32 // index
+	Expiry   uint32 // last valid day; 0 never
+	State    CardState
 }
 
 // answered is one remembered answer of one terminal: a row of the duplicate table, 96 bytes. A terminal has a window of originals and

@@ -1,0 +1,174 @@
+package directory
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Problem is one thing wrong with one place in the files.
+type Problem struct {
+	File   string
+	Line   int    // from 1, the header is line 1; 0: the file as a whole
+	Column string // "" the line as a whole
+	Text   string
+}
+
+func (p Problem) String() string {
+	place := p.File
+	if p.Line > 0 {
+		place = fmt.Sprintf("%s:%d", place, p.Line)
+	}
+	if p.Column != "" {
+		place += ": " + p.Column
+	}
+	return place + ": " + p.Text
+}
+
+// table reads one file with a header row.
+type table struct {
+	reader  *reader
+	file    string
+	columns []string
+	header  map[string]int
+	lines   []int // line number of each row kept
+}
+
+// row is one line of a table.
+type row struct {
+	table  *table
+	line   int
+	fields []string
+	bad    bool
+}
+
+// maxRows bounds one file.
+const maxRows = 2_000_000
+
+// each calls visit with every row of a file. A missing file has no rows.
+func (r *reader) each(file string, columns []string, visit func(*row)) *table {
+	t := &table{reader: r, file: file, columns: columns}
+	contents, err := fs.ReadFile(r.folder, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t
+	}
+	if err != nil {
+		r.problem(file, 0, "", "读不出 / cannot be read: %v", err)
+		return t
+	}
+	r.found++
+	contents = bytes.TrimPrefix(contents, []byte("\xEF\xBB\xBF"))
+	if !utf8.Valid(contents) {
+		r.problem(file, 0, "", "不是 UTF-8 编码,请另存为 UTF-8 / is not UTF-8: save it as UTF-8")
+		return t
+	}
+	source := csv.NewReader(bytes.NewReader(contents))
+	source.FieldsPerRecord = -1
+	source.ReuseRecord = true
+	if !t.readHeader(source) {
+		return t
+	}
+	t.readRows(source, visit)
+	return t
+}
+
+func (t *table) readHeader(source *csv.Reader) bool {
+	names, err := source.Read()
+	if err != nil {
+		t.reader.problem(t.file, 1, "", "缺表头,应为 / no header row; write: %s", strings.Join(t.columns, ","))
+		return false
+	}
+	t.header = make(map[string]int)
+	ok := true
+	for i, name := range names {
+		name = strings.TrimSpace(name)
+		switch _, twice := t.header[name]; {
+		case !slices.Contains(t.columns, name):
+			t.reader.problem(t.file, 1, name, "无此列 / unknown column; known: %s", strings.Join(t.columns, ","))
+			ok = false
+		case twice:
+			t.reader.problem(t.file, 1, name, "列重复 / column given twice")
+			ok = false
+		}
+		t.header[name] = i
+	}
+	return ok
+}
+
+func (t *table) readRows(source *csv.Reader, visit func(*row)) {
+	for {
+		fields, err := source.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		line, _ := source.FieldPos(0)
+		if err != nil {
+			var parse *csv.ParseError
+			if errors.As(err, &parse) {
+				line = parse.Line
+			}
+			t.reader.problem(t.file, line, "", "不是正确的 CSV / is not CSV: %v", err)
+			return
+		}
+		if len(fields) == 1 && strings.TrimSpace(fields[0]) == "" {
+			continue
+		}
+		if len(t.lines) >= maxRows {
+			t.reader.problem(t.file, line, "", "超过 %d 行,请拆分 / more than %d rows: split the file", maxRows, maxRows)
+			return
+		}
+		if len(fields) != len(t.header) {
+			t.reader.problem(t.file, line, "", "有 %d 列,表头为 %d 列 / has %d columns, the header has %d", len(fields), len(t.header), len(fields), len(t.header))
+			continue
+		}
+		t.lines = append(t.lines, line)
+		visit(&row{table: t, line: line, fields: fields})
+	}
+}
+
+// text returns a column, trimmed; "" when the column is not in the file.
+func (w *row) text(column string) string {
+	i, ok := w.table.header[column]
+	if !ok {
+		return ""
+	}
+	value := strings.TrimSpace(w.fields[i])
+	for _, r := range value {
+		if unicode.IsControl(r) {
+			w.problem(column, "含控制字符 / contains a control character")
+			return ""
+		}
+	}
+	return value
+}
+
+// name is a text for people: it may not begin like a formula of a spreadsheet.
+func (w *row) name(column string) string {
+	value := w.text(column)
+	if value != "" && strings.ContainsRune("=+-@", rune(value[0])) {
+		w.problem(column, "不能以 = + - @ 开头 / may not begin with = + - @")
+		return ""
+	}
+	return strings.Clone(value)
+}
+
+// needed is text that may not be empty.
+func (w *row) needed(column string) string {
+	value := w.text(column)
+	if value == "" {
+		w.problem(column, "不能为空 / may not be empty")
+	}
+	return strings.Clone(value)
+}
+
+func (w *row) problem(column, format string, args ...any) {
+	w.bad = true
+	w.table.reader.problem(w.table.file, w.line, column, format, args...)
+}
