@@ -71,3 +71,12 @@ func FaultOf(err error) Fault {
 	}
 	return FaultNone
 }
+
+// FieldOf returns the field that an error of this package is about; 0 for what stands before the fields, and for other errors.
+func FieldOf(err error) int {
+	var p *ParseError
+	if errors.As(err, &p) {
+		return p.Field
+	}
+	return 0
+}
