@@ -31,7 +31,7 @@ func (b *Builder) Reply(dst []byte, request *Message, mti MTI, processing byte) 
 	b.dst[at] = b.dst[at]&0xF0 | processing&0x0F
 }
 
-func (b *Builder) field(n int) *field {
+func (b *Builder) field(n int) *layout {
 	if n <= b.last || n > 64 {
 		invariant.Fail("field %d added after field %d", n, b.last)
 	}
@@ -108,7 +108,7 @@ func digitNibble(c byte) byte {
 	return (c - '0') & 0x0F
 }
 
-func (b *Builder) prefix(f *field, length int) {
+func (b *Builder) prefix(f *layout, length int) {
 	if length > f.length {
 		invariant.Fail("length %d above %d", length, f.length)
 	}
@@ -136,7 +136,7 @@ func (b *Builder) Bytes(n int, value []byte) {
 	b.pad(f, len(value))
 }
 
-func (b *Builder) pad(f *field, have int) {
+func (b *Builder) pad(f *layout, have int) {
 	if f.format != text {
 		return
 	}

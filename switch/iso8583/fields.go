@@ -18,7 +18,7 @@ const (
 	pinBlock           // 8 or 16 bytes, by the session's PIN key
 )
 
-type field struct {
+type layout struct {
 	format format
 	length int // digits of number fields, bytes of others; the most for variable ones
 	zh, en string
@@ -26,7 +26,7 @@ type field struct {
 }
 
 // fields is the table of the terminal link, shared by the hot codec, the moov specification and Describe.
-var fields = [65]field{
+var fields = [65]layout{
 	2:  {numberLL, 19, "主账号", "card number", false},
 	3:  {number, 6, "处理码", "processing code", false},
 	4:  {number, 12, "交易金额", "amount", false},
