@@ -25,7 +25,10 @@ func (b *Builder) Request(dst []byte, tpdu [5]byte, header [6]byte, mti MTI) {
 // Reply starts the answer to a request: the TPDU's addresses change places, the header is echoed with the 处理要求 nibble set to
 // processing (0 none, 3 sign on again).
 func (b *Builder) Reply(dst []byte, request *Message, mti MTI, processing byte) {
-	t, h := request.TPDU(), request.Header()
+	b.answer(dst, request.TPDU(), request.Header(), mti, processing)
+}
+
+func (b *Builder) answer(dst, t, h []byte, mti MTI, processing byte) {
 	b.Request(dst, [5]byte{t[0], t[3], t[4], t[1], t[2]}, [6]byte(h), mti)
 	at := b.from + PrefixSize + tpduSize + 2
 	b.dst[at] = b.dst[at]&0xF0 | processing&0x0F
@@ -42,7 +45,11 @@ func (b *Builder) field(n int) *layout {
 
 // Copy echoes a field as it came, pad nibbles included; nothing when it is absent.
 func (b *Builder) Copy(request *Message, n int) {
-	if wire := request.Wire(n); wire != nil {
+	b.echo(n, request.Wire(n))
+}
+
+func (b *Builder) echo(n int, wire []byte) {
+	if wire != nil {
 		b.field(n)
 		b.dst = append(b.dst, wire...)
 	}
