@@ -40,6 +40,8 @@ type Metrics struct {
 	checkpointed prometheus.Histogram
 	stalls       prometheus.Counter
 	slowDisk     prometheus.Counter
+	held         *prometheus.CounterVec
+	dropped      prometheus.Counter
 }
 
 // reasons bounds the reasons a metric is kept for: the core has fewer.
@@ -84,13 +86,15 @@ func New(version string) *Metrics {
 		checkpointed: prometheus.NewHistogram(histogram("onecard_checkpoint_duration_seconds", "Time to write a checkpoint behind the switch.", durationBuckets)),
 		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
 		slowDisk:     counter("onecard_journal_disk_slow_total", "Disk operations that Pebble reported as slow."),
+		held:         counters("onecard_terminal_reading_held_total", "Times reading was stopped because a bound was reached.", "bound"),
+		dropped:      counter("onecard_terminal_answers_dropped_total", "Answers whose asker had gone: he asks again."),
 	}
 	durations := prometheus.NewHistogramVec(histogram("onecard_transaction_duration_seconds", "From receiving a request to its durable answer.", durationBuckets), []string{"kind"})
 	m.duration, m.loadDuration = durations.WithLabelValues("local"), durations.WithLabelValues("load")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
-		m.bankMessages, m.bankFaults, m.checkpoints, m.checkpointed, m.stalls, m.slowDisk, build,
+		m.bankMessages, m.bankFaults, m.checkpoints, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prepare()
 	return m
@@ -110,6 +114,9 @@ func (m *Metrics) prepare() {
 	m.closed.WithLabelValues("none")
 	m.bankFaults.WithLabelValues("none")
 	m.bankMessages.WithLabelValues("out", "0200")
+	for _, bound := range []string{"connection", "total"} {
+		m.held.WithLabelValues(bound)
+	}
 }
 
 // Answered counts the decisions of one durable group at the moment they are sent.
@@ -170,6 +177,12 @@ func (m *Metrics) ConnectionClosed(reason string) { m.closed.WithLabelValues(rea
 
 // MACFailed counts a wrong MAC.
 func (m *Metrics) MACFailed() { m.macFailures.Inc() }
+
+// Held counts a stop of reading at a bound.
+func (m *Metrics) Held(bound string) { m.held.WithLabelValues(bound).Inc() }
+
+// AnswerDropped counts an answer whose asker had gone.
+func (m *Metrics) AnswerDropped() { m.dropped.Inc() }
 
 // BankMessage counts a message on a bank link; direction is "in" or "out".
 func (m *Metrics) BankMessage(direction, mti string) {

@@ -44,16 +44,23 @@ func (e *Engine) SetDiskLow(ctx context.Context, low bool) error {
 func (e *Engine) Snapshot(ctx context.Context) (ledger.Snapshot, error) {
 	var s ledger.Snapshot
 	var failed error
-	err := e.do(ctx, func() {
-		if failed = e.settle(); failed == nil {
-			s = ledger.Snapshot{Head: e.head, Sections: e.state.sections()}
-		}
-	})
+	err := e.do(ctx, func() { s, failed = e.SnapshotBeforeRun() })
 	if err == nil {
 		err = failed
 	}
 	return s, err
 }
+
+// SnapshotBeforeRun is Snapshot for a ledger that nobody serves yet.
+func (e *Engine) SnapshotBeforeRun() (ledger.Snapshot, error) {
+	if err := e.settle(); err != nil {
+		return ledger.Snapshot{}, err
+	}
+	return ledger.Snapshot{Head: e.head, Sections: e.state.sections()}, nil
+}
+
+// Head is the newest block handed to the journal. Owner: call it inside Look.
+func (e *Engine) Head() ledger.Head { return e.head }
 
 // ChangeCard moves a card to another state, durably. The next request with the card sees it.
 func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int64) error {

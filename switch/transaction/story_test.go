@@ -48,7 +48,7 @@ func newStory(t *testing.T) *story {
 }
 
 func routes() []transaction.Route {
-	return campus.Routes([]campus.Subsystem{consumption.New(consumption.DefaultConfig()), access.New(), bankload.New()})
+	return campus.Routes([]campus.Subsystem{consumption.New(consumption.DefaultConfig()), access.New(), bankload.New(bankload.Config{})})
 }
 
 func (s *story) open() {

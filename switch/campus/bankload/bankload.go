@@ -12,19 +12,27 @@ import (
 	"onecard/switch/transaction"
 )
 
+// Config says what the site has.
+type Config struct {
+	NoBank bool // the site has no bank: every load is refused before it begins
+}
+
 // New returns the subsystem.
-func New() campus.Subsystem {
+func New(c Config) campus.Subsystem {
 	return campus.Subsystem{
 		Name:  "bankload",
 		Title: "圈存 / bank load",
 		Routes: []transaction.Route{
-			{Kind: transaction.KindLoad, Terminals: []transaction.TerminalType{transaction.TerminalKiosk, transaction.TerminalPOS}, Decide: load},
+			{Kind: transaction.KindLoad, Terminals: []transaction.TerminalType{transaction.TerminalKiosk, transaction.TerminalPOS}, Decide: c.load},
 		},
 	}
 }
 
-func load(k *transaction.Case) transaction.Outcome {
+func (c Config) load(k *transaction.Case) transaction.Outcome {
 	amount := k.Request.Amount
+	if c.NoBank {
+		return transaction.Refuse(transaction.ReasonBankUnreachable)
+	}
 	if amount <= 0 {
 		return transaction.Refuse(transaction.ReasonAmountZero)
 	}

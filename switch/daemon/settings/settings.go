@@ -42,10 +42,16 @@ type Validator interface{ Validate() error }
 // Load reads source (a YAML file's contents, name for messages) and the environment ("KEY=value" lines) over the values already in
 // target, a pointer to a struct with yaml tags, and validates it. The error, if any, prints every fault with its line.
 func Load(name string, source []byte, environment []string, target Validator) error {
-	w := walker{}
+	_, err := load(name, source, environment, target)
+	return err
+}
+
+// load returns where each key came from.
+func load(name string, source []byte, environment []string, target Validator) (origins map[string]string, err error) {
+	w := walker{name: name, origins: map[string]string{}}
 	file, err := parser.ParseBytes(source, 0)
 	if err != nil {
-		return fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+		return nil, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
 	}
 	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
 		w.mapping("", file.Docs[0].Body, reflect.ValueOf(target).Elem())
@@ -55,9 +61,9 @@ func Load(name string, source []byte, environment []string, target Validator) er
 		w.faults = append(w.faults, flatten(err)...)
 	}
 	if len(w.faults) == 0 {
-		return nil
+		return w.origins, nil
 	}
-	return errors.New(w.report(name, source))
+	return nil, errors.New(w.report(name, source))
 }
 
 func flatten(err error) []Fault {
@@ -75,7 +81,11 @@ func flatten(err error) []Fault {
 	return []Fault{{"", err.Error()}}
 }
 
-type walker struct{ faults []Fault }
+type walker struct {
+	name    string
+	faults  []Fault
+	origins map[string]string // key -> "switch.yaml:12" or the environment variable; a default is not in it
+}
 
 func (w *walker) fault(key, format string, args ...any) {
 	w.faults = append(w.faults, Fault{key, fmt.Sprintf(format, args...)})
@@ -111,6 +121,7 @@ func (w *walker) mapping(path string, node ast.Node, target reflect.Value) {
 			if err := yaml.NodeToValue(v.Value, field.Addr().Interface(), yaml.Strict()); err != nil {
 				w.fault(full, "%s", typeText(field, v.Value.String()))
 			}
+			w.origins[full] = fmt.Sprintf("%s:%d", w.name, v.Key.GetToken().Position.Line)
 		}
 		seen[key] = true
 	}
@@ -127,6 +138,8 @@ func (w *walker) environment(lines []string, target reflect.Value) {
 			w.fault(name, "环境变量不对应任何键 / this environment variable names no key")
 		} else if err := yaml.Unmarshal([]byte(value), field.Addr().Interface()); err != nil {
 			w.fault(key, "%s (%s)", typeText(field, value), name)
+		} else {
+			w.origins[key] = name
 		}
 	}
 }

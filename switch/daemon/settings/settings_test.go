@@ -66,3 +66,17 @@ func TestNotYAML(t *testing.T) {
 	err := settings.Load("a.yaml", []byte("terminals: [\n"), nil, &sample{})
 	require.ErrorContains(t, err, "a.yaml")
 }
+
+func TestDescribeSaysWhereEachKeyComesFrom(t *testing.T) {
+	var s sample
+	s.Terminals.Idle = time.Minute
+	text, err := settings.Describe("a.yaml", []byte("terminals:\n  listen: 127.0.0.1:1\nbank:\n  addresses: [a, b]\n"), []string{"ONECARD_BANK_ENABLED=true"}, &s)
+	require.NoError(t, err)
+	t.Log("\n" + text)
+	for _, want := range []string{`  listen: "127.0.0.1:1" `, "# a.yaml:2", "  idle_timeout: 1m0s\n", "  max_connections: 0\n", "  enabled: true ", "# ONECARD_BANK_ENABLED", "addresses: [a, b]", "# a.yaml:4"} {
+		require.Contains(t, text, want)
+	}
+	var again sample
+	require.NoError(t, settings.Load("b.yaml", []byte(text), nil, &again))
+	require.Equal(t, s, again)
+}
