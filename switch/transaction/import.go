@@ -206,12 +206,26 @@ func encodeCardState(index uint32, c *CardStateChange) []byte {
 	return appendText(append(p, byte(c.To)), c.Operator)
 }
 
+// cardStateRecord is the payload of a card's change of state.
+type cardStateRecord struct {
+	index    uint32
+	to       CardState
+	operator string
+}
+
+func decodeCardState(src []byte) (cardStateRecord, error) {
+	p := payloadReader{b: src}
+	number, to, operator := p.uvarint(), CardState(p.byte()), p.string()
+	if p.bad = p.bad || number == 0 || number > 1<<32-1 || to > CardClosed; p.bad {
+		return cardStateRecord{}, p.done(KindCardState)
+	}
+	return cardStateRecord{uint32(number - 1), to, operator}, p.done(KindCardState)
+}
+
 func (s *State) applyCardState(e *ledger.Entry) {
-	p := payloadReader{b: e.Payload}
-	index, to := p.uvarint(), CardState(p.byte())
-	_ = p.string()
-	invariant.Hold(p.done(KindCardState) == nil && index > 0 && index <= uint64(s.cards.Len()), "card state entry %d cannot be read", s.book.Sequence())
-	s.cards.Edit(uint32(index) - 1).State = to
+	c, err := decodeCardState(e.Payload)
+	invariant.Hold(err == nil && c.index < s.cards.Len(), "card state entry %d cannot be read", s.book.Sequence())
+	s.cards.Edit(c.index).State = c.to
 }
 
 // CheckCardState says why a change of state is not allowed; nil when it is. A closed card stays closed (safety handbook A4).

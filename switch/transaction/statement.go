@@ -1,0 +1,137 @@
+package transaction
+
+import (
+	"onecard/ledger"
+	"onecard/ledger/money"
+)
+
+// Spaces of the statement index: which list of entries an id is the number of.
+const (
+	StatementCard     byte = 'C' // id is the card's index + 1
+	StatementTerminal byte = 'T' // id is a TerminalID
+	StatementLoad     byte = 'L' // id is the sequence of a load's entry: what the bank said about it
+	StatementPurse    byte = 'A' // id is a purse's AccountID: its opening balance
+)
+
+// StatementKeys says whose statements an entry belongs to; it is the key function of the store's index.
+//
+// What the bank says about a load names the load and nobody else, so it is listed under the load: a reader finds the load under its card
+// or terminal and its end under its own number, and prints one line for both. Carrying card and terminal in every outcome was weighed:
+// it would put a load on a statement two or three times, at moments that mean nothing to its holder.
+func StatementKeys(_ uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
+	switch e.Kind {
+	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
+		var r record
+		if r.decode(e.Payload, e.Kind) != nil {
+			return
+		}
+		emit(StatementTerminal, uint64(r.terminal))
+		if r.card != 0 {
+			emit(StatementCard, uint64(r.card))
+		}
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+		var r loadRecord
+		if r.decode(e.Payload, e.Kind) == nil {
+			emit(StatementLoad, r.load)
+		}
+	case KindCardState:
+		if c, err := decodeCardState(e.Payload); err == nil {
+			emit(StatementCard, uint64(c.index)+1)
+		}
+	case OpeningKind:
+		for i := range e.Legs {
+			if e.Legs[i].Amount > 0 {
+				emit(StatementPurse, uint64(e.Legs[i].Account))
+			}
+		}
+	}
+}
+
+// Line is one entry read for a statement. What an entry of its kind does not say is zero.
+type Line struct {
+	Sequence uint64 // DE 37 is ReferenceOf(Sequence)
+	Kind     Kind
+	Time     int64  // microseconds since 1970
+	Day      uint32 // business day, days since 1970 at the site
+
+	Terminal     TerminalID
+	Batch, Trace uint32
+	Card         uint32     // index + 1; 0: the card is not registered
+	Number       CardNumber // as sent, of a card that is not registered
+	Purse        Purse
+	Direction    Direction
+	PINVerified  bool
+
+	Amount     money.Fen // asked for
+	Main       money.Fen // moved out of (purchase) or into (reversal of one) the main purse; a load's reversal: out of it
+	Subsidy    money.Fen
+	Code       ResponseCode
+	Reason     Reason
+	Numbers    Numbers
+	HasBalance bool
+	Balance    money.Fen // of both purses, after this entry
+
+	Original uint64 // reversals: the entry that was reversed; 0 unknown
+	Load     uint64 // what the bank said: the load's entry
+	Bank     [12]byte
+
+	To       CardState // KindCardState
+	Operator string
+}
+
+// ReadEntry reads an entry for a statement. It is false for entries that are on nobody's: the making of the ledger and directory rows.
+func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
+	line := Line{Sequence: sequence, Kind: e.Kind, Time: e.Time, Day: day}
+	switch e.Kind {
+	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
+		return line, line.readRequest(e)
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+		return line, line.readOutcome(e)
+	case KindCardState:
+		c, err := decodeCardState(e.Payload)
+		line.Card, line.To, line.Operator = c.index+1, c.to, c.operator
+		return line, err == nil
+	case OpeningKind:
+		for i := range e.Legs {
+			if e.Legs[i].Amount > 0 {
+				line.Amount += e.Legs[i].Amount
+			}
+		}
+		return line, true
+	}
+	return line, false
+}
+
+func (line *Line) readRequest(e *ledger.Entry) bool {
+	var r record
+	if r.decode(e.Payload, e.Kind) != nil {
+		return false
+	}
+	line.Terminal, line.Batch, line.Trace, line.Card, line.Number = r.terminal, r.batch, r.trace, r.card, r.number
+	line.Purse, line.Direction, line.PINVerified = r.purse, r.direction, r.pinVerified
+	line.Amount, line.Main, line.Subsidy, line.Code, line.Reason, line.Numbers = r.amount, r.main, r.subsidy, r.code, r.reason, r.numbers
+	line.HasBalance, line.Balance, line.Original = r.hasBalance, r.balance, r.original
+	return true
+}
+
+func (line *Line) readOutcome(e *ledger.Entry) bool {
+	var r loadRecord
+	if r.decode(e.Payload, e.Kind) != nil {
+		return false
+	}
+	line.Load, line.Code, line.Bank = r.load, r.code, r.bank
+	switch e.Kind {
+	case KindLoadConfirmed:
+		line.HasBalance, line.Balance = true, r.balance
+	case KindLoadDeclined:
+		line.Reason = declinedReason(r.code)
+	case KindLoadUnknown:
+		line.Reason = ReasonBankTimeout
+	}
+	for i := range e.Legs {
+		if e.Legs[i].Amount > 0 {
+			line.Amount += e.Legs[i].Amount
+		}
+	}
+	return true
+}
