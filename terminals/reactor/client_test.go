@@ -108,7 +108,7 @@ func call(t testing.TB, address string, connections, window, each int) {
 
 func TestTwoThousandConnections(t *testing.T) {
 	l := background(t, Options{MaxConnections: 2000})
-	call(t, l.Addr().String(), 2000, 2, 10)
+	call(t, l.Addr().String(), 2000, 2, 4)
 }
 
 func TestDialRefused(t *testing.T) {

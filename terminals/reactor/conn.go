@@ -144,6 +144,9 @@ func (c *Conn) happened(events uint32) {
 
 // receive reads once and hands over what there is.
 func (c *Conn) receive() {
+	if c.flags&flagResumed != 0 {
+		return // what it has left is handed over first, later in this turn: it may fill the buffer without being too long
+	}
 	buffer := c.loop.read
 	kept := copy(buffer, c.rest)
 	if kept == len(buffer) {
@@ -195,8 +198,10 @@ func (c *Conn) flush() {
 	case waiting > c.loop.options.WriteBufferBytes:
 		c.Close(ErrSlowReader)
 	default:
-		c.out = c.out[:copy(c.out, c.out[c.sent:])]
-		c.sent = 0
+		if c.sent > waiting { // each byte is moved once at most
+			c.out = c.out[:copy(c.out, c.out[c.sent:])]
+			c.sent = 0
+		}
 		if c.flags&flagBlocked == 0 {
 			c.flags |= flagBlocked
 			c.ask()

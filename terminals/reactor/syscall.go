@@ -9,8 +9,8 @@ import (
 
 // ready asks epoll what is ready: first without waiting, and only then, when wait says so, by a call that may block.
 //
-// Tried: always the blocking call (each costs the scheduler's bookkeeping, and one that lasts longer than 20 us loses its processor to
-// another thread and has to win it back); the runtime's own poller over the epoll file (two more goroutine switches per wait).
+// Measured on two cores with 64 connections of one message each: reads and writes that the scheduler knows of cost 8.5 us a message in
+// place of 6.7 us raw; going to the blocking wait at once costs 7.0 us. With 32 messages on each connection all three are within 20 %.
 func (l *Loop) ready(wait time.Duration) (int, error) {
 	n, errno := l.glance()
 	if n > 0 || wait == 0 || errno != 0 && errno != unix.EINTR {
