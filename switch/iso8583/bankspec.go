@@ -1,11 +1,7 @@
 package iso8583
 
 import (
-	"bufio"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	moov "github.com/moov-io/iso8583"
@@ -14,202 +10,161 @@ import (
 	"github.com/moov-io/iso8583/prefix"
 )
 
-// bankFields is the table of the bank link "Bank-8583 v1" (wire handbook 5.2): ASCII numerics and lengths, MAC in F128. length is the most
-// for variable fields.
-var bankFields = map[int]bankField{
-	2: {19, 2, false}, 3: {6, 0, false}, 4: {12, 0, false}, 7: {10, 0, false}, 11: {6, 0, false}, 12: {6, 0, false}, 13: {4, 0, false}, 15: {4, 0, false},
-	18: {4, 0, false}, 22: {3, 0, false}, 25: {2, 0, false}, 32: {11, 2, false}, 33: {11, 2, false}, 37: {12, 0, false}, 38: {6, 0, false}, 39: {2, 0, false},
-	41: {8, 0, false}, 42: {15, 0, false}, 44: {25, 2, true}, 48: {512, 3, true}, 49: {3, 0, false}, 50: {3, 0, false}, 52: {8, 0, true}, 53: {16, 0, false},
-	54: {120, 3, false}, 60: {30, 3, false}, 61: {200, 3, true}, 66: {1, 0, false}, 70: {3, 0, false}, 74: {10, 0, false}, 75: {10, 0, false}, 76: {10, 0, false},
-	77: {10, 0, false}, 86: {16, 0, false}, 87: {16, 0, false}, 88: {16, 0, false}, 89: {16, 0, false}, 90: {42, 0, false}, 96: {8, 0, true}, 97: {17, 0, false},
-	100: {11, 2, false}, 101: {17, 2, false}, 102: {28, 2, false}, 103: {28, 2, false}, 128: {8, 0, true},
-}
+// bankKind is what a field of the bank link may hold.
+type bankKind uint8
+
+const (
+	bankNumber bankKind = iota // ASCII digits
+	bankText                   // printable ASCII
+	bankBytes                  // bytes, GBK text included
+)
 
 type bankField struct {
-	length int
-	digits int  // of the length prefix, 0 fixed
-	binary bool // bytes, GBK text included
+	kind   bankKind
+	length int // the most for variable fields
+	digits int // of the length prefix, 0 fixed
+	zh, en string
+	secret bool // never shown
+}
+
+// bankFields is the table of the bank link "Bank-8583 v1" (wire handbook 5.2): ASCII numerics and lengths, MAC in F128.
+var bankFields = map[int]bankField{
+	2:   {bankNumber, 19, 2, "主账号", "card number", false},
+	3:   {bankNumber, 6, 0, "处理码", "processing code", false},
+	4:   {bankNumber, 12, 0, "交易金额", "amount", false},
+	7:   {bankNumber, 10, 0, "传输日期时间", "transmission date and time", false},
+	11:  {bankNumber, 6, 0, "跟踪号", "trace number", false},
+	12:  {bankNumber, 6, 0, "本地时间", "local time", false},
+	13:  {bankNumber, 4, 0, "本地日期", "local date", false},
+	15:  {bankNumber, 4, 0, "清算日期", "settlement date", false},
+	18:  {bankNumber, 4, 0, "商户类型", "merchant type", false},
+	22:  {bankNumber, 3, 0, "输入方式", "entry mode", false},
+	25:  {bankNumber, 2, 0, "条件码", "condition code", false},
+	32:  {bankNumber, 11, 2, "受理机构", "acquiring institution", false},
+	33:  {bankNumber, 11, 2, "发送机构", "forwarding institution", false},
+	37:  {bankText, 12, 0, "检索参考号", "retrieval reference number", false},
+	38:  {bankText, 6, 0, "授权码", "authorisation code", false},
+	39:  {bankText, 2, 0, "应答码", "response code", false},
+	41:  {bankText, 8, 0, "终端号", "terminal", false},
+	42:  {bankText, 15, 0, "商户号", "merchant", false},
+	44:  {bankBytes, 25, 2, "附加响应", "additional response", false},
+	48:  {bankBytes, 512, 3, "附加数据-私有", "private data", true},
+	49:  {bankText, 3, 0, "币种", "currency", false},
+	50:  {bankText, 3, 0, "清算币种", "settlement currency", false},
+	52:  {bankBytes, 8, 0, "PIN", "PIN block", true},
+	53:  {bankNumber, 16, 0, "安全控制", "security control", false},
+	54:  {bankText, 120, 3, "余额", "balance", false},
+	60:  {bankText, 30, 3, "自定义60", "reason and private data", false},
+	61:  {bankBytes, 200, 3, "持卡人身份", "holder's name and identity", true},
+	66:  {bankNumber, 1, 0, "对账结果", "settlement code", false},
+	70:  {bankNumber, 3, 0, "网管码", "network management code", false},
+	74:  {bankNumber, 10, 0, "贷记笔数", "credits, number", false},
+	75:  {bankNumber, 10, 0, "贷记冲正笔数", "credits reversed, number", false},
+	76:  {bankNumber, 10, 0, "借记笔数", "debits, number", false},
+	77:  {bankNumber, 10, 0, "借记冲正笔数", "debits reversed, number", false},
+	86:  {bankNumber, 16, 0, "贷记金额", "credits, amount", false},
+	87:  {bankNumber, 16, 0, "贷记冲正金额", "credits reversed, amount", false},
+	88:  {bankNumber, 16, 0, "借记金额", "debits, amount", false},
+	89:  {bankNumber, 16, 0, "借记冲正金额", "debits reversed, amount", false},
+	90:  {bankNumber, 42, 0, "原始数据", "original data", false},
+	96:  {bankBytes, 8, 0, "报文密钥", "message security code", true},
+	97:  {bankText, 17, 0, "净额", "net settlement amount", false},
+	100: {bankNumber, 11, 2, "接收机构", "receiving institution", false},
+	101: {bankText, 17, 2, "文件名", "file name", false},
+	102: {bankText, 28, 2, "银行账户", "bank account", false},
+	103: {bankText, 28, 2, "校园卡账户", "campus account", false},
+	128: {bankBytes, 8, 0, "MAC", "message authentication code", true},
 }
 
 // BankSpec is the moov specification of the bank link. It is made once per gateway or simulator and shared.
 func BankSpec() *moov.MessageSpec {
-	fields := map[int]field.Field{
-		0: field.NewString(&field.Spec{Length: 4, Description: "MTI", Enc: encoding.ASCII, Pref: prefix.ASCII.Fixed}),
+	all := map[int]field.Field{
+		0: field.NewString(&field.Spec{Length: 4, Description: "MTI", Enc: asciiDigits{}, Pref: fixedLength{}}),
 		1: field.NewBitmap(&field.Spec{Description: "bitmap", Enc: encoding.Binary, Pref: prefix.Binary.Fixed}),
 	}
 	for n, f := range bankFields {
-		spec := &field.Spec{Length: f.length, Description: "F" + strconv.Itoa(n), Enc: encoding.ASCII, Pref: prefix.ASCII.Fixed}
-		switch f.digits {
-		case 2:
-			spec.Pref = prefix.ASCII.LL
-		case 3:
-			spec.Pref = prefix.ASCII.LLL
+		spec := &field.Spec{Length: f.length, Description: "F" + strconv.Itoa(n) + " " + f.en, Enc: f.encoder(), Pref: fixedLength{}}
+		if f.digits > 0 {
+			spec.Pref = asciiLength{f.digits}
 		}
-		if f.binary {
-			spec.Enc = encoding.Binary
-			fields[n] = field.NewBinary(spec)
+		if f.kind == bankBytes {
+			all[n] = field.NewBinary(spec)
 		} else {
-			fields[n] = field.NewString(spec)
+			all[n] = field.NewString(spec)
 		}
 	}
-	return &moov.MessageSpec{Name: "Bank-8583 v1", Fields: fields}
+	return &moov.MessageSpec{Name: "Bank-8583 v1", Fields: all}
 }
 
-// BankMessage is a message of the bank link. Absent fields are never created by reading them (wire handbook 2.4, pitfall 1).
-type BankMessage struct {
-	message *moov.Message
-	fault   error // the first error of Set
-}
-
-// NewBankMessage starts a message.
-func NewBankMessage(spec *moov.MessageSpec, mti string) *BankMessage {
-	m := moov.NewMessage(spec)
-	m.MTI(mti)
-	return &BankMessage{message: m}
-}
-
-// Set writes a field; an empty value leaves it out. The first error is reported by Pack.
-func (b *BankMessage) Set(n int, value string) *BankMessage {
-	if value == "" || b.fault != nil {
-		return b
+func (f bankField) encoder() encoding.Encoder {
+	switch f.kind {
+	case bankNumber:
+		return asciiDigits{}
+	case bankText:
+		return asciiText{}
 	}
-	f := bankFields[n]
-	if f.digits == 0 && len(value) != f.length {
-		b.fault = fmt.Errorf("bank field %d: %d bytes, %d expected", n, len(value), f.length)
-		return b
-	}
-	if f.binary {
-		b.fault = b.message.BinaryField(n, []byte(value))
-	} else {
-		b.fault = b.message.Field(n, value)
-	}
-	return b
+	return plainBytes{}
 }
 
-// SetNumber writes a fixed numeric field, zero filled.
-func (b *BankMessage) SetNumber(n int, value uint64) *BankMessage {
-	return b.Set(n, fmt.Sprintf("%0*d", bankFields[n].length, value))
+// The encoders refuse what moov's let through: letters in numbers, control characters, and lengths such as "+5".
+
+// asciiDigits are digits, one a byte.
+type asciiDigits struct{}
+
+func (asciiDigits) Encode(data []byte) ([]byte, error) { return ascii(data, len(data), '0', '9') }
+
+func (asciiDigits) Decode(data []byte, length int) ([]byte, int, error) {
+	out, err := ascii(data, length, '0', '9')
+	return out, length, err
 }
 
-// MTI returns the message type, such as "0210".
-func (b *BankMessage) MTI() string {
-	mti, err := b.message.GetMTI()
-	if err != nil {
-		return ""
-	}
-	return mti
+// asciiText is printable ASCII.
+type asciiText struct{}
+
+func (asciiText) Encode(data []byte) ([]byte, error) { return ascii(data, len(data), ' ', '~') }
+
+func (asciiText) Decode(data []byte, length int) ([]byte, int, error) {
+	out, err := ascii(data, length, ' ', '~')
+	return out, length, err
 }
 
-// Has says whether a field is there.
-func (b *BankMessage) Has(n int) bool { return b.message.Bitmap().IsSet(n) }
-
-// String returns a field, "" when absent.
-func (b *BankMessage) String(n int) string {
-	if !b.Has(n) {
-		return ""
+// ascii cuts length bytes that are all from first to last.
+func ascii(data []byte, length int, first, last byte) ([]byte, error) {
+	if length > len(data) {
+		return nil, parseErrors[0][FaultTruncated]
 	}
-	value, err := b.message.GetBytes(n)
-	if err != nil {
-		return ""
-	}
-	return string(value)
-}
-
-// Number returns a numeric field; ok is false when it is absent or not digits only.
-func (b *BankMessage) Number(n int) (value uint64, ok bool) {
-	text := b.String(n)
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return 0, false
+	for _, c := range data[:length] {
+		if c < first || c > last {
+			return nil, parseErrors[0][FaultNibble]
 		}
 	}
-	value, err := strconv.ParseUint(text, 10, 64)
-	return value, err == nil
+	return data[:length:length], nil
 }
 
-// Seal packs the message with its MAC in F128.
-func (b *BankMessage) Seal(mac *MAC) ([]byte, error) {
-	b.Set(128, string(make([]byte, MACSize)))
-	if b.fault != nil {
-		return nil, b.fault
+// asciiLength is LL or LLL in digits.
+type asciiLength struct{ digits int }
+
+func (p asciiLength) EncodeLength(most, length int) ([]byte, error) {
+	if length > most {
+		return nil, parseErrors[0][FaultTooLong]
 	}
-	raw, err := b.message.Pack()
-	if err != nil {
-		return nil, fmt.Errorf("packing a bank message %s: %w", b.MTI(), err)
-	}
-	sum := mac.Sum(nil, raw[:len(raw)-MACSize])
-	copy(raw[len(raw)-MACSize:], sum[:])
-	return raw, nil
+	return fmt.Appendf(make([]byte, 0, p.digits+length), "%0*d", p.digits, length), nil
 }
 
-// ErrBankMAC says that a bank message does not carry the MAC of its bytes.
-var ErrBankMAC = errors.New("wrong MAC")
-
-// OpenBankMessage reads a message, checks that nothing stands behind its last field, and checks its MAC over the raw bytes.
-func OpenBankMessage(spec *moov.MessageSpec, raw []byte, mac *MAC) (*BankMessage, error) {
-	b := &BankMessage{message: moov.NewMessage(spec)}
-	if len(raw) < 4+16+MACSize || raw[4]&0x80 == 0 || raw[4+15]&1 == 0 {
-		return nil, fmt.Errorf("bank message of %d bytes without a MAC field: %w", len(raw), ErrBankMAC)
+func (p asciiLength) DecodeLength(most int, data []byte) (length, read int, err error) {
+	if len(data) < p.digits {
+		return 0, 0, parseErrors[0][FaultTruncated]
 	}
-	if !mac.Verify(nil, raw[:len(raw)-MACSize], raw[len(raw)-MACSize:]) {
-		return nil, ErrBankMAC
-	}
-	if err := b.message.Unpack(raw); err != nil {
-		return nil, errors.New("bank message cannot be read") // moov's error holds the message: never log it (pitfall 10)
-	}
-	again, err := b.message.Pack()
-	if err != nil || len(again) != len(raw) {
-		return nil, errors.New("bank message has bytes behind its last field")
-	}
-	return b, nil
-}
-
-// BankFraming is how messages follow each other on a bank's line.
-type BankFraming string
-
-// Framings: four ASCII digits or two bytes, of the length that follows.
-const (
-	FramingASCII4  BankFraming = "ascii4"
-	FramingBinary2 BankFraming = "binary2"
-)
-
-// maxBankFrame bounds a message of the bank link.
-const maxBankFrame = 4096
-
-// AppendBankFrame puts the length before a payload.
-func AppendBankFrame(dst []byte, framing BankFraming, payload []byte) []byte {
-	if framing == FramingBinary2 {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(payload)))
-	} else {
-		dst = fmt.Appendf(dst, "%04d", len(payload))
-	}
-	return append(dst, payload...)
-}
-
-// ReadBankFrame reads one payload. Length 0 is a heartbeat that some banks send and is returned as an empty payload.
-func ReadBankFrame(r *bufio.Reader, framing BankFraming) ([]byte, error) {
-	var prefix [4]byte
-	size := 4
-	if framing == FramingBinary2 {
-		size = 2
-	}
-	if _, err := io.ReadFull(r, prefix[:size]); err != nil {
-		return nil, err
-	}
-	length := 0
-	if framing == FramingBinary2 {
-		length = int(binary.BigEndian.Uint16(prefix[:]))
-	} else {
-		n, err := strconv.ParseUint(string(prefix[:]), 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("bank frame length %q is not four digits", prefix)
+	for _, c := range data[:p.digits] {
+		if c < '0' || c > '9' {
+			return 0, 0, parseErrors[0][FaultLengthField]
 		}
-		length = int(n)
+		length = length*10 + int(c-'0')
 	}
-	if length > maxBankFrame {
-		return nil, fmt.Errorf("bank frame of %d bytes, at most %d", length, maxBankFrame)
+	if length > most {
+		return 0, 0, parseErrors[0][FaultTooLong]
 	}
-	payload := make([]byte, length)
-	_, err := io.ReadFull(r, payload)
-	return payload, err
+	return length, p.digits, nil
 }
+
+func (p asciiLength) Inspect() string { return "ASCII." + "LLL"[:p.digits] }

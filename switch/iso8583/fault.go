@@ -15,8 +15,8 @@ const (
 	FaultUndefined         // a field that the profile does not have
 	FaultTruncated         // the message ends inside a field
 	FaultTrailing          // bytes after the last field
-	FaultNibble            // a digit above 9, or a pad nibble that is neither 0 nor F
-	FaultLengthField       // LL or LLL is not BCD
+	FaultNibble            // a digit above 9, or a pad nibble that is neither 0 nor F; at the bank a character that the field may not hold
+	FaultLengthField       // LL or LLL is not BCD; at the bank not digits
 	FaultTooLong           // LL or LLL above the field's length
 	faultCount
 )

@@ -75,7 +75,7 @@ type Message struct {
 }
 
 // Parse reads a payload (TPDU, header, MTI, bitmap, fields). pinBlockLength is the length of F52 in this session: 8 or 16. The error is
-// always a *ParseError and is not allocated.
+// always a *ParseError and is not allocated; what stood before the fault can be asked for, what stands behind it is absent.
 func (m *Message) Parse(payload []byte, pinBlockLength int) error {
 	m.raw, m.bitmap, m.mti = payload, 0, 0
 	switch {
@@ -98,6 +98,7 @@ func (m *Message) Parse(payload []byte, pinBlockLength int) error {
 func (m *Message) parseFields(pinBlockLength int) error {
 	m.bitmap = binary.BigEndian.Uint64(m.raw[bitmapAt:])
 	if m.bitmap>>63 != 0 {
+		m.bitmap = 0
 		return parseErrors[1][FaultBit1]
 	}
 	position := fieldsAt
@@ -106,6 +107,7 @@ func (m *Message) parseFields(pinBlockLength int) error {
 		rest &^= 1 << (64 - n)
 		next, fault := m.parseField(n, position, pinBlockLength)
 		if fault != FaultNone {
+			m.keepBefore(n, fault)
 			return parseErrors[n][fault]
 		}
 		position = next
@@ -114,6 +116,15 @@ func (m *Message) parseFields(pinBlockLength int) error {
 		return parseErrors[64][FaultTrailing]
 	}
 	return nil
+}
+
+// keepBefore forgets field n and those behind it, which were not read: their places would be an older message's. A field with a bad digit
+// is kept, since its place is known.
+func (m *Message) keepBefore(n int, fault Fault) {
+	if fault == FaultNibble {
+		n++
+	}
+	m.bitmap &^= 1<<(65-n) - 1
 }
 
 // parseField checks one field and returns where the next begins.

@@ -78,6 +78,9 @@ func unpackFault(err error) error {
 	if fault == FaultNone {
 		fault = FaultUndefined // the only error that is not of our encoders: the specification lacks the field
 	}
+	if field >= len(parseErrors) {
+		return &ParseError{field, fault} // of the bank link
+	}
 	return parseErrors[field][fault]
 }
 
