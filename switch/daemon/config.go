@@ -1,0 +1,207 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"onecard/bankgw"
+	"onecard/ledger/money"
+	"onecard/ledger/pebblestore"
+	"onecard/switch/daemon/settings"
+	"onecard/switch/transaction"
+	"onecard/terminals"
+)
+
+// Config is the whole configuration of a switch: one group of keys per part. configs/switch.yaml lists every key with its unit and bounds.
+type Config struct {
+	Site      SiteConfig       `yaml:"site"`
+	Data      DataConfig       `yaml:"data"`
+	Terminals terminals.Config `yaml:"terminals"`
+	// Bank without addresses is no bank: loads are refused with 91.
+	Bank        bankgw.Config     `yaml:"bank"`
+	Consumption ConsumptionConfig `yaml:"consumption"`
+	Operations  OperationsConfig  `yaml:"operations"`
+	Log         LogConfig         `yaml:"log"`
+	// StopTimeout bounds a polite stop: what is in flight at terminals and at the bank is given this long.
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+}
+
+// SiteConfig is fixed when a ledger is made; later it must agree with the ledger.
+type SiteConfig struct {
+	// Zone is how far local time is ahead of UTC.
+	Zone time.Duration `yaml:"zone"`
+	// Window is how many answers are remembered per terminal and message class.
+	Window int `yaml:"window"`
+}
+
+// DataConfig says where and how the ledger is kept.
+type DataConfig struct {
+	Directory     string `yaml:"directory"`
+	WALDirectory  string `yaml:"wal_directory"` // "": with the data
+	SiteKeyFile   string `yaml:"site_key_file"` // "": site.key in the data folder
+	MemTableBytes int    `yaml:"memtable_bytes"`
+	BallastBytes  int    `yaml:"ballast_bytes"`
+	LowWaterBytes int    `yaml:"low_water_bytes"`
+	// CheckpointInterval and CheckpointEntries: a checkpoint is written when either has passed since the one before and something is new.
+	CheckpointInterval time.Duration `yaml:"checkpoint_interval"`
+	CheckpointEntries  int           `yaml:"checkpoint_entries"`
+}
+
+// ConsumptionConfig bounds purchases whatever the tables say.
+type ConsumptionConfig struct {
+	AmountMaxFen int `yaml:"amount_max_fen"`
+}
+
+// OperationsConfig is the port for those who run the switch.
+type OperationsConfig struct {
+	Listen string `yaml:"listen"`
+}
+
+// LogConfig is for zap.
+type LogConfig struct {
+	Level string `yaml:"level"`
+}
+
+// DefaultConfig is a switch for one campus on this machine, without a bank.
+func DefaultConfig() Config {
+	site := transaction.DefaultSite()
+	bank := bankgw.DefaultConfig()
+	bank.Addresses = nil
+	return Config{
+		Site: SiteConfig{Zone: time.Duration(site.ZoneSeconds) * time.Second, Window: int(site.Window)},
+		Data: DataConfig{
+			Directory: "data", MemTableBytes: pebblestore.DefaultMemTableBytes, BallastBytes: pebblestore.DefaultBallastBytes,
+			LowWaterBytes: pebblestore.DefaultLowWaterBytes, CheckpointInterval: 5 * time.Minute, CheckpointEntries: 2_000_000,
+		},
+		Terminals:   terminals.DefaultConfig(),
+		Bank:        bank,
+		Consumption: ConsumptionConfig{AmountMaxFen: 500_000},
+		Operations:  OperationsConfig{Listen: "127.0.0.1:9583"},
+		Log:         LogConfig{Level: "info"},
+		StopTimeout: 20 * time.Second,
+	}
+}
+
+// Load reads a configuration file and the environment over the defaults. The error prints every fault with its line. No file: defaults
+// and environment.
+func Load(path string, environment []string) (Config, error) {
+	c := DefaultConfig()
+	source, err := readSource(path)
+	if err != nil {
+		return c, err
+	}
+	if err := settings.Load(path, source, environment, &c); err != nil {
+		return c, err
+	}
+	c.Terminals.Zone = c.Site.Zone
+	return c, nil
+}
+
+// Describe prints what Load would return, each key with its origin.
+func Describe(path string, environment []string) (string, error) {
+	source, err := readSource(path)
+	if err != nil {
+		return "", err
+	}
+	c := DefaultConfig()
+	return settings.Describe(path, source, environment, &c)
+}
+
+func readSource(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("读不出配置文件 / reading the configuration: %w", err)
+	}
+	return source, nil
+}
+
+// Validate joins a settings.Fault for every key that is out of bounds.
+func (c *Config) Validate() error {
+	var faults []error
+	wrong := func(key, format string, args ...any) { faults = append(faults, settings.Faultf(key, format, args...)) }
+	within := func(key string, value, least, most int) {
+		if value < least || value > most {
+			wrong(key, "须在 %d 与 %d 之间 / must be between %d and %d, is %d", least, most, least, most, value)
+		}
+	}
+	spans := func(key string, value, least, most time.Duration) {
+		if value < least || value > most {
+			wrong(key, "须在 %s 与 %s 之间 / must be between %s and %s, is %s", least, most, least, most, value)
+		}
+	}
+	spans("site.zone", c.Site.Zone, -14*time.Hour, 14*time.Hour)
+	within("site.window", c.Site.Window, 8, 4096)
+	if c.Data.Directory == "" {
+		wrong("data.directory", "不能为空 / may not be empty")
+	}
+	within("data.memtable_bytes", c.Data.MemTableBytes, 4<<20, 1<<30)
+	within("data.ballast_bytes", c.Data.BallastBytes, 0, 16<<30)
+	within("data.low_water_bytes", c.Data.LowWaterBytes, 0, 1<<40)
+	spans("data.checkpoint_interval", c.Data.CheckpointInterval, time.Second, 24*time.Hour)
+	within("data.checkpoint_entries", c.Data.CheckpointEntries, 1000, 1<<31)
+	within("consumption.amount_max_fen", c.Consumption.AmountMaxFen, 1, 100_000_000)
+	spans("stop_timeout", c.StopTimeout, time.Second, 10*time.Minute)
+	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {
+		wrong("operations.listen", "须为 主机:端口 / must be host:port: %s", err)
+	}
+	if _, err := levelOf(c.Log.Level); err != nil {
+		wrong("log.level", "须为 debug、info、warn 或 error / must be debug, info, warn or error, is %q", c.Log.Level)
+	}
+	faults = append(faults, inGroup("terminals", c.Terminals.Validate())...)
+	if c.hasBank() {
+		faults = append(faults, inGroup("bank", c.Bank.Validate())...)
+		if c.Bank.MACKeyFile == "" {
+			wrong("bank.mac_key_file", "启用银行时须给出 / must be given when the bank is enabled")
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// inGroup turns a part's key errors into faults of the file's keys.
+func inGroup(group string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var faults []error
+		for _, e := range joined.Unwrap() {
+			faults = append(faults, inGroup(group, e)...)
+		}
+		return faults
+	}
+	var ofTerminals terminals.KeyError
+	var ofBank bankgw.KeyError
+	switch {
+	case errors.As(err, &ofTerminals):
+		return []error{settings.Faultf(group+"."+ofTerminals.Key, "%s", ofTerminals.Text)}
+	case errors.As(err, &ofBank):
+		return []error{settings.Faultf(group+"."+ofBank.Key, "%s", ofBank.Text)}
+	}
+	return []error{err}
+}
+
+func (c *Config) hasBank() bool { return len(c.Bank.Addresses) > 0 }
+
+// SiteKeyPath is where the site key is.
+func (c *Config) SiteKeyPath() string {
+	if c.Data.SiteKeyFile != "" {
+		return c.Data.SiteKeyFile
+	}
+	return filepath.Join(c.Data.Directory, "site.key")
+}
+
+// ControlPath is the socket of a running switch, for the owner of the data folder.
+func ControlPath(directory string) string { return filepath.Join(directory, "control.sock") }
+
+func (c *Config) site() transaction.Site {
+	return transaction.Site{Window: uint32(c.Site.Window), ZoneSeconds: int32(c.Site.Zone / time.Second)}
+}
+
+func (c *Config) amountMax() money.Fen { return money.Fen(c.Consumption.AmountMaxFen) }

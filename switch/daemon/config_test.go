@@ -1,0 +1,70 @@
+package daemon_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onecard/switch/daemon"
+)
+
+const shipped = "../../configs/switch.yaml"
+
+// TestShippedConfigurationIsTheDefaults: the file lists every key, with the value that holds without it.
+func TestShippedConfigurationIsTheDefaults(t *testing.T) {
+	fromFile, err := daemon.Load(shipped, nil)
+	require.NoError(t, err)
+	defaults, err := daemon.Load("", nil)
+	require.NoError(t, err)
+	defaults.Bank.Addresses, fromFile.Bank.Addresses = nil, nil
+	require.Equal(t, defaults, fromFile)
+	text, err := daemon.Describe(shipped, nil)
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		if key, value, _ := strings.Cut(strings.TrimSpace(line), ":"); strings.TrimSpace(value) != "" {
+			require.Contains(t, line, "# "+shipped, "key %s is not in the shipped file", key)
+		}
+	}
+}
+
+// TestAllFaultsAtOnce: keys of every part are reported in the words of the file, with line and caret.
+func TestAllFaultsAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "switch.yaml")
+	source := "terminals:\n  listen: nowhere\n  idle_timeout: 1ms\nbank:\n  addresses: [bank]\n  links: 99\ndata:\n  memtable_bytes: 1\nlog:\n  level: loud\nstop_timeout: 0s\nsite:\n  windows: 3\n"
+	require.NoError(t, os.WriteFile(path, []byte(source), 0o600))
+	_, err := daemon.Load(path, []string{"ONECARD_OPERATIONS_LISTEN=9583"})
+	require.Error(t, err)
+	text := err.Error()
+	t.Log(text)
+	for _, want := range []string{
+		"terminals.listen: 须为 主机:端口", "2 |   listen: nowhere", "terminals.idle_timeout:", "bank.addresses:", "bank.links:", "bank.mac_key_file:", "data.memtable_bytes:",
+		"log.level:", "stop_timeout:", "site.windows: 无此键", "operations.listen:", "^",
+	} {
+		require.Contains(t, text, want)
+	}
+}
+
+func TestSiteKey(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "site.key")
+	_, err := daemon.LoadSiteKey(path, false)
+	require.ErrorIs(t, err, daemon.ErrSiteKey, "beside a ledger a missing key is not replaced")
+	drawn, err := daemon.LoadSiteKey(path, true)
+	require.NoError(t, err)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	again, err := daemon.LoadSiteKey(path, false)
+	require.NoError(t, err)
+	require.Equal(t, []byte(drawn), []byte(again))
+	require.NoError(t, os.Chmod(path, 0o640))
+	_, err = daemon.LoadSiteKey(path, false)
+	require.ErrorContains(t, err, "chmod 600")
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("00"), 0o600))
+	_, err = daemon.LoadSiteKey(path, false)
+	require.ErrorContains(t, err, "64")
+}

@@ -1,0 +1,103 @@
+package daemon
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"onecard/bankgw"
+	"onecard/ledger/pebblestore"
+	"onecard/switch/transaction"
+	"onecard/terminals"
+)
+
+// What happens inside the parts goes to metrics, and what an operator must hear of to the log. No transaction is logged: each is in the
+// journal.
+
+func (s *server) storeEvents() pebblestore.Events {
+	return pebblestore.Events{
+		Synced: func(entries uint32, _ int, took time.Duration) {
+			s.metrics.Synced(took)
+			s.pulse.synced(entries, took)
+		},
+		DiskSlow: func(text string) {
+			s.metrics.DiskSlow()
+			s.log.Warn("磁盘慢 / slow disk", zap.String("detail", text))
+		},
+		WriteStall: func(begin bool) {
+			if begin {
+				s.metrics.WriteStalled()
+				s.log.Warn("Pebble 暂停写入 / Pebble holds up writes")
+			}
+		},
+		Failed: func(err error) {
+			s.log.Error("账本后台任务失败,将重试 / a background task of the ledger failed and will be tried again", zap.Error(err))
+		},
+		Repaired: func(blocks int) {
+			s.log.Warn("已由见证文件补回末块 / the newest blocks were put back from the witness", zap.Int("blocks", blocks))
+		},
+		Info: func(text string) { s.log.Debug(text) },
+	}
+}
+
+func (s *server) engineEvents() transaction.Events {
+	return transaction.Events{
+		Answered:  func(decisions []transaction.Decision) { s.metrics.Answered(decisions, s.clock.micros()) },
+		Group:     s.metrics.Group,
+		LoadState: s.metrics.LoadState,
+	}
+}
+
+func (s *server) terminalEvents() terminals.Events {
+	return terminals.Events{
+		ConnectionClosed: s.metrics.ConnectionClosed,
+		FrameRejected:    s.metrics.FrameRejected,
+		MACFailed:        s.metrics.MACFailed,
+		Held:             s.metrics.Held,
+		AnswerDropped:    s.metrics.AnswerDropped,
+	}
+}
+
+func (s *server) bankEvents() bankgw.Events {
+	return bankgw.Events{
+		LinkState: func(link int, state string) {
+			s.log.Info("银行链路 / bank link", zap.Int("link", link), zap.String("state", state))
+		},
+		Message: s.metrics.BankMessage,
+		Fault: func(fault string) {
+			s.metrics.BankFault(fault)
+			s.log.Warn("银行报文异常 / an answer of the bank fits nothing", zap.String("fault", fault))
+		},
+	}
+}
+
+// registerGauges shows what is looked at rather than counted.
+func (s *server) registerGauges() {
+	m := s.metrics
+	gauge := func(name, help string, read func() float64) { m.Gauge(name, help, nil, read) }
+	gauge("onecard_ledger_sequence", "Sequence of the newest entry.", func() float64 { return float64(s.pulse.seen.Load().Sequence) })
+	gauge("onecard_ledger_difference_fen", "Debits less credits, or the sum of all balances: 0, or the books are broken.", func() float64 { return float64(s.pulse.difference()) })
+	gauge("onecard_ledger_accounts", "Accounts ever opened.", func() float64 { return float64(s.pulse.seen.Load().Accounts) })
+	gauge("onecard_holders", "Card holders.", func() float64 { return float64(s.pulse.seen.Load().Holders) })
+	gauge("onecard_index_sequence", "Sequence up to which statements are complete.", func() float64 { return float64(s.opened.store.IndexedTo()) })
+	gauge("onecard_loads_open", "Bank loads whose outcome is not settled.", func() float64 { return float64(s.pulse.seen.Load().Loads) })
+	gauge("onecard_terminal_connections", "Terminal connections open.", func() float64 { return float64(s.terminals.Counts().Connections) })
+	gauge("onecard_terminal_sessions", "Terminals signed on.", func() float64 { return float64(s.terminals.Counts().SignedOn) })
+	gauge("onecard_terminal_requests_in_flight", "Requests that wait for their answers.", func() float64 { return float64(s.terminals.Counts().InFlight) })
+	gauge("onecard_disk_free_bytes", "Free space for the ledger.", func() float64 { free, _ := s.opened.store.Space(); return float64(free) })
+	gauge("onecard_disk_low", "1 when new work is refused for want of space.", func() float64 {
+		if _, low := s.opened.store.Space(); low {
+			return 1
+		}
+		return 0
+	})
+	gauge("onecard_pebble_l0_files", "Files in Pebble's level 0.", func() float64 { return float64(s.opened.store.Metrics().L0Files) })
+	gauge("onecard_pebble_disk_bytes", "Bytes of the ledger on disk.", func() float64 { return float64(s.opened.store.Metrics().DiskBytes) })
+	gauge("onecard_recovery_seconds", "Time to open the ledger at the start.", func() float64 { return s.recovered.Seconds() })
+	if s.bank == nil {
+		return
+	}
+	gauge("onecard_bank_links_up", "Bank links that are signed on.", func() float64 { return float64(s.bank.Status().LinksUp()) })
+	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func() float64 { return float64(s.bank.Status().LoadsInFlight) })
+	gauge("onecard_bank_reversals_queued", "Reversals that the bank has not answered.", func() float64 { return float64(s.bank.Status().ReversalsQueued) })
+}

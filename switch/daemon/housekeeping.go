@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// houseInterval is how often free space and the need for a checkpoint are looked at.
+const houseInterval = 2 * time.Second
+
+// keepHouse watches the disk and writes checkpoints, until the context ends.
+func (s *server) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(houseInterval)
+	defer tick.Stop()
+	low := false
+	lastTime, lastSequence := time.Now(), s.opened.engineSequence()
+	for {
+		low = s.watchDisk(ctx, low)
+		if step := s.clock.follow(); step != 0 {
+			s.log.Warn("系统时间跳变 / the system's time was stepped", zap.Duration("by", step))
+		}
+		sequence := s.pulse.seen.Load().Sequence
+		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence-min(sequence, lastSequence) >= uint64(s.config.Data.CheckpointEntries)
+		if due && sequence > lastSequence {
+			s.checkpoint(ctx)
+			lastTime, lastSequence = time.Now(), sequence
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// engineSequence is where the ledger stands before the owner runs.
+func (o *opened) engineSequence() uint64 { return o.store.Head().Sequence }
+
+// watchDisk tells the owner when space runs low, and when it is back.
+func (s *server) watchDisk(ctx context.Context, before bool) bool {
+	s.opened.store.RefreshSpace()
+	free, low := s.opened.store.Space()
+	if low == before {
+		return low
+	}
+	if err := s.opened.engine.SetDiskLow(ctx, low); err != nil {
+		return before
+	}
+	if low {
+		s.log.Error("磁盘空间低:新交易拒绝(96),冲正放行 / disk low: new work is refused with 96, reversals pass", zap.Uint64("free_bytes", free))
+	} else {
+		s.log.Info("磁盘空间已恢复 / there is room on the disk again", zap.Uint64("free_bytes", free))
+	}
+	return low
+}
+
+func (s *server) checkpoint(ctx context.Context) {
+	began := time.Now()
+	snapshot, err := s.opened.engine.Snapshot(ctx)
+	if err == nil {
+		err = s.opened.store.SaveCheckpoint(ctx, snapshot)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Error("检查点写入失败,将重试 / writing a checkpoint failed and will be tried again", zap.Error(err))
+		}
+		return
+	}
+	s.metrics.Checkpointed(time.Since(began))
+	s.log.Info("检查点已写 / checkpoint written", zap.Uint64("sequence", snapshot.Head.Sequence), zap.Duration("took", time.Since(began)))
+}
+
+// crew is the goroutines that live as long as the switch.
+type crew struct{ group sync.WaitGroup }
+
+func newCrew() *crew { return new(crew) }
+
+func (c *crew) start(work func()) { c.group.Go(work) }
+
+func (c *crew) wait() { c.group.Wait() }

@@ -1,0 +1,223 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"onecard/bankgw"
+	"onecard/switch/telemetry"
+	"onecard/switch/transaction"
+	"onecard/terminals"
+)
+
+// Addresses are where a running switch can be reached.
+type Addresses struct {
+	Terminals  string `json:"terminals"`
+	Operations string `json:"operations"`
+	Control    string `json:"control"`
+}
+
+// Options are what a run needs besides its configuration.
+type Options struct {
+	Version string
+	Log     io.Writer         // JSON lines; nil: standard error
+	Ready   func(Addresses)   // called when terminals may come; nil: nobody
+	Exit    func(text string) // what a journal that cannot be written does; nil: exit with pebblestore.ExitJournalFailed
+	Dial    bankgw.DialFunc   // nil: TCP
+	Random  io.Reader         // nil: crypto/rand
+}
+
+// server is a running switch.
+type server struct {
+	config     *Config
+	options    Options
+	log        *zap.Logger
+	metrics    *telemetry.Metrics
+	opened     *opened
+	pulse      *pulse
+	terminals  *terminals.Server
+	bank       *bankgw.Gateway // nil: no bank
+	operations *operations
+	control    *control
+	clock      *clock
+	started    time.Time
+	recovered  time.Duration
+	blocks     uint64 // recovered from the witness at the start
+}
+
+// Run runs a switch until the context ends, then stops it politely: terminals are answered, the bank is signed off from, a checkpoint is
+// written. It returns an error when a part fails; nothing that was answered is lost by that.
+func Run(ctx context.Context, c Config, o Options) (err error) {
+	s := &server{config: &c, options: o, clock: newClock(), started: time.Now()}
+	if s.options.Log == nil {
+		s.options.Log = os.Stderr
+	}
+	if s.options.Random == nil {
+		s.options.Random = rand.Reader
+	}
+	if s.log, err = newLogger(c.Log, s.options.Log); err != nil {
+		return err
+	}
+	s.metrics, s.pulse = telemetry.New(o.Version), newPulse(s.clock)
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.connect(); err != nil {
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// open opens the ledger.
+func (s *server) open(ctx context.Context) error {
+	s.log.Info("正在打开账本 / opening the ledger", zap.String("data", s.config.Data.Directory))
+	began := time.Now()
+	o, err := openLedger(ctx, s.config, s.clock.micros(), s.storeEvents(), s.engineEvents())
+	if err != nil {
+		return err
+	}
+	s.opened, s.pulse.engine, s.recovered = o, o.engine, time.Since(began)
+	if err := o.store.StartIndexer(transaction.StatementKeys); err != nil {
+		return errors.Join(fmt.Errorf("starting the statement index: %w", err), o.store.Close())
+	}
+	state := o.engine.State()
+	s.log.Info("账本已打开 / ledger open", zap.Uint64("sequence", state.Book().Sequence()), zap.Uint32("holders", state.Holders()),
+		zap.Uint32("terminals", state.Terminals()), zap.Int("open_loads", state.OpenLoads()), zap.Duration("took", s.recovered))
+	return nil
+}
+
+// connect opens the ports and the way to the bank.
+func (s *server) connect() error {
+	keys, err := newTerminalKeys(s.opened.site)
+	if err != nil {
+		return err
+	}
+	if s.terminals, err = terminals.Listen(s.config.Terminals, keys, s.options.Random, s.clock.micros, s.terminalEvents()); err != nil {
+		return err
+	}
+	if s.operations, err = listenOperations(s); err != nil {
+		return err
+	}
+	if s.control, err = listenControl(s); err != nil {
+		return err
+	}
+	if !s.config.hasBank() {
+		s.opened.engine.Connect(s.terminals, noBank{})
+		s.registerGauges()
+		return nil
+	}
+	key, err := LoadBankKey(s.config.Bank.MACKeyFile)
+	if err != nil {
+		return err
+	}
+	if s.bank, err = bankgw.New(s.config.Bank, key, s.opened.engine.Submit, s.bankEvents(), bankgw.Options{Dial: s.options.Dial}); err != nil {
+		return err
+	}
+	s.opened.engine.Connect(s.terminals, s.bank)
+	s.registerGauges()
+	return nil
+}
+
+// addresses are where the parts listen.
+func (s *server) addresses() Addresses {
+	return Addresses{s.terminals.Addr().String(), s.operations.address(), ControlPath(s.config.Data.Directory)}
+}
+
+// serve runs the parts until the context ends or one of them fails.
+func (s *server) serve(ctx context.Context) error {
+	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	ownerDone := make(chan error, 1)
+	go func() { ownerDone <- s.opened.engine.Run(running, s.clock.micros()) }()
+	parts := newCrew()
+	parts.start(func() { s.pulse.run(running) })
+	parts.start(func() { s.keepHouse(running) })
+	bankContext, stopBank := context.WithCancel(running)
+	bankDone := make(chan struct{})
+	go func() { defer close(bankDone); s.runBank(bankContext) }()
+	a := s.addresses()
+	s.log.Info("交换机就绪 / the switch is ready", zap.String("terminals", a.Terminals), zap.String("operations", a.Operations), zap.String("control", a.Control))
+	s.operations.ready.Store(true)
+	if s.options.Ready != nil {
+		s.options.Ready(a)
+	}
+	var failed error
+	ended := false
+	select {
+	case <-ctx.Done():
+	case failed = <-ownerDone:
+		ended = true
+		failed = errors.Join(errors.New("owner goroutine ended"), failed)
+	case failed = <-s.operations.failed:
+	case failed = <-s.control.failed:
+	}
+	s.operations.ready.Store(false)
+	s.log.Info("正在停止 / stopping", zap.Error(failed))
+	if !ended {
+		s.drain()
+	}
+	stopBank()
+	<-bankDone
+	stop(nil)
+	parts.wait()
+	if !ended {
+		failed = errors.Join(failed, <-ownerDone)
+	}
+	return failed
+}
+
+// drain answers what is in flight, for as long as the configuration allows.
+func (s *server) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.StopTimeout)
+	defer cancel()
+	if err := s.terminals.Drain(ctx); err != nil {
+		s.log.Warn("停止时仍有请求未答,终端会重发 / some requests were not answered in time: terminals will repeat them", zap.Error(err))
+	}
+}
+
+func (s *server) runBank(ctx context.Context) {
+	if s.bank == nil {
+		return
+	}
+	if err := s.bank.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		s.log.Error("银行网关停止 / the bank gateway ended", zap.Error(err))
+	}
+}
+
+// close closes what open and connect have opened, the ledger last. A clean stop leaves a checkpoint behind, so that the next start has
+// nothing to replay.
+func (s *server) close() error {
+	var errs []error
+	if s.control != nil {
+		errs = append(errs, s.control.close())
+	}
+	if s.terminals != nil {
+		s.terminals.Close()
+	}
+	if snapshot, err := s.opened.engine.SnapshotBeforeRun(); err == nil && s.terminals != nil {
+		errs = append(errs, s.opened.store.SaveCheckpoint(context.Background(), snapshot))
+	}
+	errs = append(errs, s.opened.store.Close())
+	if s.operations != nil {
+		errs = append(errs, s.operations.close())
+	}
+	err := errors.Join(errs...)
+	s.log.Info("已停止 / stopped", zap.Error(err))
+	_ = s.log.Sync() // standard error cannot be synced
+	return err
+}
+
+// noBank stands where a bank would: the subsystem refuses every load before it begins. A load that was open when the bank was taken out of
+// the configuration stays open until there is a bank again.
+type noBank struct{}
+
+func (noBank) Load(transaction.LoadOrder)    {}
+func (noBank) Reverse(transaction.LoadOrder) {}
