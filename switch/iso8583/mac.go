@@ -121,9 +121,10 @@ func (m *MAC) cupECB(mab []byte) [MACSize]byte {
 	size := m.block.BlockSize()
 	folded := m.state[:size]
 	clear(folded)
-	for i, b := range mab {
-		folded[i%size] ^= b
+	for ; len(mab) > size; mab = mab[size:] {
+		subtle.XORBytes(folded, folded, mab[:size])
 	}
+	subtle.XORBytes(folded, folded, mab)
 	digits := m.scratch[:2*size]
 	for i, b := range folded {
 		digits[2*i], digits[2*i+1] = hexDigit(b>>4), hexDigit(b&0x0F)
