@@ -1,0 +1,228 @@
+package ledgertest
+
+import "encoding/binary"
+
+// Row types of a directory entry.
+const (
+	rowClass    = 1
+	rowMerchant = 2
+	rowDoor     = 3
+	rowTerminal = 4
+	rowHolder   = 5
+	rowCard     = 6
+)
+
+// campus is what the auditor must know about people and devices to say which accounts a request may touch.
+type campus struct {
+	merchants      []merchant
+	terminals      []terminal // by number - 1
+	holders        []holder
+	cards          []card // by index
+	merchantByCode map[[15]byte]uint32
+	terminalByCode map[[8]byte]uint32 // number
+	holderByNumber map[string]uint32
+	cardByNumber   map[uint64]uint32
+	transit        uint32 // account of loads in transit, 0 unknown
+}
+
+type merchant struct {
+	payable uint32
+	closed  bool
+}
+
+type terminal struct {
+	code      [8]byte
+	merchant  uint32
+	suspended bool
+}
+
+type holder struct {
+	main, subsidy uint32
+	state         byte
+}
+
+type card struct {
+	number uint64
+	holder uint32
+	expiry uint32
+	state  byte
+}
+
+func newCampus() campus {
+	return campus{
+		merchantByCode: map[[15]byte]uint32{}, terminalByCode: map[[8]byte]uint32{},
+		holderByNumber: map[string]uint32{}, cardByNumber: map[uint64]uint32{},
+	}
+}
+
+const codeLoadInTransit = 1011
+
+// genesis: window u32 | zone i32, and the site's own accounts.
+func (a *Auditor) genesis() {
+	e := &a.entry
+	if e.sequence != 1 || len(e.payload) != 8 || binary.BigEndian.Uint32(e.payload) == 0 {
+		a.note("创世条目应为第 1 条、8 字节", "the genesis entry must be entry 1 with 8 bytes, it has %d", len(e.payload))
+	}
+	for i := range a.accounts {
+		if a.accounts[i].code == codeLoadInTransit {
+			a.campus.transit = uint32(i)
+		}
+	}
+}
+
+func (a *Auditor) malformedPayload() {
+	a.note("类型 %d 的内容无法读取", "the payload of kind %d cannot be read", a.entry.kind)
+}
+
+// directoryRow takes one row of an import. The accounts that it opens are in the entry.
+func (a *Auditor) directoryRow() {
+	e, c := &a.entry, &a.campus
+	if len(e.legs) > 0 {
+		a.note("登记条目不应移动资金", "a directory entry must not move money")
+	}
+	r := reader{b: e.payload}
+	switch r.byte() {
+	case rowClass:
+		r.text()
+		for range 7 { // limits, which are not recomputed here
+			r.uvarint()
+		}
+		r.byte()
+	case rowMerchant:
+		a.addMerchant(&r)
+	case rowDoor:
+		r.text()
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			r.take(2)
+			r.uvarint()
+			r.uvarint()
+		}
+	case rowTerminal:
+		a.addTerminal(&r)
+	case rowHolder:
+		number := string(r.text())
+		r.text()
+		h := holder{state: r.byte()}
+		r.take(16)
+		if last := len(a.accounts) - 1; len(e.opens) == 2 && last >= 2 {
+			h.main, h.subsidy = uint32(last-1), uint32(last)
+		} else {
+			r.bad = true
+		}
+		if _, twice := c.holderByNumber[number]; twice {
+			a.note("持卡人 %s 登记了两次", "holder %s is registered twice", number)
+		}
+		c.holderByNumber[number] = uint32(len(c.holders))
+		c.holders = append(c.holders, h)
+	case rowCard:
+		a.addCard(&r)
+	default:
+		r.bad = true
+	}
+	if !r.done() {
+		a.malformedPayload()
+	}
+}
+
+func (a *Auditor) addMerchant(r *reader) {
+	c := &a.campus
+	var code [15]byte
+	copy(code[:], r.take(15))
+	r.uvarint()
+	r.uvarint()
+	m := merchant{closed: r.byte() == 1}
+	if len(a.entry.opens) == 1 {
+		m.payable = uint32(len(a.accounts) - 1)
+	} else {
+		r.bad = true
+	}
+	if _, twice := c.merchantByCode[code]; twice {
+		a.note("商户 %s 登记了两次", "merchant %s is registered twice", code[:])
+	}
+	c.merchantByCode[code] = uint32(len(c.merchants))
+	c.merchants = append(c.merchants, m)
+}
+
+func (a *Auditor) addTerminal(r *reader) {
+	c := &a.campus
+	var t terminal
+	copy(t.code[:], r.take(8))
+	var code [15]byte
+	copy(code[:], r.take(15))
+	r.take(2)
+	t.suspended = r.byte() == 1
+	r.text()
+	r.text()
+	m, ok := c.merchantByCode[code]
+	if !ok {
+		a.note("终端 %s 的商户未登记", "the merchant of terminal %s is not registered", t.code[:])
+	}
+	t.merchant = m
+	if _, twice := c.terminalByCode[t.code]; twice {
+		a.note("终端 %s 登记了两次", "terminal %s is registered twice", t.code[:])
+	}
+	c.terminals = append(c.terminals, t)
+	c.terminalByCode[t.code] = uint32(len(c.terminals))
+}
+
+func (a *Auditor) addCard(r *reader) {
+	c := &a.campus
+	n := card{number: r.u64()}
+	h, ok := c.holderByNumber[string(r.text())]
+	n.holder, n.state, n.expiry = h, r.byte(), r.u32()
+	r.u64()
+	if !ok {
+		a.note("卡 %s 的持卡人未登记", "the holder of card %s is not registered", masked(n.number))
+	}
+	if _, twice := c.cardByNumber[n.number]; twice {
+		a.note("卡 %s 登记了两次", "card %s is registered twice", masked(n.number))
+	}
+	c.cardByNumber[n.number] = uint32(len(c.cards))
+	c.cards = append(c.cards, n)
+}
+
+// cardState: card index + 1 uvarint | state u8 | operator text.
+func (a *Auditor) cardState() {
+	r := reader{b: a.entry.payload}
+	index, to := r.u32(), r.byte()
+	r.text()
+	if !r.done() || index == 0 || int(index) > len(a.campus.cards) || to > 3 {
+		a.malformedPayload()
+		return
+	}
+	c := &a.campus.cards[index-1]
+	if c.state == cardClosed {
+		a.note("已注销的卡 %s 又改变了状态", "card %s was closed and has changed its state again", masked(c.number))
+	}
+	c.state = to
+}
+
+const cardClosed = 3
+
+// openingBalance: money comes in from what the bank keeps for the holders, or from the subsidy that the school owes.
+func (a *Auditor) openingBalance() {
+	for _, l := range a.entry.legs {
+		if !a.known(l.account) {
+			continue
+		}
+		code := a.accounts[l.account].code
+		if from := code == 1002 || code == 1131; from != (l.amount < 0) {
+			a.note("期初余额的分录方向不符:账户 %d(%d)%s", "an opening balance with a leg the wrong way: account %d (%d) %s", l.account, code, yuan(l.amount))
+		}
+	}
+}
+
+// masked prints the first six and the last four digits of a card number.
+func masked(number uint64) string {
+	digits := []byte{}
+	for ; number > 0; number /= 10 {
+		digits = append([]byte{byte('0' + number%10)}, digits...)
+	}
+	if len(digits) < 12 {
+		return "****"
+	}
+	for i := 6; i < len(digits)-4; i++ {
+		digits[i] = '*'
+	}
+	return string(digits)
+}

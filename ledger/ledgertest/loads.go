@@ -1,0 +1,113 @@
+package ledgertest
+
+// States of an open load.
+const (
+	loadSent      = iota + 1 // the bank has been asked
+	loadReversing            // its reversal is queued: it must never be credited
+	loadReturning            // credited, then taken back by the terminal: the bank must still be told
+)
+
+type load struct {
+	row    uint32
+	amount int64
+	state  byte
+}
+
+// openLoad checks the hold of a load that goes to the bank.
+func (a *Auditor) openLoad(q *request, i uint32) {
+	e, h := &a.entry, a.holderOf(q.card)
+	if len(e.legs) > 0 || e.hold.op != holdOpen || e.hold.from != a.campus.transit || e.hold.to != h.main || e.hold.amount != q.amount {
+		a.note("%s:圈存 %s 应只冻结该金额(账户 %d 至 %d)", "%s: a load of %s must hold that amount and nothing else (account %d to %d)", a.who(q), yuan(q.amount), a.campus.transit, h.main)
+	}
+	a.loads[e.sequence] = load{i, q.amount, loadSent}
+}
+
+func (a *Auditor) setLoad(id uint64, state byte) {
+	if l, ok := a.loads[id]; ok {
+		l.state = state
+		a.loads[id] = l
+	}
+}
+
+// loadOutcome checks what the bank said: load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint. A load is credited at
+// most once, on the bank's word that came before its reversal was queued.
+func (a *Auditor) loadOutcome() {
+	e := &a.entry
+	r := reader{b: e.payload}
+	id := r.uvarint()
+	code := r.take(2)
+	r.take(12)
+	balance := r.varint()
+	if !r.done() {
+		a.malformedPayload()
+		return
+	}
+	if e.kind == kindLoadLate {
+		a.noMoney()
+		return
+	}
+	open, ok := a.loads[id]
+	if !ok {
+		a.endedLoad(id)
+		return
+	}
+	row := a.requests.at(open.row)
+	wanted := byte(loadSent)
+	if e.kind == kindLoadReversed {
+		if wanted = loadReversing; open.state == loadReturning {
+			wanted = loadReturning
+		}
+	}
+	if open.state != wanted {
+		a.note("圈存 %d(%s)的结果类型 %d 不应在其冲正入队后出现", "outcome %[3]d of load %[1]d (%[2]s) must not come after its reversal was queued, or before", id, yuan(open.amount), e.kind)
+	}
+	switch e.kind {
+	case kindLoadConfirmed:
+		a.creditLoad(id, open, balance)
+		row.code, row.phase = [2]byte{'0', '0'}, phaseCredited
+	case kindLoadDeclined:
+		a.releaseLoad(id, open)
+		row.code, row.phase = [2]byte(code), phaseNothing
+	case kindLoadUnknown:
+		a.noMoney()
+		a.setLoad(id, loadReversing)
+		row.code, row.phase = [2]byte{'6', '8'}, phaseReversing
+		return
+	case kindLoadReversed:
+		if open.state == loadReturning {
+			a.noMoney()
+		} else {
+			a.releaseLoad(id, open)
+		}
+	}
+	delete(a.loads, id)
+}
+
+// endedLoad: an outcome for a load that is not open.
+func (a *Auditor) endedLoad(id uint64) {
+	i, ok := a.requests.bySequence(id)
+	if !ok || a.requests.at(i).kind != kindLoad {
+		a.note("银行结果所指的圈存 %d 不存在", "the bank's word is about load %d, which does not exist", id)
+		return
+	}
+	amount, _ := a.requests.amounts(i)
+	a.note("圈存 %d(%s)已了结,又有结果类型 %d", "load %d (%s) has ended, yet another outcome %d came", id, yuan(amount), a.entry.kind)
+}
+
+func (a *Auditor) creditLoad(id uint64, open load, balance int64) {
+	e := &a.entry
+	h := a.holderOf(a.requests.at(open.row).card)
+	if e.hold.op != holdPost || e.hold.id != id || !e.sameLegs(leg{a.campus.transit, -open.amount}, leg{h.main, open.amount}) {
+		a.note("圈存 %[1]d 应入账 %[2]s 至账户 %[3]d 并了结其冻结", "load %[1]d must credit %[2]s to account %[3]d and post its hold", id, yuan(open.amount), h.main)
+	}
+	if now := a.available(h.main) + a.available(h.subsidy); now != balance {
+		a.note("圈存 %[1]d 告知余额 %[2]s,应为 %[3]s", "load %[1]d told a balance of %[2]s, it is %[3]s", id, yuan(balance), yuan(now))
+	}
+}
+
+func (a *Auditor) releaseLoad(id uint64, open load) {
+	e := &a.entry
+	if e.hold.op != holdVoid || e.hold.id != id || len(e.legs) > 0 {
+		a.note("圈存 %[1]d 未成,应只释放其冻结 %[2]s", "load %[1]d has failed: its hold of %[2]s must be released and nothing else", id, yuan(open.amount))
+	}
+}
