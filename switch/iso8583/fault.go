@@ -65,8 +65,7 @@ func itoa(n int) string {
 
 // FaultOf returns the fault of an error of this package, FaultNone for others.
 func FaultOf(err error) Fault {
-	var p *ParseError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*ParseError](err); ok { // unlike errors.As it allocates nothing
 		return p.Fault
 	}
 	return FaultNone
@@ -74,8 +73,7 @@ func FaultOf(err error) Fault {
 
 // FieldOf returns the field that an error of this package is about; 0 for what stands before the fields, and for other errors.
 func FieldOf(err error) int {
-	var p *ParseError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*ParseError](err); ok {
 		return p.Field
 	}
 	return 0
