@@ -46,7 +46,7 @@ type Config struct {
 	// RefusalText puts the sentence for the holder into DE 56 of refusals, GBK.
 	RefusalText bool `yaml:"refusal_text"`
 	// Zone is how far local time (DE 12, 13) is ahead of UTC.
-	Zone time.Duration `yaml:"zone"`
+	Zone time.Duration `yaml:"-"`
 }
 
 // DefaultConfig suits a campus of a few thousand terminals.

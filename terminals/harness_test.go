@@ -134,7 +134,7 @@ func (l *line) Finish(why error) { l.finishing = why }
 func (l *line) Close(why error) {
 	if l.ended == nil {
 		l.ended = why
-		l.bench.closed[why.Error()]++
+		l.bench.closed[reasonOf(why).String()]++
 		l.bench.sessions.Closed(l.session)
 	}
 }
@@ -271,9 +271,10 @@ func (h *bench) signOn(l *line, code string, mode iso8583.MACMode) *terminal {
 	h.t.Helper()
 	w := &terminal{line: l, code: code, mode: mode}
 	l.send(signOnFrame(code, 1, 1, mode))
-	requests := h.decided()
-	require.Len(h.t, requests, 1)
-	d := h.approve(&requests[0])
+	require.NotEmpty(h.t, h.requests)
+	last := len(h.requests) - 1
+	d := h.approve(&h.requests[last])
+	h.requests = h.requests[:last] // what others have asked waits on
 	d.SignOn.MACMode = uint8(mode)
 	h.sessions.Answer(&d)
 	w.useKeys(h.t, l.one())
