@@ -111,7 +111,7 @@ func (d *Device) receiveFinancial(a *Answer, reversing bool) error {
 	if !m.Has(64) {
 		return d.compare(s, a) // a refusal of what could not be authenticated: not under a MAC either
 	}
-	if d.mac == nil || !d.mac.Verify(binding[:], m.MAB(), m.MAC()) {
+	if d.mac == nil || !d.mac.Verify(binding[:], m.MAB(), m.MAC()) && !d.config.AnyMAC {
 		return ErrMAC
 	}
 	if err := d.compare(s, a); err != nil {

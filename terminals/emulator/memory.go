@@ -22,6 +22,7 @@ type Memory struct {
 	chunks [][]byte
 	spilt  int64 // records written out by Spill
 	count  int64
+	stored int64 // with a reference that is a number: answers that the ledger must hold
 	codes  map[codeKey]int64
 	last   codeCount // the code seen last, counted apart: nearly all are the same
 }
@@ -71,6 +72,9 @@ func (m *Memory) Remember(terminal string, a *Answer) {
 	binary.BigEndian.PutUint64(r[32:], uint64(a.Amount))
 	binary.BigEndian.PutUint64(r[40:], a.Card)
 	m.count++
+	if a.Reference[0] >= '0' && a.Reference[0] <= '9' {
+		m.stored++
+	}
 	if key := (codeKey{a.Kind, a.Code}); key != m.last.key {
 		m.codes[m.last.key] += m.last.count
 		m.last = codeCount{key: key}
@@ -80,6 +84,9 @@ func (m *Memory) Remember(terminal string, a *Answer) {
 
 // Len is how many answers are remembered.
 func (m *Memory) Len() int64 { return m.count }
+
+// Stored is how many of them the ledger must hold: the switch gives an answer that it does not store a reference that begins with a letter.
+func (m *Memory) Stored() int64 { return m.stored }
 
 // Codes calls visit with how many answers of a kind had a code, in order.
 func (m *Memory) Codes(visit func(kind Kind, code ResponseCode, count int64)) {

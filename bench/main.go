@@ -1,0 +1,89 @@
+// Command bench loads the switch from outside, over TCP, as terminals do, and says what came of it: a lunch rush in an open loop, the
+// most that goes through in a closed loop, and kill -9 under load.
+//
+// The one idea: a figure is worth something only beside its limit and its audit. Every round of saturate is run against the switch and
+// against two bare servers with the same client and frames: echo, which does nothing, and floor, which does what no durable switch can
+// leave out. After every load the ledger is closed, replayed by the auditor and held against what the terminals were told; the money line
+// says what came of that.
+//
+// The switch is a process of its own (bin/onecard serve) on a folder of its own; this program imports nothing of it but the codec. It
+// compares with no other product and it tunes nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// errFound ends a run whose findings are printed already.
+var errFound = errors.New("see above")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := newRoot().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "错误 / error: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bench",
+		Short: "压测交换机并对账 / load the switch and audit it",
+		Long: `从外面压测交换机:午餐高峰、饱和吞吐、负载下断电;每次都复算账本并与终端的收据核对。
+Loads the switch from outside: the lunch rush, saturation, kill -9 under load; the ledger is replayed and held against the terminals'
+receipts each time. Build both programs first: make build.`,
+		Example: `  bin/bench lunch --rate 100,1000,5000
+  bin/bench saturate --seconds 4 --rounds 5 --json out/saturate.json
+  bin/bench kill --rounds 50 --seed 7`,
+		SilenceUsage: true, SilenceErrors: true, Version: version, Args: cobra.NoArgs,
+	}
+	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
+	return root
+}
+
+// common are the flags of everything that runs a switch.
+type common struct {
+	binary string
+	work   string
+	keep   bool
+	seed   uint64
+}
+
+func (o *common) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.binary, "binary", "bin/onecard", "被测程序 / the switch to be measured")
+	c.Flags().StringVar(&o.work, "work", "out", "工作目录,须在真实磁盘上 / folder for data, on a real disk")
+	c.Flags().BoolVar(&o.keep, "keep", false, "保留数据目录 / leave the data folder behind")
+	c.Flags().Uint64Var(&o.seed, "seed", 1, "随机种子 / seed of campus and traffic")
+}
+
+func newAllCommand() *cobra.Command {
+	var o common
+	lunch, saturate := defaultLunch(), defaultSaturate()
+	c := &cobra.Command{
+		Use: "all", Short: "先午餐后饱和 / lunch, then saturate", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			lunch.common, saturate.common = o, o
+			if err := lunch.run(c.Context(), c.OutOrStdout()); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout())
+			return saturate.run(c.Context(), c.OutOrStdout())
+		},
+	}
+	o.add(c)
+	lunch.addOwn(c, "lunch-")
+	saturate.addOwn(c, "")
+	return c
+}
