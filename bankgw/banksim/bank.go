@@ -1,0 +1,269 @@
+package banksim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"onecard/ledger/money"
+	"onecard/switch/iso8583"
+)
+
+// Config of a bank.
+type Config struct {
+	MACKey  iso8583.Secret
+	MACMode iso8583.MACMode
+	Framing iso8583.BankFraming // "": ascii4
+	// DefaultBalance of an account that is heard of for the first time; 0: 10,000.00 yuan.
+	DefaultBalance money.Fen
+	// Script and Mix say how the bank behaves (see Bank.Script and Bank.Mix); Seed is of the mix.
+	Script, Mix string
+	Seed        uint64
+	// Trace is called with each message, masked, in the direction as the bank sees it: "in" or "out". Calls come one at a time.
+	Trace func(direction, message string)
+}
+
+const defaultBalance money.Fen = 1_000_000
+
+// Bank is a bank in software. Its methods may be called by any goroutine.
+type Bank struct {
+	config Config
+	begin  func(mti string) *iso8583.BankMessage
+	open   func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error)
+	serves sync.WaitGroup // readers of links
+
+	mu      sync.Mutex
+	books   books          // guarded by mu
+	program program        // guarded by mu
+	links   map[*link]bool // guarded by mu
+	cut     bool           // guarded by mu: links are refused
+	stopped bool           // guarded by mu
+	trace   uint64         // guarded by mu; DE 11 of the bank's own messages
+
+	tracing sync.Mutex // one call of Trace at a time
+}
+
+// New opens a bank. A fault of the script or the mix is reported with its step.
+func New(c Config) (*Bank, error) {
+	if c.Framing == "" {
+		c.Framing = iso8583.FramingASCII4
+	}
+	if c.DefaultBalance == 0 {
+		c.DefaultBalance = defaultBalance
+	}
+	if _, err := iso8583.NewMAC(c.MACMode, c.MACKey); err != nil {
+		return nil, fmt.Errorf("bank simulator: %w", err)
+	}
+	spec := iso8583.BankSpec()
+	b := &Bank{
+		config: c,
+		begin:  func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) },
+		open: func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error) {
+			return iso8583.OpenBankMessage(spec, raw, mac)
+		},
+		books: books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
+		links: make(map[*link]bool),
+	}
+	b.program.random = rand.New(rand.NewPCG(c.Seed, 1))
+	if err := b.Script(c.Script); err != nil {
+		return nil, err
+	}
+	return b, b.Mix(c.Mix)
+}
+
+// Script appends steps to what the bank will do:
+//
+//	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
+//
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, sign-on, sign-off and echo; each
+// takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
+//
+//	approve             decline CODE        as they say
+//	delay D             slow D              does it now and answers after D; does it after D
+//	drop                lose                does it and never answers; never heard of it
+//	close               done-close          closes the link; does it and closes the link
+//	twice               wrong-mac garbage   answers twice; with a wrong MAC; with bytes that are no message
+//	late                                    loads: answers after the load's reversal was answered
+//	wrong-amount        wrong-reference     loads: answers with another amount, another reference
+//	contradict          recant              loads: approves, then declines (it was debited); declines, then debits and approves
+func (b *Bank) Script(text string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.program.addScript(text)
+}
+
+// Mix adds shares of behaviours that are drawn from: "970 approve; 20 decline 51; 5 delay 3s; 1 drop; reversal: 1 lose; reversal: 9 approve".
+func (b *Bank) Mix(text string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.program.addMix(text)
+}
+
+// Serve takes links from the listener until the context ends, closes them and the listener, and returns when all is quiet.
+func (b *Bank) Serve(ctx context.Context, listener net.Listener) error {
+	stop := context.AfterFunc(ctx, func() {
+		_ = listener.Close()
+		b.mu.Lock()
+		b.stopped = true
+		b.mu.Unlock()
+		b.closeLinks()
+	})
+	defer stop()
+	defer b.serves.Wait()
+	for {
+		conn, err := listener.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("bank simulator: accepting a link: %w", err)
+		}
+		l, ok := b.admit(conn)
+		if !ok {
+			_ = conn.Close()
+			continue
+		}
+		b.serves.Add(1)
+		go b.serve(l)
+	}
+}
+
+// admit refuses links while the line is cut.
+func (b *Bank) admit(conn net.Conn) (*link, bool) {
+	reading, err := iso8583.NewMAC(b.config.MACMode, b.config.MACKey)
+	if err != nil {
+		return nil, false
+	}
+	sealing, err := iso8583.NewMAC(b.config.MACMode, b.config.MACKey)
+	if err != nil {
+		return nil, false
+	}
+	l := &link{conn: conn, framing: b.config.Framing, reading: reading, sealing: sealing}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cut || b.stopped {
+		return nil, false
+	}
+	b.links[l] = true
+	return l, true
+}
+
+func (b *Bank) closeLinks() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := range b.links {
+		l.close()
+	}
+}
+
+// Cut closes every link and refuses new ones until Restore: the line to the bank is cut.
+func (b *Bank) Cut() {
+	b.mu.Lock()
+	b.cut = true
+	b.mu.Unlock()
+	b.closeLinks()
+}
+
+// Restore takes links again.
+func (b *Bank) Restore() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cut = false
+}
+
+// IsCut says whether the line is cut.
+func (b *Bank) IsCut() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cut
+}
+
+// Stats counts what has happened.
+func (b *Bank) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.books.stats
+	s.Links = len(b.links)
+	return s
+}
+
+// Debited is what the bank holds for a reference (DE 37): what it has debited and not given back.
+func (b *Bank) Debited(reference string) money.Fen {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var sum money.Fen
+	for _, r := range b.books.named[reference] {
+		if r.State == Debited {
+			sum += r.Amount
+		}
+	}
+	return sum
+}
+
+// Balance of an account.
+func (b *Bank) Balance(account string) money.Fen {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.books.balance(account)
+}
+
+// Records returns the bank's books of loads, by reference.
+func (b *Bank) Records() []Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	records := make([]Record, 0, len(b.books.records))
+	for _, r := range b.books.records {
+		copied := *r
+		copied.held = nil
+		records = append(records, copied)
+	}
+	slices.SortFunc(records, func(a, c Record) int {
+		if a.Reference < c.Reference {
+			return -1
+		}
+		return 1
+	})
+	return records
+}
+
+// Check proves that the bank's own books agree with themselves.
+func (b *Bank) Check() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.books.check()
+}
+
+// Ask sends an 0820 of the bank's own on every link: 301 echo, 201 and 202 begin and end of cut-over, 002 sign-off.
+func (b *Bank) Ask(function int) {
+	b.mu.Lock()
+	b.trace++
+	trace := b.trace
+	links := make([]*link, 0, len(b.links))
+	for l := range b.links {
+		links = append(links, l)
+	}
+	b.mu.Unlock()
+	for _, l := range links {
+		m := b.begin("0820").Set(7, "0101000000").SetNumber(11, trace).SetNumber(70, uint64(function))
+		b.send(l, m, nil)
+	}
+}
+
+// later does something after a while, unless the bank has stopped by then.
+func (b *Bank) later(after time.Duration, do func()) {
+	time.AfterFunc(after, func() {
+		b.mu.Lock()
+		stopped := b.stopped
+		b.mu.Unlock()
+		if !stopped {
+			do()
+		}
+	})
+}

@@ -1,0 +1,219 @@
+package banksim
+
+import (
+	"bytes"
+	"strings"
+
+	"onecard/ledger/money"
+	"onecard/switch/iso8583"
+)
+
+// Network functions, DE 70.
+const (
+	functionSignOn  = 1
+	functionSignOff = 2
+	functionEcho    = 301
+)
+
+// echoed are the fields of a request that its answer repeats.
+var echoed = []int{2, 3, 4, 7, 11, 12, 13, 18, 25, 32, 33, 37, 41, 42, 49, 70, 90, 100, 102, 103}
+
+// take answers one message as the script says.
+func (b *Bank) take(l *link, m *iso8583.BankMessage) {
+	switch m.MTI() {
+	case "0200":
+		if !l.signedOn {
+			b.send(l, b.answer(m, codeUnsigned), nil)
+			return
+		}
+		b.takeLoad(l, m)
+	case "0420", "0421":
+		b.takeReversal(l, m)
+	case "0820":
+		b.takeNetwork(l, m)
+	case "0830": // of our own Ask
+	default:
+		b.send(l, b.answer(m, codeUnknown), nil)
+	}
+}
+
+// next takes the behaviour for a request of a kind.
+func (b *Bank) next(k kind) behaviour {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.program.next(k)
+}
+
+// answer begins the answer to a request.
+func (b *Bank) answer(request *iso8583.BankMessage, code string) *iso8583.BankMessage {
+	mti := []byte(request.MTI())
+	mti[2], mti[3] = mti[2]|1, '0'
+	m := b.begin(string(mti))
+	for _, n := range echoed {
+		m.Set(n, request.String(n))
+	}
+	return m.Set(39, code)
+}
+
+// financial reads what a load or a reversal is about; ok is false when something is missing.
+func financial(m *iso8583.BankMessage) (key loadKey, account string, amount money.Fen, ok bool) {
+	trace, traced := m.Number(11)
+	fen, priced := m.Number(4)
+	key, account = loadKey{trace, m.String(37)}, m.String(102)
+	if account == "" {
+		account = m.String(2)
+	}
+	return key, account, money.Fen(fen), traced && priced && fen > 0 && len(key.reference) == 12 && account != ""
+}
+
+func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
+	key, account, amount, ok := financial(m)
+	if !ok {
+		b.send(l, b.answer(m, codeFormat), nil)
+		return
+	}
+	how := b.next(kindLoad)
+	decline := how.code
+	switch how.verb {
+	case verbLose:
+		return
+	case verbClose:
+		l.close()
+		return
+	case verbSlow:
+		b.later(how.after, func() {
+			code, _ := b.book(key, account, amount, "")
+			b.send(l, b.loadAnswer(m, code), nil)
+		})
+		return
+	case verbRecant:
+		decline = codeFunds
+	}
+	code, r := b.book(key, account, amount, decline)
+	b.behave(l, m, how, code, r)
+}
+
+func (b *Bank) book(key loadKey, account string, amount money.Fen, decline string) (string, *Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.books.load(key, account, amount, decline)
+}
+
+// behave answers a request that the books have taken. r is nil for all but loads.
+func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code string, r *Record) {
+	answer := b.loadAnswer(m, code)
+	switch how.verb {
+	case verbDrop:
+	case verbDoneClose:
+		l.close()
+	case verbDelay:
+		b.later(how.after, func() { b.send(l, answer, nil) })
+	case verbLate:
+		b.mu.Lock()
+		r.held = func() { b.send(l, answer, nil) }
+		b.mu.Unlock()
+	case verbTwice:
+		b.send(l, answer, nil)
+		b.send(l, answer, nil)
+	case verbWrongAmount:
+		amount, _ := m.Number(4)
+		b.send(l, answer.SetNumber(4, amount+100), nil)
+	case verbWrongReference:
+		b.send(l, answer.Set(37, "999"+m.String(37)[3:]), nil)
+	case verbWrongMAC:
+		b.send(l, answer, func(payload []byte) []byte { payload[len(payload)-1] ^= 1; return payload })
+	case verbGarbage:
+		b.send(l, answer, func(payload []byte) []byte { return bytes.Repeat([]byte("?"), len(payload)) })
+	case verbContradict:
+		b.send(l, answer, nil)
+		b.send(l, b.answer(m, codeFunds), nil)
+	case verbRecant:
+		b.send(l, answer, nil)
+		b.mu.Lock()
+		code = b.books.redeem(r)
+		b.mu.Unlock()
+		b.send(l, b.loadAnswer(m, code), nil)
+	default:
+		b.send(l, answer, nil)
+	}
+}
+
+// loadAnswer is answer with DE 38, the bank's own number of a debit, where there was one.
+func (b *Bank) loadAnswer(m *iso8583.BankMessage, code string) *iso8583.BankMessage {
+	answer := b.answer(m, code)
+	if reference := m.String(37); m.MTI() == "0200" && code == codeApproved {
+		answer.Set(38, "A"+reference[len(reference)-5:])
+	}
+	return answer
+}
+
+func (b *Bank) takeReversal(l *link, m *iso8583.BankMessage) {
+	key, account, amount, ok := financial(m)
+	if !ok || !strings.HasPrefix(m.String(90), "0200"+m.String(11)) {
+		b.send(l, b.answer(m, codeFormat), nil)
+		return
+	}
+	how := b.next(kindReversal)
+	switch how.verb {
+	case verbLose:
+		return
+	case verbClose:
+		l.close()
+		return
+	case verbDecline:
+		b.send(l, b.answer(m, how.code), nil)
+		return
+	case verbSlow:
+		b.later(how.after, func() { b.giveBack(l, m, behaviour{}, key, account, amount) })
+		return
+	}
+	b.giveBack(l, m, how, key, account, amount)
+}
+
+// giveBack reverses in the books, answers, and then sends the load's own answer if it was kept for now.
+func (b *Bank) giveBack(l *link, m *iso8583.BankMessage, how behaviour, key loadKey, account string, amount money.Fen) {
+	b.mu.Lock()
+	code, r := b.books.reverse(key, account, amount)
+	held := r.held
+	r.held = nil
+	b.mu.Unlock()
+	b.behave(l, m, how, code, nil)
+	if held != nil {
+		held()
+	}
+}
+
+func (b *Bank) takeNetwork(l *link, m *iso8583.BankMessage) {
+	function, _ := m.Number(70)
+	k, code := kindEcho, codeApproved
+	b.mu.Lock()
+	switch function {
+	case functionSignOn:
+		k = kindSignOn
+		b.books.stats.SignOns++
+	case functionSignOff:
+		k = kindSignOff
+		b.books.stats.SignOffs++
+	case functionEcho:
+		b.books.stats.Echoes++
+	default:
+		code = codeUnknown
+	}
+	b.mu.Unlock()
+	how := b.next(k)
+	switch how.verb {
+	case verbLose:
+		return
+	case verbClose:
+		l.close()
+		return
+	case verbDecline:
+		code = how.code
+	case verbSlow:
+		how.verb = verbDelay
+	}
+	if k == kindSignOn || k == kindSignOff {
+		l.signedOn = k == kindSignOn && code == codeApproved
+	}
+	b.behave(l, m, how, code, nil)
+}

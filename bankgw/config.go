@@ -1,0 +1,180 @@
+package bankgw
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"onecard/switch/iso8583"
+)
+
+// Config of the gateway to one bank. Every key has its bounds in Validate.
+type Config struct {
+	// Addresses of the bank as host:port; the links take them in turn. None: no bank.
+	Addresses []string `yaml:"addresses"`
+	// Links held at the same time.
+	Links int `yaml:"links"`
+	// Framing is how messages follow each other on a line: ascii4 (four digits) or binary2 (two bytes) of length.
+	Framing iso8583.BankFraming `yaml:"framing"`
+	// Institution is DE 32: our code as acquirer, at most 11 digits.
+	Institution string `yaml:"institution"`
+	// Forwarding is DE 33: who sends the message, at most 11 digits.
+	Forwarding string `yaml:"forwarding"`
+	// Receiving is DE 100 of network messages: the bank's code, at most 11 digits; empty leaves it out.
+	Receiving string `yaml:"receiving"`
+	// MerchantType is DE 18, four digits.
+	MerchantType string `yaml:"merchant_type"`
+	// MACMode of DE 128: sm4-cbc, x9.19 or aes-cmac.
+	MACMode string `yaml:"mac_mode"`
+	// MACKeyFile holds the key shared with the bank, 32 hexadecimal digits, readable by its owner only.
+	MACKeyFile string `yaml:"mac_key_file"`
+	// ConnectTimeout is how long a link may take to connect.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// SignOnTimeout is how long the bank may take to answer a sign-on or a sign-off.
+	SignOnTimeout time.Duration `yaml:"sign_on_timeout"`
+	// RequestTimeout is how long the bank may take to answer a load; then its outcome is unknown and it is reversed.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+	// EchoInterval is how long a link may be silent before it is asked for an echo.
+	EchoInterval time.Duration `yaml:"echo_interval"`
+	// EchoTimeout is how long the bank may take to answer an echo.
+	EchoTimeout time.Duration `yaml:"echo_timeout"`
+	// EchoMisses in a row take the link down.
+	EchoMisses int `yaml:"echo_misses"`
+	// ReconnectMin is the pause before a link is tried again; it doubles with each failure up to ReconnectMax, with jitter.
+	ReconnectMin time.Duration `yaml:"reconnect_min"`
+	ReconnectMax time.Duration `yaml:"reconnect_max"`
+	// ReversalBackOff are the pauses between repeats of a reversal that is not answered; the last one repeats for ever.
+	ReversalBackOff []time.Duration `yaml:"reversal_back_off"`
+	// NotFoundAfter is the age that a load must have before the bank's 25 (original not found) ends its reversal: a younger original may
+	// still be on its way there.
+	NotFoundAfter time.Duration `yaml:"not_found_after"`
+	// MaxInFlight loads may wait for answers on one link; then loads are declined with 91.
+	MaxInFlight int `yaml:"max_in_flight"`
+	// MaxReversalsInFlight on all links; the others wait their turn, oldest first.
+	MaxReversalsInFlight int `yaml:"max_reversals_in_flight"`
+	// MaxMessageBytes is the longest message taken from the bank; a longer one closes the link.
+	MaxMessageBytes int `yaml:"max_message_bytes"`
+	// StopTimeout is how long answers are waited for when the switch stops.
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	// Zone is how far the bank's local time (DE 7, 12, 13) is ahead of UTC.
+	Zone time.Duration `yaml:"-"`
+}
+
+// DefaultConfig holds two links to a bank on this machine.
+func DefaultConfig() Config {
+	return Config{
+		Addresses: []string{"127.0.0.1:8584"}, Links: 2, Framing: iso8583.FramingASCII4,
+		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(),
+		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second,
+		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
+		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
+		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
+		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
+	}
+}
+
+// KeyError says what is wrong with one key of the configuration.
+type KeyError struct{ Key, Text string }
+
+func (e KeyError) Error() string { return e.Key + ": " + e.Text }
+
+// keyFaults gathers what is wrong.
+type keyFaults struct{ list []error }
+
+func (f *keyFaults) wrong(key, format string, args ...any) {
+	f.list = append(f.list, KeyError{key, fmt.Sprintf(format, args...)})
+}
+
+func (f *keyFaults) bounds(key string, value, least, most int) {
+	if value < least || value > most {
+		f.wrong(key, "须在 %d 与 %d 之间 / must be between %d and %d, is %d", least, most, least, most, value)
+	}
+}
+
+func (f *keyFaults) spans(key string, value, least, most time.Duration) {
+	if value < least || value > most {
+		f.wrong(key, "须在 %s 与 %s 之间 / must be between %s and %s, is %s", least, most, least, most, value)
+	}
+}
+
+func (f *keyFaults) digits(key, value string, least, most int) {
+	if len(value) < least || len(value) > most || !onlyDigits(value) {
+		f.wrong(key, "须为 %d 至 %d 位数字 / must be %d to %d digits, is %q", least, most, least, most, value)
+	}
+}
+
+// Validate joins a KeyError for every key that is out of bounds.
+func (c Config) Validate() error {
+	var f keyFaults
+	if len(c.Addresses) == 0 {
+		f.wrong("addresses", "须至少给出一个 主机:端口 / at least one host:port is needed")
+	}
+	for _, address := range c.Addresses {
+		f.address(address)
+	}
+	f.bounds("links", c.Links, max(1, len(c.Addresses)), 16)
+	if c.Framing != iso8583.FramingASCII4 && c.Framing != iso8583.FramingBinary2 {
+		f.wrong("framing", "须为 ascii4 或 binary2 / must be ascii4 or binary2, is %q", c.Framing)
+	}
+	f.digits("institution", c.Institution, 1, 11)
+	f.digits("forwarding", c.Forwarding, 1, 11)
+	f.digits("receiving", c.Receiving, 0, 11)
+	f.digits("merchant_type", c.MerchantType, 4, 4)
+	if _, ok := bankMACMode(c.MACMode); !ok {
+		f.wrong("mac_mode", "须为 sm4-cbc、x9.19 或 aes-cmac / must be sm4-cbc, x9.19 or aes-cmac, is %q", c.MACMode)
+	}
+	f.bounds("echo_misses", c.EchoMisses, 1, 100)
+	f.bounds("max_in_flight", c.MaxInFlight, 1, 1<<14)
+	f.bounds("max_reversals_in_flight", c.MaxReversalsInFlight, 1, 1<<10)
+	f.bounds("max_message_bytes", c.MaxMessageBytes, 256, 4096)
+	c.validateTimes(&f)
+	return errors.Join(f.list...)
+}
+
+func (c *Config) validateTimes(f *keyFaults) {
+	f.spans("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
+	f.spans("sign_on_timeout", c.SignOnTimeout, 10*time.Millisecond, time.Minute)
+	f.spans("request_timeout", c.RequestTimeout, 10*time.Millisecond, 90*time.Second)
+	f.spans("echo_interval", c.EchoInterval, 10*time.Millisecond, time.Hour)
+	f.spans("echo_timeout", c.EchoTimeout, 10*time.Millisecond, time.Minute)
+	f.spans("reconnect_min", c.ReconnectMin, time.Millisecond, time.Hour)
+	f.spans("reconnect_max", c.ReconnectMax, c.ReconnectMin, time.Hour)
+	if len(c.ReversalBackOff) == 0 || len(c.ReversalBackOff) > 16 {
+		f.wrong("reversal_back_off", "须给出 1 至 16 个时长 / must have 1 to 16 durations, has %d", len(c.ReversalBackOff))
+	}
+	for i, step := range c.ReversalBackOff {
+		if step < 10*time.Millisecond || step > 24*time.Hour || i > 0 && step < c.ReversalBackOff[i-1] {
+			f.wrong("reversal_back_off", "各时长须递增且不超过 24h / durations must not fall and be at most 24h, number %d is %s", i+1, step)
+		}
+	}
+	f.spans("not_found_after", c.NotFoundAfter, 0, time.Hour)
+	f.spans("stop_timeout", c.StopTimeout, 0, 5*time.Minute)
+	f.spans("zone", c.Zone, -14*time.Hour, 14*time.Hour)
+}
+
+func (f *keyFaults) address(address string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		f.wrong("addresses", "须为 主机:端口 / must be host:port, is %q", address)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		f.wrong("addresses", "端口须在 1 与 65535 之间 / port must be between 1 and 65535, is %q", port)
+	}
+}
+
+// bankMACMode reads the modes that a bank link may use: the malleable ones are for legacy terminals only.
+func bankMACMode(name string) (iso8583.MACMode, bool) {
+	mode, err := iso8583.ParseMACMode(name)
+	ok := err == nil && (mode == iso8583.MACSM4CBC || mode == iso8583.MACX919 || mode == iso8583.MACAESCMAC)
+	return mode, ok
+}
+
+func onlyDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}

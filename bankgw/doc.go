@@ -1,0 +1,17 @@
+// Package bankgw takes bank loads (圈存) to the bank: it holds the links, asks, waits, and takes back what stayed unanswered (wire
+// handbook 4.2 and 5.2, domain handbook 3.8).
+//
+// The one idea: the ledger remembers, the gateway only carries. A load is on disk before Load is called and a reversal before Reverse is
+// called, and after a restart the owner gives again what is still open. So nothing here is stored, everything that goes out is computed
+// from the order alone (trace, reference and times are the same after a restart), and whatever the gateway loses by dying is found again.
+//
+//	transaction.Engine            Gateway.Run, one goroutine that owns all state        links, each a reader and a writer goroutine
+//	  Load, Reverse  -> orders -> loads in flight, reversals, links, deadlines  -> outbox -> 0200 0420 0421 0820
+//	  Submit         <- outcomes <- what the evidence means                     <- lines  <- 0210 0430 0830, time-outs, lost links
+//
+// A card is credited on one kind of evidence only: an authentic 0210 with 00 and our amount, reference, trace and terminal, for a load
+// that is still waited for. What never left the house is declined; everything else is unknown and is reversed until the bank has
+// answered the reversal. No order is dropped and no outcome is lost: a full inbox of the owner is tried again.
+//
+// It decides nothing about money, keeps nothing on disk, does not reconcile the day's files and knows no terminal.
+package bankgw

@@ -1,0 +1,269 @@
+package bankgw
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"onecard/switch/iso8583"
+	"onecard/switch/transaction"
+)
+
+// Bounds that are not worth a key.
+const (
+	happeningsBound = 256                   // what lines' goroutines have to tell; they wait when it is full
+	networkRoom     = 8                     // echoes, sign-ons and our answers to the bank's own, beside what is in flight
+	fatesBound      = 8192                  // ended loads remembered to tell late and repeated answers
+	badBeforeClose  = 5                     // messages in a row that are none close a link
+	busyPause       = 20 * time.Millisecond // before outcomes are offered again to a full inbox
+	cutOverMax      = 10 * time.Minute      // the bank's end of cut-over may get lost
+)
+
+// Options are what a test replaces.
+type Options struct {
+	Dial DialFunc // nil: TCP
+	Seed uint64   // of the jitter of reconnects; 0: drawn
+}
+
+// Gateway is transaction.Bank over ISO 8583 links to one bank.
+type Gateway struct {
+	config Config
+	mode   iso8583.MACMode
+	key    iso8583.Secret
+	dial   DialFunc
+	open   func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error)
+	submit func(transaction.Request) error
+	events Events
+
+	handover   handover
+	happenings chan happening
+	running    sync.WaitGroup // lines' goroutines
+
+	// Owner of all below: Run.
+	writer    writer
+	random    *rand.Rand
+	links     []*link
+	turn      int // of the last link chosen among equals
+	loads     map[uint64]*exchange
+	mux       map[muxKey]*exchange
+	deadlines []*exchange // oldest first; ended ones are skipped
+	reversals reversals
+	fates     fates
+	outcomes  []transaction.Request // not yet taken by the owner, in their order
+	offerAt   time.Time             // when outcomes are offered again
+	newest    uint64                // load taken last: they come in order, so a smaller one is a duplicate
+	trace     uint32                // DE 11 of network messages
+	cutOver   time.Time             // until when the bank turns its day; zero: it does not
+	phase     phase
+	stopBy    time.Time
+	taken     []order
+
+	mu     sync.Mutex
+	status Status // guarded by mu
+}
+
+// phase is how far a polite stop is.
+type phase uint8
+
+const (
+	phaseRunning    phase = iota
+	phaseDraining         // no new loads; answers are waited for
+	phaseSigningOff       // nothing in flight; links sign off
+	phaseEnded
+)
+
+// New prepares a gateway; nothing is connected before Run. submit hands an outcome to the owner (Engine.Submit); when it returns an error
+// the outcome is kept and offered again.
+func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error, events Events, o Options) (*Gateway, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	mode, _ := bankMACMode(c.MACMode)
+	mac, err := iso8583.NewMAC(mode, macKey)
+	if err != nil {
+		return nil, KeyError{"mac_key_file", "密钥与 mac_mode 不符 / the key does not fit mac_mode: " + err.Error()}
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{}).DialContext
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	spec := iso8583.BankSpec()
+	g := &Gateway{
+		config: c, mode: mode, key: macKey, dial: o.Dial, submit: submit, events: events,
+		open: func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error) {
+			return iso8583.OpenBankMessage(spec, raw, mac)
+		},
+		handover:   handover{wake: make(chan struct{}, 1)},
+		happenings: make(chan happening, happeningsBound),
+		random:     rand.New(rand.NewPCG(o.Seed, 0)),
+		loads:      make(map[uint64]*exchange), mux: make(map[muxKey]*exchange),
+		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)},
+	}
+	g.writer = writer{config: &g.config, begin: func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) }, mac: mac}
+	for i := range c.Links {
+		g.links = append(g.links, &link{number: i, address: c.Addresses[i%len(c.Addresses)]})
+	}
+	g.publish()
+	return g, nil
+}
+
+// Load asks the bank for money (transaction.Bank). It never blocks.
+func (g *Gateway) Load(o transaction.LoadOrder) {
+	if !g.handover.give(order{LoadOrder: o}) {
+		// After the stop nothing leaves the house. An owner who cannot take this now takes the load up as unknown at the next start.
+		_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, transaction.BankCannotOperate))
+	}
+}
+
+// Reverse takes a load back (transaction.Bank). It never blocks. After the stop nothing needs to be done: the ledger gives it again at the
+// next start.
+func (g *Gateway) Reverse(o transaction.LoadOrder) {
+	g.handover.give(order{LoadOrder: o, reverse: true})
+}
+
+// Run holds the links and carries loads and reversals until the context ends; then it takes no new load, waits for answers up to
+// stop_timeout, signs off and closes the links. The owner must outlive it, to take the last outcomes.
+func (g *Gateway) Run(ctx context.Context) error {
+	defer g.end()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	stop := ctx.Done()
+	for {
+		now := time.Now()
+		g.takeOrders(now)
+		next := earliest(g.tick(now), g.offer(now))
+		g.publish()
+		if g.phase == phaseEnded {
+			return nil
+		}
+		if next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(next.Sub(now))
+		}
+		select {
+		case h := <-g.happenings:
+			g.happened(time.Now(), h)
+		case <-g.handover.wake:
+		case <-timer.C:
+		case <-stop:
+			stop = nil
+			g.phase, g.stopBy = phaseDraining, time.Now().Add(g.config.StopTimeout)
+		}
+	}
+}
+
+// end closes what is still open and waits for the lines' goroutines.
+func (g *Gateway) end() {
+	for _, l := range g.links {
+		g.drop(l)
+	}
+	g.running.Wait()
+	for _, o := range g.handover.close() {
+		if !o.reverse {
+			_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, transaction.BankCannotOperate)) // as in Load
+		}
+	}
+	g.publish()
+}
+
+// earliest of two moments; zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// tick does what is due and returns when it wants to be called again.
+func (g *Gateway) tick(now time.Time) (next time.Time) {
+	g.expire(now) // first: it makes links suspect
+	for _, l := range g.links {
+		next = earliest(next, g.tickLink(now, l))
+	}
+	next = earliest(next, g.sendReversals(now))
+	if len(g.deadlines) > 0 { // looked at after everything that sends
+		next = earliest(next, g.deadlines[0].deadline)
+	}
+	if g.phase == phaseDraining {
+		if drained := len(g.loads) == 0 && g.reversals.inFlight == 0 && len(g.outcomes) == 0; drained || !now.Before(g.stopBy) {
+			g.signOff(now)
+		}
+	}
+	if g.phase == phaseSigningOff {
+		quiet := !slices.ContainsFunc(g.links, func(l *link) bool { return l.state != LinkDown })
+		if quiet && len(g.outcomes) == 0 || !now.Before(g.stopBy) {
+			g.phase = phaseEnded
+		}
+	}
+	if g.phase != phaseRunning {
+		next = earliest(next, g.stopBy)
+	}
+	return next
+}
+
+// signOff gives up what is still in flight and says goodbye on every link.
+func (g *Gateway) signOff(now time.Time) {
+	g.phase, g.stopBy = phaseSigningOff, now.Add(g.config.SignOnTimeout)
+	for _, ex := range g.deadlines {
+		if !ex.ended {
+			g.abandon(now, ex, faultTimeout)
+		}
+	}
+	for _, l := range g.links {
+		wasUp := l.state == LinkUp
+		if wasUp {
+			g.enter(l, LinkSigningOff)
+		}
+		if !wasUp || !g.askNetwork(now, l, functionSignOff, g.config.SignOnTimeout) {
+			g.drop(l)
+		}
+	}
+}
+
+// outcomeOf makes the request that tells the owner what became of a load.
+func outcomeOf(kind transaction.Kind, load uint64, code transaction.ResponseCode) transaction.Request {
+	return transaction.Request{Kind: kind, Received: time.Now().UnixMicro(), Load: load, BankCode: code}
+}
+
+func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.ResponseCode, bank [12]byte) {
+	r := outcomeOf(kind, load, code)
+	r.BankTrace = bank
+	g.outcomes = append(g.outcomes, r)
+}
+
+var outcomeLabels = map[transaction.Kind]string{
+	transaction.KindLoadConfirmed: "confirmed", transaction.KindLoadDeclined: "declined", transaction.KindLoadUnknown: "unknown",
+	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late",
+}
+
+// offer hands the outcomes to the owner, in their order, until he is busy.
+func (g *Gateway) offer(now time.Time) (next time.Time) {
+	if now.Before(g.offerAt) {
+		return g.offerAt
+	}
+	g.offerAt = time.Time{}
+	for i := range g.outcomes {
+		if err := g.submit(g.outcomes[i]); err != nil {
+			g.outcomes = slices.Delete(g.outcomes, 0, i)
+			g.offerAt = now.Add(busyPause)
+			if errors.Is(err, transaction.ErrBusy) {
+				g.events.ownerBusy()
+			}
+			return g.offerAt
+		}
+		g.events.outcome(outcomeLabels[g.outcomes[i].Kind])
+	}
+	took := len(g.outcomes) > 0
+	g.outcomes = g.outcomes[:0]
+	if took && g.phase != phaseRunning {
+		return now // a stop may have waited for this
+	}
+	return time.Time{}
+}

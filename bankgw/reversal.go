@@ -1,0 +1,191 @@
+package bankgw
+
+import (
+	"slices"
+	"time"
+
+	"onecard/switch/transaction"
+)
+
+// reversal is a load that must be taken back at the bank. It leaves only by the bank's answer. Owner: Run.
+type reversal struct {
+	order    transaction.LoadOrder
+	fate     *fate
+	cause    string    // DE 60.1
+	own      bool      // nobody asked for it: see takeBack
+	attempts int       // since the start of the gateway
+	due      time.Time // when it may be sent (again)
+	exchange *exchange // nil: not in flight
+}
+
+// reversals wait their turn, oldest load first. How many there can be is bounded by the loads that are open in the ledger.
+type reversals struct {
+	list     []*reversal // by load
+	byLoad   map[uint64]*reversal
+	inFlight int
+	lookAt   time.Time // nothing is due before; zero: look now
+	idle     bool      // nothing is due at all until something changes
+}
+
+// changed says that something may be sent that could not before.
+func (q *reversals) changed() { q.lookAt, q.idle = time.Time{}, false }
+
+func (q *reversals) add(r *reversal) {
+	i, _ := slices.BinarySearchFunc(q.list, r.order.Load, func(r *reversal, load uint64) int {
+		switch {
+		case r.order.Load < load:
+			return -1
+		case r.order.Load > load:
+			return 1
+		}
+		return 0
+	})
+	q.list = slices.Insert(q.list, i, r)
+	q.byLoad[r.order.Load] = r
+	q.changed()
+}
+
+func (q *reversals) remove(r *reversal) {
+	q.list = slices.DeleteFunc(q.list, func(other *reversal) bool { return other == r })
+	delete(q.byLoad, r.order.Load)
+	q.changed()
+}
+
+// takeReversal takes an order to reverse. A load that is still in flight is not waited for any more: its answer will be late.
+func (g *Gateway) takeReversal(now time.Time, o *transaction.LoadOrder) {
+	if r := g.reversals.byLoad[o.Load]; r != nil {
+		r.own = false
+		return
+	}
+	cause := causeTerminal
+	ex := g.loads[o.Load]
+	if ex != nil {
+		g.finish(ex)
+		g.fates.remember(ex, fateUnknown)
+	}
+	f := g.fates.byLoad[o.Load]
+	if f == nil {
+		f = g.fates.add(&fate{order: *o, end: fateUnknown})
+	}
+	if ex == nil && f.end != fateConfirmed {
+		cause = causeNoAnswer
+	}
+	f.end = fateUnknown
+	g.reversals.add(&reversal{order: *o, fate: f, cause: cause, due: now})
+}
+
+// takeBack reverses what the bank says it took although the card was not credited: it declined and then approved, or did not find the
+// original and then approved it. The load has ended in the ledger, so it can never be credited, and taking it back is right whatever
+// the bank's books say: not found is an answer. The ledger has the late answer as evidence; when the gateway dies before the bank has
+// answered, the day's reconciliation settles it.
+func (g *Gateway) takeBack(now time.Time, f *fate) {
+	if g.reversals.byLoad[f.order.Load] == nil {
+		g.reversals.add(&reversal{order: f.order, fate: f, cause: causeNoAnswer, own: true, due: now})
+	}
+}
+
+// sendReversals sends what is due, oldest first, as far as links and the window allow.
+func (g *Gateway) sendReversals(now time.Time) (next time.Time) {
+	q := &g.reversals
+	if g.phase > phaseDraining || q.idle || now.Before(q.lookAt) {
+		return q.lookAt
+	}
+	q.lookAt = time.Time{}
+	for _, r := range q.list {
+		if r.exchange != nil {
+			continue
+		}
+		if now.Before(r.due) {
+			q.lookAt = earliest(q.lookAt, r.due)
+			continue
+		}
+		if q.inFlight >= g.config.MaxReversalsInFlight {
+			break // the end of one of them is a change
+		}
+		g.sendReversal(now, r)
+	}
+	q.idle = q.lookAt.IsZero()
+	return q.lookAt
+}
+
+// sendReversal sends one, behind its original on the same line while that stands, so that it cannot overtake it. Without a line it waits
+// for one: that is a change.
+func (g *Gateway) sendReversal(now time.Time, r *reversal) {
+	key := keyOf(classReversal, &r.order)
+	l := r.fate.link
+	if l == nil || r.fate.generation != l.generation || !l.usable() {
+		l, _ = g.choose(0)
+	}
+	if l == nil || g.mux[key] != nil {
+		return
+	}
+	mti := mtiReversal
+	if r.order.Repeat || r.attempts > 0 {
+		mti = mtiRepeat
+	}
+	frame, err := g.writer.reversal(mti, r.cause, &r.order)
+	if err != nil { // it could not have been sent as a load either; it stays, for a person to see
+		g.events.fault(faultEncoding)
+		g.postpone(now, r)
+		return
+	}
+	r.attempts++
+	r.exchange = &exchange{key: key, order: r.order, reversal: r}
+	g.reversals.inFlight++
+	g.exchange(now, l, mti, frame, r.exchange)
+}
+
+// postpone makes a reversal due again after the next pause.
+func (g *Gateway) postpone(now time.Time, r *reversal) {
+	step := min(max(r.attempts-1, 0), len(g.config.ReversalBackOff)-1)
+	r.due = now.Add(g.config.ReversalBackOff[step])
+	g.reversals.changed()
+}
+
+// reversalAnswered weighs a 0430. It is good for every repeat of its reversal.
+func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
+	r := g.reversals.byLoad[a.load]
+	switch {
+	case r == nil && g.fates.byLoad[a.load] != nil:
+		g.events.fault(faultDuplicate)
+		return
+	case r == nil && g.mux[muxKey{classReversal, a.terminal, a.trace}] != nil:
+		g.events.fault(faultReference)
+		return
+	case r == nil || r.attempts == 0:
+		g.events.fault(faultUnmatched)
+		return
+	case a.trace != traceOf(a.load) || a.terminal != r.order.TerminalCode:
+		g.events.fault(faultIdentity)
+		return
+	case a.hasAmount && a.amount != r.order.Amount:
+		g.events.fault(faultAmount)
+		return
+	}
+	notFound := a.code.String() == originalNotFound
+	believedAt := time.UnixMicro(r.order.Time).Add(g.config.NotFoundAfter)
+	if r.exchange != nil {
+		g.finish(r.exchange)
+	}
+	switch {
+	case a.code == transaction.Approved:
+		g.reversed(r, fateReversed, a)
+	case notFound && now.Before(believedAt):
+		g.events.fault(faultNotFoundYet)
+		r.due = believedAt
+		g.reversals.changed()
+	case notFound:
+		g.reversed(r, fateNotFound, a)
+	default:
+		g.events.fault(faultReversalRefused)
+		g.postpone(now, r)
+	}
+}
+
+func (g *Gateway) reversed(r *reversal, end fateEnd, a *answer) {
+	g.reversals.remove(r)
+	r.fate.end = end
+	if !r.own {
+		g.tell(transaction.KindLoadReversed, a.load, a.code, a.bank)
+	}
+}

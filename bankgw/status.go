@@ -1,0 +1,71 @@
+package bankgw
+
+import (
+	"slices"
+	"time"
+)
+
+// Status is what an operator sees.
+type Status struct {
+	Links           []LinkStatus `json:"links"`
+	LoadsInFlight   int          `json:"loads_in_flight"`
+	ReversalsQueued int          `json:"reversals_queued"`         // not answered by the bank, in flight or waiting
+	OldestReversal  time.Time    `json:"oldest_reversal,omitzero"` // when its load was decided; zero: none
+	OutcomesWaiting int          `json:"outcomes_waiting"`         // for the owner's inbox
+	CutOverUntil    time.Time    `json:"cut_over_until,omitzero"`  // loads are declined with 90 until then; zero: no cut-over
+	Stopping        bool         `json:"stopping"`
+}
+
+// LinkStatus is one link.
+type LinkStatus struct {
+	Address   string    `json:"address"`
+	State     LinkState `json:"state"`
+	InFlight  int       `json:"in_flight"` // loads
+	Suspect   bool      `json:"suspect"`   // something stayed unanswered: no new work until something is heard
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// LinksUp counts the links that are signed on.
+func (s Status) LinksUp() int {
+	up := 0
+	for _, l := range s.Links {
+		if l.State == LinkUp {
+			up++
+		}
+	}
+	return up
+}
+
+// OldestReversalAge is how long the oldest reversal has been due at now; 0 when there is none.
+func (s Status) OldestReversalAge(now time.Time) time.Duration {
+	if s.OldestReversal.IsZero() {
+		return 0
+	}
+	return now.Sub(s.OldestReversal)
+}
+
+// Status may be called by any goroutine. It shows the gateway after its last turn.
+func (g *Gateway) Status() Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.status
+	s.Links = slices.Clone(s.Links)
+	return s
+}
+
+// publish shows the state after a turn.
+func (g *Gateway) publish() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := &g.status
+	s.LoadsInFlight, s.ReversalsQueued, s.OutcomesWaiting = len(g.loads), len(g.reversals.list), len(g.outcomes)
+	s.Stopping, s.CutOverUntil = g.phase != phaseRunning, g.cutOver
+	s.OldestReversal = time.Time{}
+	if len(g.reversals.list) > 0 {
+		s.OldestReversal = time.UnixMicro(g.reversals.list[0].order.Time)
+	}
+	s.Links = s.Links[:0]
+	for _, l := range g.links {
+		s.Links = append(s.Links, LinkStatus{l.address, l.state, l.loads, l.suspect, l.lastError})
+	}
+}

@@ -1,0 +1,151 @@
+package bankgw_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+
+	"onecard/bankgw"
+	"onecard/bankgw/banksim"
+	"onecard/ledger/money"
+	"onecard/switch/transaction"
+)
+
+// diary gathers what happens, with the virtual time since the last start of a story.
+type diary struct {
+	mu    sync.Mutex
+	begun time.Time
+	lines strings.Builder
+}
+
+func (d *diary) log(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintf(&d.lines, "%8.3fs %s\n", time.Since(d.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (d *diary) take() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer d.lines.Reset()
+	if d.lines.Len() == 0 {
+		return "(nothing)\n"
+	}
+	return d.lines.String()
+}
+
+// TestStories runs the scripts in testdata: wire handbook 4.2 and 5.2, domain handbook 3.8, with the real owner, in virtual time. Messages
+// are printed as the bank sees them, masked.
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		synctest.Test(t, func(t *testing.T) { tell(t, path) })
+	})
+}
+
+func tell(t *testing.T, path string) {
+	d := &diary{begun: time.Now()}
+	var w *world
+	datadriven.RunTest(t, path, func(t *testing.T, c *datadriven.TestData) string {
+		switch c.Cmd {
+		case "world":
+			w = newWorld(t, worldOptions{
+				bank:   banksim.Config{Trace: func(direction, message string) { d.log("bank %s %s", direction, message) }, Script: c.Input},
+				change: func(g *bankgw.Config) { configure(t, c, g) }, log: d.log,
+			})
+			t.Cleanup(w.bury)
+		case "script":
+			require.NoError(t, w.bank.Script(c.Input))
+			return "ok\n"
+		case "load", "reverse":
+			kind := map[string]transaction.Kind{"load": transaction.KindLoad, "reverse": transaction.KindReversal}[c.Cmd]
+			var trace int
+			var amount string
+			c.ScanArgs(t, "trace", &trace)
+			c.ScanArgs(t, "amount", &amount)
+			fen, err := money.Parse(amount)
+			require.NoError(t, err)
+			w.ask(kind, uint32(trace), fen)
+		case "wait":
+			pause, err := time.ParseDuration(c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			time.Sleep(pause)
+		case "cut":
+			w.bank.Cut()
+		case "restore":
+			w.bank.Restore()
+		case "bank-asks":
+			function, err := strconv.Atoi(c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			w.bank.Ask(function)
+		case "kill":
+			w.life.die()
+		case "start":
+			w.start()
+		case "stop":
+			w.end()
+			return d.take()
+		case "status":
+			synctest.Wait()
+			return printStatus(w)
+		case "audit":
+			synctest.Wait()
+			return printAudit(w)
+		default:
+			t.Fatalf("%s: command %s", c.Pos, c.Cmd)
+		}
+		time.Sleep(100 * time.Millisecond) // a few journeys on the network
+		synctest.Wait()
+		return d.take()
+	})
+}
+
+func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
+	g.Links = 1
+	g.Receiving = "01050000"
+	for _, arg := range c.CmdArgs {
+		switch value := strings.Join(arg.Vals, ""); arg.Key {
+		case "links":
+			n, err := strconv.Atoi(value)
+			require.NoError(t, err)
+			g.Links = n
+		case "max-in-flight":
+			n, err := strconv.Atoi(value)
+			require.NoError(t, err)
+			g.MaxInFlight = n
+		default:
+			t.Fatalf("%s: argument %s", c.Pos, arg.Key)
+		}
+	}
+}
+
+func printStatus(w *world) string {
+	s := w.life.gateway.Status()
+	var b strings.Builder
+	for i, l := range s.Links {
+		fmt.Fprintf(&b, "link %d %s, in flight %d, suspect %v %s\n", i, l.State, l.InFlight, l.Suspect, l.LastError)
+	}
+	fmt.Fprintf(&b, "up %d, loads in flight %d, reversals %d, oldest %s\n", s.LinksUp(), s.LoadsInFlight, s.ReversalsQueued, s.OldestReversalAge(time.Now()))
+	return b.String()
+}
+
+func printAudit(w *world) string {
+	b := w.look()
+	var text strings.Builder
+	for _, r := range w.bank.Records() {
+		fmt.Fprintf(&text, "bank: %s %s %s, 0200 %d, 042x %d\n", r.Reference, r.Amount, r.State, r.Requests, r.Reversals)
+	}
+	fmt.Fprintf(&text, "bank holds %s, card credited %s, open loads %d, held %s, sum %s\n", w.debited(), b.credited, b.opened, b.held, b.sum)
+	if err := w.verify(); err != nil {
+		fmt.Fprintf(&text, "%s\n", err)
+	}
+	return text.String()
+}
+
+

@@ -1,0 +1,457 @@
+package bankgw_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"onecard/bankgw"
+	"onecard/bankgw/banksim"
+	"onecard/ledger"
+	"onecard/ledger/money"
+	"onecard/switch/campus"
+	"onecard/switch/campus/bankload"
+	"onecard/switch/iso8583"
+	"onecard/switch/transaction"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var bankKey = iso8583.Secret("\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10")
+
+const (
+	cardNumber  = 9156000000000001
+	account     = "6217000012345678"
+	openingMain = 10_000 // fen
+)
+
+var errDied = errors.New("the machine has died")
+
+// disk holds the blocks that survive a death.
+type disk struct {
+	mu     sync.Mutex
+	blocks []ledger.Block // guarded by mu
+}
+
+// journal is a life's journal: what it has appended is on the disk when Wait has returned.
+type journal struct {
+	disk    *disk
+	life    *life
+	pending []ledger.Block
+	head    ledger.Head
+}
+
+func openJournal(d *disk, l *life) *journal {
+	j := &journal{disk: d, life: l}
+	if len(d.blocks) > 0 {
+		j.head = d.blocks[len(d.blocks)-1].Head()
+	}
+	return j
+}
+
+func (j *journal) Append(b ledger.Block) error {
+	if j.life.isDead() {
+		return errDied
+	}
+	copied, err := ledger.OpenBlock(slices.Clone(b.Bytes()))
+	j.pending, j.head = append(j.pending, copied), b.Head()
+	return err
+}
+
+func (j *journal) Wait(uint64) error {
+	if len(j.pending) == 0 {
+		return nil
+	}
+	if !j.life.passes("before block") {
+		return errDied
+	}
+	j.disk.mu.Lock()
+	j.disk.blocks = append(j.disk.blocks, j.pending...)
+	j.disk.mu.Unlock()
+	j.pending = nil
+	if !j.life.passes("after block") {
+		return errDied
+	}
+	return nil
+}
+
+func (j *journal) Head() ledger.Head { return j.head }
+
+func (j *journal) Replay(_ context.Context, after uint64, visit func(ledger.Block) error) error {
+	for _, b := range j.disk.blocks {
+		if b.Last() <= after {
+			continue
+		}
+		if err := visit(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// door is the terminals' side: what the test puts in, and the answers.
+type door struct {
+	incoming chan []transaction.Request
+	wake     chan struct{}
+	answered func(transaction.Decision)
+}
+
+func (d *door) Poll(wait time.Duration, requests []transaction.Request) ([]transaction.Request, error) {
+	if wait == 0 {
+		select {
+		case r := <-d.incoming:
+			return append(requests, r...), nil
+		default:
+			return requests, nil
+		}
+	}
+	select {
+	case r := <-d.incoming:
+		return append(requests, r...), nil
+	case <-d.wake:
+		return requests, nil
+	}
+}
+
+func (d *door) Answer(decisions []transaction.Decision) {
+	for _, decision := range decisions {
+		if !decision.Silent {
+			d.answered(decision)
+		}
+	}
+}
+
+func (d *door) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// world is a switch with its gateway, lived more than once, and a bank.
+type world struct {
+	t       testing.TB
+	bank    *banksim.Bank
+	network *network // nil: TCP
+	config  bankgw.Config
+	disk    *disk
+	life    *life
+	stop    context.CancelFunc
+	lives   sync.WaitGroup
+	serving sync.WaitGroup
+
+	// passes is asked at each point where a machine may die; false kills it.
+	passes func(point string) bool
+
+	mu      sync.Mutex
+	faults  map[string]int // guarded by mu
+	refused map[string]int
+	answers []transaction.Decision // guarded by mu
+	log     func(format string, args ...any)
+}
+
+// life is one run of the switch, from its start to its death or polite end.
+type life struct {
+	world   *world
+	machine *machine
+	engine  *transaction.Engine
+	gateway *bankgw.Gateway
+	door    *door
+	stop    context.CancelFunc // of the engine
+	signOff context.CancelFunc // of the gateway
+	ended   chan struct{}      // gateway and engine have returned
+	gone    chan struct{}      // gateway has returned
+
+	mu   sync.Mutex
+	dead bool
+}
+
+func (l *life) isDead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+func (l *life) passes(point string) bool {
+	if l.isDead() {
+		return false
+	}
+	if !l.world.passes(point) {
+		l.die()
+		return false
+	}
+	return true
+}
+
+// die is kill -9: nothing more leaves, nothing more is written.
+func (l *life) die() {
+	l.mu.Lock()
+	l.dead = true
+	l.mu.Unlock()
+	l.machine.die()
+	l.stop()
+	l.signOff()
+}
+
+type worldOptions struct {
+	bank   banksim.Config
+	change func(*bankgw.Config)
+	log    func(format string, args ...any)
+	tcp    bool
+	from   *disk // a site that is already there
+}
+
+// newWorld opens a bank and a site with one holder whose purse has 100.00, and starts the switch.
+func newWorld(t testing.TB, o worldOptions) *world {
+	w := &world{
+		t: t, config: bankgw.DefaultConfig(), disk: &disk{}, faults: make(map[string]int), refused: make(map[string]int), log: o.log,
+		passes: func(string) bool { return true },
+	}
+	if w.log == nil {
+		w.log = func(string, ...any) {}
+	}
+	o.bank.MACKey = bankKey
+	if o.bank.MACMode == 0 {
+		o.bank.MACMode = iso8583.MACSM4CBC
+	}
+	var err error
+	w.bank, err = banksim.New(o.bank)
+	require.NoError(t, err)
+	var listener net.Listener
+	if o.tcp {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		w.config.Addresses = []string{listener.Addr().String()}
+	} else {
+		w.network = newNetwork()
+		listener = w.network
+	}
+	if o.change != nil {
+		o.change(&w.config)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.stop = cancel
+	w.serving.Add(1)
+	go func() {
+		defer w.serving.Done()
+		if err := w.bank.Serve(ctx, listener); err != nil {
+			t.Error(err)
+		}
+	}()
+	if o.from != nil {
+		w.disk.blocks = slices.Clone(o.from.blocks)
+	} else {
+		w.disk = newSite(t, time.Now())
+	}
+	w.start()
+	return w
+}
+
+// newSite is a ledger with one holder, as it stands on disk.
+func newSite(t testing.TB, now time.Time) *disk {
+	d := &disk{}
+	w := &world{t: t, passes: func(string) bool { return true }}
+	l := &life{world: w, machine: &machine{}}
+	engine := openEngine(t, d, l, now)
+	faults, err := engine.ImportBeforeRun(&transaction.Directory{
+		Classes:   []transaction.ClassRow{{Code: "student"}},
+		Merchants: []transaction.MerchantRow{{Code: transaction.MerchantCode([]byte("103410054110001"))}},
+		Terminals: []transaction.TerminalRow{{Code: transaction.TerminalCode([]byte("KIOSK001")), Merchant: transaction.MerchantCode([]byte("103410054110001")), Type: transaction.TerminalKiosk, SealedKey: []byte{1}}},
+		Holders:   []transaction.HolderRow{{Number: "20260001", Class: "student", BankAccount: 6217000012345678, OpeningMain: openingMain}},
+		Cards:     []transaction.CardRow{{Number: cardNumber, Holder: "20260001", PINValue: 1234}},
+	}, now.UnixMicro())
+	require.NoError(t, err)
+	require.Empty(t, faults)
+	return d
+}
+
+func openEngine(t testing.TB, d *disk, l *life, now time.Time) *transaction.Engine {
+	engine, err := transaction.Open(context.Background(), transaction.Config{
+		Journal: openJournal(d, l), Routes: campus.Routes([]campus.Subsystem{bankload.New(bankload.Config{})}), Site: transaction.Site{Window: 64, ZoneSeconds: 8 * 3600},
+	}, now.UnixMicro())
+	require.NoError(t, err)
+	return engine
+}
+
+// start begins a life of the switch on the same disk.
+func (w *world) start() {
+	l := &life{world: w, ended: make(chan struct{}), gone: make(chan struct{})}
+	var o bankgw.Options
+	l.machine = &machine{network: w.network, passing: func(out, delivered bool) bool {
+		if !out && delivered {
+			return true // a death now is a death before the next thing that the machine does
+		}
+		return l.passes(fmt.Sprintf("frame out=%v delivered=%v", out, delivered))
+	}}
+	if w.network != nil {
+		o.Dial = l.machine.dial
+	}
+	o.Seed = 1
+	l.engine = openEngine(w.t, w.disk, l, time.Now())
+	var err error
+	l.gateway, err = bankgw.New(w.config, bankKey, func(r transaction.Request) error {
+		w.log("owner hears %s load=%d code=%s bank=%q", outcomes[r.Kind], r.Load, r.BankCode, r.BankTrace)
+		return l.engine.Submit(r)
+	}, w.events(), o)
+	require.NoError(w.t, err)
+	l.door = &door{incoming: make(chan []transaction.Request, 64), wake: make(chan struct{}, 1), answered: func(d transaction.Decision) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.answers = append(w.answers, d)
+		w.log("terminal hears %s %s ref=%s", d.Code, d.Reason, d.Reference())
+	}}
+	l.engine.Connect(l.door, l.gateway)
+	running, stop := context.WithCancel(context.Background())
+	carrying, signOff := context.WithCancel(context.Background())
+	l.stop, l.signOff = stop, signOff
+	w.lives.Add(2)
+	go func() {
+		defer w.lives.Done()
+		defer close(l.gone)
+		if err := l.gateway.Run(carrying); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	go func() {
+		defer w.lives.Done()
+		defer close(l.ended)
+		if err := l.engine.Run(running, time.Now().UnixMicro()); err != nil && !l.isDead() {
+			w.t.Error(err)
+		}
+	}()
+	w.life = l
+}
+
+var outcomes = map[transaction.Kind]string{
+	transaction.KindLoadConfirmed: "confirmed", transaction.KindLoadDeclined: "declined", transaction.KindLoadUnknown: "unknown",
+	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late",
+}
+
+func (w *world) events() bankgw.Events {
+	return bankgw.Events{
+		Fault: func(f string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.faults[f]++
+			w.log("fault %s", f)
+		},
+		LoadRefused: func(cause string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.refused[cause]++
+			w.log("not sent: %s", cause)
+		},
+		LinkState: func(_ int, state string) { w.log("link %s", state) },
+		LinkLost:  func(_ int, reason string) { w.log("link lost: %s", reason) },
+	}
+}
+
+// end stops the switch politely and the bank.
+func (w *world) end() {
+	w.life.signOff()
+	<-w.life.gone
+	w.life.stop()
+	w.lives.Wait()
+	w.stop()
+	w.serving.Wait()
+}
+
+// bury ends a world whatever its state, when a test has failed half way.
+func (w *world) bury() {
+	w.life.die()
+	w.lives.Wait()
+	w.stop()
+	w.serving.Wait()
+}
+
+// ask gives a terminal's request to the switch.
+func (w *world) ask(kind transaction.Kind, trace uint32, amount money.Fen) {
+	w.life.door.incoming <- []transaction.Request{{
+		Kind: kind, Origin: transaction.Origin(trace), Received: time.Now().UnixMicro(), Terminal: 1, TerminalCode: transaction.TerminalCode([]byte("KIOSK001")),
+		MerchantCode: transaction.MerchantCode([]byte("103410054110001")), Batch: 1, Trace: trace, Card: cardNumber, Amount: amount, PINValue: 1234, Cause: [2]byte{'9', '8'},
+	}}
+	w.life.door.Wake()
+}
+
+func (w *world) fault(label string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.faults[label]
+}
+
+func (w *world) answered() []transaction.Decision {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.answers)
+}
+
+// books are what the ledger says.
+type books struct {
+	credited          money.Fen // to the purse, beyond what it had
+	transit           money.Fen // load in transit
+	held              money.Fen
+	suspense, sum     money.Fen
+	difference        money.Fen
+	openHolds, opened int
+}
+
+func booksOf(s *transaction.State) books {
+	book := s.Book()
+	b := books{sum: book.Sum(), openHolds: book.Holds(), opened: s.OpenLoads(), suspense: book.Account(transaction.AccountSuspense).Balance}
+	credits, debits := book.Turnover()
+	b.difference = credits - debits
+	transit := book.Account(transaction.AccountLoadInTransit)
+	b.transit, b.held = transit.Balance, transit.Held
+	for id := uint32(1); id <= book.Accounts(); id++ {
+		if a := book.Account(ledger.AccountID(id)); a.Code == ledger.CodeMainPurse {
+			b.credited = a.Balance - openingMain
+		}
+	}
+	return b
+}
+
+// look reads the books of a running switch.
+func (w *world) look() (b books) {
+	require.NoError(w.t, w.life.engine.Look(context.Background(), func(s *transaction.State) { b = booksOf(s) }))
+	return b
+}
+
+// debited is what the bank holds, by its own records.
+func (w *world) debited() (sum money.Fen) {
+	for _, r := range w.bank.Records() {
+		if r.State == banksim.Debited {
+			sum += r.Amount
+		}
+	}
+	return sum
+}
+
+// settled says that nothing is under way any more.
+func (w *world) settled() bool {
+	s := w.life.gateway.Status()
+	return w.look().opened == 0 && s.LoadsInFlight == 0 && s.ReversalsQueued == 0 && s.OutcomesWaiting == 0
+}
+
+// verify is the audit: bank debited <=> card credited, and nothing is left over.
+func (w *world) verify() error {
+	b := w.look()
+	switch held := w.debited(); {
+	case held != b.credited:
+		return fmt.Errorf("the bank has debited %s, the card was credited %s", held, b.credited)
+	case b.transit != -b.credited || b.held != 0 || b.openHolds != 0:
+		return fmt.Errorf("load in transit: %s, held %s in %d holds, for %s credited", b.transit, b.held, b.openHolds, b.credited)
+	case b.sum != 0 || b.difference != 0 || b.suspense != 0:
+		return fmt.Errorf("sum %s, difference %s, suspense %s", b.sum, b.difference, b.suspense)
+	case !w.settled():
+		return fmt.Errorf("still open: %d loads, gateway %+v", b.opened, w.life.gateway.Status())
+	}
+	return w.bank.Check()
+}
