@@ -40,13 +40,8 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	if r.card != 0 {
 		s.applyHolder(day, e.Kind, &r)
 	}
-	switch r.reason {
-	case ReasonDuplicateDiffers, ReasonTraceTooOld:
-		return // the row belongs to another request
-	case ReasonReversedBefore:
-		if row := s.answers.At(s.rowOf(r.terminal, r.trace, false)); row.phase != phaseTombstone {
-			return // the row keeps the original that was reversed
-		}
+	if row, v := s.look(r.terminal, r.batch, r.trace, false); v == beyondWindow || v == decided && row.phase != phaseTombstone {
+		return // the row belongs to a newer request, or to the first with this identity
 	}
 	row := s.answers.Edit(s.rowOf(r.terminal, r.trace, false))
 	*row = remembered(sequence, day, e, &r)
@@ -54,7 +49,7 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 		row.number = s.cards.At(r.card - 1).Number
 	}
 	if e.Kind == KindLoad && r.reason == ReasonNone {
-		row.phase = phaseOpen
+		row.phase, row.asked = phaseOpen, e.Time
 		s.openLoad(sequence, day, e.Time, &r)
 	}
 }
@@ -130,8 +125,8 @@ func (s *State) applyReversal(sequence uint64, day uint32, e *ledger.Entry) {
 		invariant.Fail("entry %d cannot be read", sequence)
 	}
 	s.newBatch(r.terminal, r.batch)
-	if r.reason == ReasonDuplicateDiffers || r.reason == ReasonOriginalTooOld {
-		return
+	if _, v := s.look(r.terminal, r.batch, r.trace, true); v != neverDecided {
+		return // the row belongs to a newer reversal, or to the first with this identity
 	}
 	answer := remembered(sequence, day, e, &r)
 	if r.card != 0 {
@@ -171,7 +166,7 @@ func (s *State) giveBack(r *record, original *answered) {
 func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	c := s.cards.At(original.card - 1)
 	row := record{terminal: terminal, batch: original.batch, trace: original.trace, card: original.card, amount: original.amount}
-	s.openLoad(original.sequence, original.day, original.time, &row)
+	s.openLoad(original.sequence, original.day, original.asked, &row)
 	back := s.loads[original.sequence]
 	back.state = loadReturning
 	s.loads[original.sequence] = back

@@ -17,12 +17,21 @@ func (e *Engine) do(ctx context.Context, job func()) error {
 		e.door.Wake()
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-e.stopped:
+		return ErrStopped
 	}
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-e.stopped:
+	}
+	select {
+	case <-done: // the last thing it did
+		return nil
+	default:
+		return ErrStopped
 	}
 }
 
@@ -68,7 +77,9 @@ func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int
 		if err := e.state.checkCardState(&change); err != nil {
 			return err
 		}
-		e.prepare(now)
+		if err := e.prepare(now); err != nil {
+			return err
+		}
 		e.add(&ledger.Entry{Kind: KindCardState, Time: e.decider.now, Payload: encodeCardState(e.state.cardByNumber[change.Card], &change)})
 		e.open.done = append(e.open.done, durable)
 		return nil
@@ -103,17 +114,22 @@ func (e *Engine) importNow(dir *Directory, now int64) ([]Fault, error) {
 	if err := e.settle(); err != nil {
 		return nil, err
 	}
-	e.prepare(now)
+	if err := e.prepare(now); err != nil {
+		return nil, err
+	}
 	dir.entries(e.state, e.decider.now, func(entry *ledger.Entry) { e.add(entry) })
 	return nil, e.settle()
 }
 
 // prepare opens a group for entries that no request brings.
-func (e *Engine) prepare(now int64) {
-	e.decider.now = max(now, e.state.lastTime)
-	if day, _ := e.state.localDay(e.decider.now); !e.open.begun {
-		e.beginGroup(day)
+func (e *Engine) prepare(now int64) error {
+	if err := e.setClock(now); err != nil {
+		return err
 	}
+	if !e.open.begun {
+		e.beginGroup(e.decider.day)
+	}
+	return nil
 }
 
 // size estimates the bytes of the directory's block from above.
@@ -144,6 +160,13 @@ func (e *Engine) command(ctx context.Context, job func(durable chan<- error) err
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-e.stopped:
+	}
+	select {
+	case err := <-durable:
+		return err
+	default:
+		return ErrStopped
 	}
 }
 

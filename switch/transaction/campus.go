@@ -66,20 +66,26 @@ func (c *Case) Entrance() (*Entrance, bool) {
 	return &c.state.entrances[c.Terminal.Door-1], true
 }
 
-// GrantedNow says whether a grant covers this minute of this weekday.
+// GrantedNow says whether a grant covers this minute. One that goes over midnight belongs to the day on which it begins: Friday 22:00-06:00
+// lets through on Saturday at 05:59, whether Saturday is granted or not.
 func (c *Case) GrantedNow(g Grant) bool {
-	return g.Weekdays&weekdayBit(c.Day) != 0 && within(c.Minute, g.From, g.To)
+	day := c.Day
+	if g.To < g.From && c.Minute < g.To {
+		day--
+	}
+	return g.Weekdays&weekdayBit(day) != 0 && within(c.Minute, g.From, g.To)
 }
 
 // maxPINTries wrong ones in a row lock the PIN (handbook 3.2).
 const maxPINTries = 3
 
-// CheckPIN judges the PIN that came with the request. ok is false when the request is refused with the outcome.
+// CheckPIN judges the PIN that came with the request. ok is false when the request is refused with the outcome. Against a card whose PIN was
+// never set no PIN is right, and trying costs nothing.
 func (c *Case) CheckPIN() (refusal Outcome, ok bool) {
-	if c.Holder.PINTries >= maxPINTries {
+	if c.Holder.PINTries >= maxPINTries || c.Card.PINValue == 0 {
 		return Refuse(ReasonPINLocked), false
 	}
-	if c.Card.PINValue == 0 || c.Request.PINValue^c.Card.PINValue != 0 {
+	if c.Request.PINValue != c.Card.PINValue { // one comparison of two words: it takes the same time wherever they differ
 		return Refuse(ReasonPINWrong, money.Fen(maxPINTries-1-c.Holder.PINTries)), false
 	}
 	return Outcome{}, true

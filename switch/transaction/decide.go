@@ -49,6 +49,9 @@ func (d *decider) original(r *Request, out *Decision) result {
 	if d.diskLow {
 		return d.answer(out, ReasonDiskLow)
 	}
+	if v != neverDecided && s.Terminal(r.Terminal).Suspended {
+		return d.answer(out, ReasonTerminalSuspended) // the identity is another request's: nothing to record under it
+	}
 	d.begin(r.Kind)
 	d.identify(r)
 	o := d.judge(r, row, v)

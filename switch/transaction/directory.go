@@ -50,7 +50,7 @@ type DoorRow struct {
 type Grant struct {
 	Group    uint8  // 0..63
 	Weekdays uint8  // bit 0 Monday .. bit 6 Sunday
-	From, To uint16 // minutes after midnight; From == To: all day; To < From: over midnight
+	From, To uint16 // minutes after midnight; From == To: all day; To < From: over midnight, into the day after
 }
 
 // TerminalType says what a terminal may ask for.

@@ -21,6 +21,9 @@ const (
 // ErrBusy says that the engine's inbox is full: keep what you have and submit it again.
 var ErrBusy = errors.New("the owner's inbox is full")
 
+// ErrStopped says that the owner has ended before it did what was asked.
+var ErrStopped = errors.New("交换机已停止 / the switch has stopped")
+
 // Events are called by the owner goroutine; they must be quick. Any of them may be nil.
 type Events struct {
 	// Answered is called with the decisions of one group when they are durable, before they are sent.
@@ -58,6 +61,8 @@ type Engine struct {
 	head     ledger.Head      // owner: Run; of the newest block appended
 	waiting  map[uint64]asker // owner: Run; who waits for which open load
 	echo     int64            // owner: Run; last number given to an answer that stores nothing
+	failure  error            // owner: Run; of the journal. It stays: what was decided after it is not on disk
+	stopped  chan struct{}    // closed when Run has ended
 }
 
 // group is a block in the making with everything that waits for it.
@@ -86,6 +91,7 @@ type bankOrder struct {
 func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 	e := &Engine{
 		config: c, journal: c.Journal, inbox: make(chan Request, inboxBound), jobs: make(chan func(), inboxBound), waiting: make(map[uint64]asker),
+		stopped: make(chan struct{}),
 	}
 	if err := e.restore(); err != nil {
 		return nil, err
@@ -106,7 +112,7 @@ func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 		e.add(&first)
 		return e, e.settle()
 	}
-	return e, nil
+	return e, e.state.checkSite(c.Site)
 }
 
 func (e *Engine) restore() error {
@@ -160,15 +166,18 @@ func (e *Engine) Submit(r Request) error {
 func (e *Engine) Connect(door Door, bank Bank) { e.door, e.bank = door, bank }
 
 // Run is the owner goroutine: it takes what has arrived, decides it, has it written and answers, until the context ends. Loads that
-// were open when the ledger was closed are taken up first, at time now.
+// were open when the ledger was closed are taken up first, at time now. It is called once.
 //
 // One turn decides a group while the group before is on its way to the disk. The wait for the disk is here, on this goroutine, and not
 // on one of its own: with few connections there is nothing to decide meanwhile and a hand-over costs more than it saves (ledger study
 // 3.4); with many there is always a next group to decide before the wait.
 func (e *Engine) Run(ctx context.Context, now int64) error {
+	defer close(e.stopped)
 	stop := context.AfterFunc(ctx, e.door.Wake)
 	defer stop()
-	e.resumeLoads(now)
+	if err := e.resumeLoads(now); err != nil {
+		return err
+	}
 	if err := e.cycle(); err != nil {
 		return err
 	}
@@ -176,6 +185,9 @@ func (e *Engine) Run(ctx context.Context, now int64) error {
 		if err := e.turn(e.patience()); err != nil {
 			return err
 		}
+	}
+	if err := e.takeInbox(); err != nil {
+		return err
 	}
 	return e.settle()
 }
@@ -194,28 +206,50 @@ func (e *Engine) turn(wait time.Duration) error {
 		return fmt.Errorf("taking requests: %w", err)
 	}
 	for i := range e.requests {
-		e.handle(&e.requests[i])
-		if e.open.builder.Size() > groupBytes {
+		if err := e.handle(&e.requests[i]); err != nil {
+			return err
+		}
+		if e.open.begun && e.open.builder.Size() > groupBytes {
 			if err := e.cycle(); err != nil {
 				return err
 			}
 		}
 	}
-	for n := len(e.inbox); n > 0; n-- {
-		r := <-e.inbox
-		e.handle(&r)
+	if err := e.takeInbox(); err != nil {
+		return err
 	}
 	if err := e.cycle(); err != nil {
 		return err
 	}
 	for n := len(e.jobs); n > 0; n-- {
 		(<-e.jobs)()
+		if e.failure != nil {
+			return e.failure // the job's asker hears of it too, but it is the owner who must stop
+		}
+	}
+	return nil
+}
+
+// takeInbox decides what the bank has said.
+func (e *Engine) takeInbox() error {
+	for n := len(e.inbox); n > 0; n-- {
+		r := <-e.inbox
+		if err := e.handle(&r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // cycle waits for the group on its way, answers it, and sends the open group on its way.
 func (e *Engine) cycle() error {
+	if e.failure == nil {
+		e.failure = e.advance()
+	}
+	return e.failure
+}
+
+func (e *Engine) advance() error {
 	if e.flying != nil {
 		if err := e.journal.Wait(e.flying.last); err != nil {
 			return fmt.Errorf("waiting for entry %d to be durable: %w", e.flying.last, err)
@@ -289,21 +323,30 @@ func (e *Engine) add(entry *ledger.Entry) uint64 {
 	return sequence
 }
 
-// handle decides one request into the open group.
-func (e *Engine) handle(r *Request) {
+// setClock says what time it is for what is decided next. A group belongs to one business day: one that the day has ended on is sent on
+// its way first.
+func (e *Engine) setClock(now int64) error {
 	d := &e.decider
-	d.now = max(r.Received, e.state.lastTime)
-	day, minute := e.state.localDay(d.now)
-	if e.open.begun {
-		day = e.open.day
+	d.now = max(now, e.state.lastTime)
+	d.day, d.minute = e.state.localDay(d.now)
+	if e.open.begun && e.open.day != d.day {
+		return e.cycle()
 	}
-	d.day, d.minute = day, minute
-	e.open.decisions = append(e.open.decisions, Decision{Origin: r.Origin, Kind: r.Kind, Received: r.Received, Time: d.now, Day: day, Terminal: r.Terminal, Batch: r.Batch})
+	return nil
+}
+
+// handle decides one request into the open group.
+func (e *Engine) handle(r *Request) error {
+	if err := e.setClock(r.Received); err != nil {
+		return err
+	}
+	d := &e.decider
+	e.open.decisions = append(e.open.decisions, Decision{Origin: r.Origin, Kind: r.Kind, Received: r.Received, Time: d.now, Day: d.day, Terminal: r.Terminal, Batch: r.Batch})
 	out := &e.open.decisions[len(e.open.decisions)-1]
 	said, order := e.decide(r, out)
 	if said == resultEntry {
 		if !e.open.begun {
-			e.beginGroup(day)
+			e.beginGroup(d.day)
 		}
 		sequence := e.add(&d.entry)
 		e.recorded(r, out, sequence, order)
@@ -313,6 +356,7 @@ func (e *Engine) handle(r *Request) {
 	if out.Origin == 0 || said == resultLater {
 		e.open.decisions = e.open.decisions[:len(e.open.decisions)-1]
 	}
+	return nil
 }
 
 func (e *Engine) decide(r *Request, out *Decision) (result, *LoadOrder) {
@@ -408,15 +452,18 @@ func (e *Engine) unrecorded(r *Request, out *Decision, said result) {
 }
 
 // resumeLoads takes up what was open when the ledger was closed: what had been sent is unknown now, what was being reversed is repeated.
-func (e *Engine) resumeLoads(now int64) {
+func (e *Engine) resumeLoads(now int64) error {
 	for _, id := range e.state.openLoads() {
 		l := e.state.loads[id]
 		if l.state == loadSent {
-			e.handle(&Request{Kind: KindLoadUnknown, Load: id, Received: now})
+			if err := e.handle(&Request{Kind: KindLoadUnknown, Load: id, Received: now}); err != nil {
+				return err
+			}
 			continue
 		}
 		order := l.order
 		order.Repeat = true
 		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: order})
 	}
+	return nil
 }

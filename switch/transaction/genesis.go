@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"onecard/ledger"
 	"onecard/ledger/invariant"
@@ -23,6 +24,20 @@ func genesis(site Site, now int64) ledger.Entry {
 	payload := binary.BigEndian.AppendUint32(nil, site.Window)
 	payload = binary.BigEndian.AppendUint32(payload, uint32(site.ZoneSeconds))
 	return ledger.Entry{Kind: KindGenesis, Time: now, Opens: siteAccounts, Payload: payload}
+}
+
+// checkSite says whether the configuration still describes the site that the ledger was made for. A field that is zero takes what is there:
+// whoever only reads need not know it.
+func (s *State) checkSite(configured Site) error {
+	if configured.Window != 0 && configured.Window != s.window {
+		return fmt.Errorf("每终端记忆应答数建账时定为 %d,配置为 %d / answers remembered per terminal were fixed at %[1]d when the ledger was made, the configuration says %[2]d: "+
+			"写回 %[1]d,或另建账本 / write %[1]d again, or make another ledger", s.window, configured.Window)
+	}
+	if configured.ZoneSeconds != s.zone && configured != (Site{}) {
+		return fmt.Errorf("时区建账时定为 UTC%+d 秒,配置为 UTC%+d 秒 / the time zone was fixed at UTC%+[1]d s when the ledger was made, the configuration says UTC%+[2]d s: "+
+			"写回原值,或另建账本 / write the first again, or make another ledger", s.zone, configured.ZoneSeconds)
+	}
+	return nil
 }
 
 func (s *State) applyGenesis(e *ledger.Entry) {

@@ -104,7 +104,7 @@ func (d *decider) reverseLoad(original *answered) *LoadOrder {
 	d.record.hasBalance, d.record.balance = true, s.Spendable(h)-original.amount
 	t := s.Terminal(d.record.terminal)
 	return &LoadOrder{
-		Load: original.sequence, Time: original.time, Day: original.day, Amount: original.amount, Card: c.Number, BankAccount: h.BankAccount,
+		Load: original.sequence, Time: original.asked, Day: original.day, Amount: original.amount, Card: c.Number, BankAccount: h.BankAccount,
 		TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
 	}
 }
@@ -132,6 +132,9 @@ func (d *decider) loadOutcome(r *Request, out *Decision) (result, *LoadOrder) {
 		d.credit(&open, &rec, out)
 	case KindLoadDeclined:
 		d.entry.Hold = ledger.HoldAction{Op: ledger.HoldVoid, ID: r.Load}
+		if rec.code == Approved || rec.code == (ResponseCode{}) { // a refusal that says nothing, or the opposite, must not be heard as approved
+			rec.code = BankCannotOperate
+		}
 		out.Reason = declinedReason(rec.code)
 	case KindLoadUnknown:
 		rec.code, out.Reason = BankTimeout, ReasonBankTimeout

@@ -73,6 +73,9 @@ func encodeAnswered(dst []byte, a *answered) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, a.day)
 	dst = binary.BigEndian.AppendUint32(dst, a.card)
 	dst = append(dst, a.code[0], a.code[1], byte(a.reason), byte(a.purse), byte(a.direction), byte(a.phase))
+	if a.kind == KindLoad {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(a.asked))
+	}
 	return appendFlag(dst, a.hasBalance)
 }
 
@@ -91,6 +94,9 @@ func decodeAnswered(src []byte, a *answered) ([]byte, error) {
 	a.day, a.card = p.u32(), p.u32()
 	a.code = ResponseCode(p.take(2))
 	a.reason, a.purse, a.direction, a.phase = Reason(p.byte()), Purse(p.byte()), Direction(p.byte()), phase(p.byte())
+	if a.kind == KindLoad {
+		a.asked = int64(p.u64())
+	}
 	a.hasBalance = p.byte() == 1
 	if a.reason >= reasonCount {
 		p.bad = true

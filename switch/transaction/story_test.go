@@ -35,12 +35,15 @@ type story struct {
 	ordered     []uint64 // loads in the order in which the bank was asked
 }
 
-var china = time.FixedZone("CST", 8*3600)
+var (
+	china = time.FixedZone("CST", 8*3600)
+	noon  = time.Date(2026, 11, 23, 11, 48, 0, 0, china) // a Monday
+)
 
 func newStory(t *testing.T) *story {
 	s := &story{
 		t: t, journal: &memoryJournal{}, checkpoints: &memoryCheckpoints{},
-		now: time.Date(2026, 11, 23, 11, 48, 0, 0, china),
+		now: noon,
 	}
 	s.open()
 	t.Cleanup(func() { s.close() })
@@ -213,17 +216,19 @@ func (s *story) heard() string {
 	for len(s.bank.loads) > 0 {
 		o := <-s.bank.loads
 		s.ordered = append(s.ordered, o.Load)
-		fmt.Fprintf(&b, "  -> bank 0200 load=%d %s for %d of %s\n", o.Load, o.Amount, o.BankAccount, o.Card)
+		fmt.Fprintf(&b, "  -> bank 0200 load=%d of %s: %s for %d of %s\n", o.Load, clock(o.Time), o.Amount, o.BankAccount, o.Card)
 	}
 	for len(s.bank.reversals) > 0 {
 		o := <-s.bank.reversals
-		fmt.Fprintf(&b, "  -> bank 0420 load=%d %s repeat=%v\n", o.Load, o.Amount, o.Repeat)
+		fmt.Fprintf(&b, "  -> bank 0420 load=%d of %s: %s repeat=%v\n", o.Load, clock(o.Time), o.Amount, o.Repeat)
 	}
 	if b.Len() == 0 {
 		return "(nothing)\n"
 	}
 	return b.String()
 }
+
+func clock(micros int64) string { return time.UnixMicro(micros).In(china).Format("15:04") }
 
 func printDecision(b *strings.Builder, d *transaction.Decision) {
 	if d.Silent {

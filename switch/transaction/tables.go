@@ -80,7 +80,8 @@ type answered struct {
 	balance      money.Fen
 	numbers      Numbers // of a refusal; of an approval: main, subsidy
 	sequence     uint64
-	time         int64
+	time         int64 // of the answer
+	asked        int64 // loads: when the bank was asked; its reversal must carry the same moment
 	day          uint32
 	card         uint32 // index + 1; 0 unknown
 	code         ResponseCode

@@ -33,11 +33,11 @@ func (c Config) load(k *transaction.Case) transaction.Outcome {
 	if c.NoBank {
 		return transaction.Refuse(transaction.ReasonBankUnreachable)
 	}
-	if amount <= 0 {
-		return transaction.Refuse(transaction.ReasonAmountZero)
-	}
 	if k.Holder.BankAccount == 0 {
 		return transaction.Refuse(transaction.ReasonNoBankAccount)
+	}
+	if amount <= 0 {
+		return transaction.Refuse(transaction.ReasonAmountZero)
 	}
 	if refusal, ok := checkLimits(k, amount); !ok {
 		return refusal

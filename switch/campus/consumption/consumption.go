@@ -37,12 +37,12 @@ func balance(*transaction.Case) transaction.Outcome { return transaction.Outcome
 func (c Config) purchase(k *transaction.Case) transaction.Outcome {
 	amount := k.Request.Amount
 	switch {
-	case amount <= 0:
+	case !k.Open(): // step 5
+		return transaction.Refuse(transaction.ReasonOutsideHours)
+	case amount <= 0: // step 6
 		return transaction.Refuse(transaction.ReasonAmountZero)
 	case amount > c.AmountMax:
 		return transaction.Refuse(transaction.ReasonAmountTooLarge, amount, c.AmountMax)
-	case !k.Open():
-		return transaction.Refuse(transaction.ReasonOutsideHours)
 	}
 	if refusal, ok := checkLimits(k, amount); !ok {
 		return refusal
@@ -53,7 +53,9 @@ func (c Config) purchase(k *transaction.Case) transaction.Outcome {
 	}
 	main, subsidy, usable := split(k, amount)
 	if usable < amount {
-		return transaction.Refuse(transaction.ReasonFunds, usable, amount)
+		refusal = transaction.Refuse(transaction.ReasonFunds, usable, amount)
+		refusal.PINVerified = verified // a right PIN ends a row of wrong ones, whatever the purse says
+		return refusal
 	}
 	return transaction.Outcome{Main: main, Subsidy: subsidy, PINVerified: verified}
 }
