@@ -66,15 +66,25 @@ func (b Block) time() int64 { return int64(binary.BigEndian.Uint64(b.raw[16:])) 
 
 // OpenBlock checks the header and the hash of stored bytes. It does not check the chain: see Block.Follows.
 func OpenBlock(raw []byte) (Block, error) {
+	b, err := SkimBlock(raw)
+	if err != nil {
+		return Block{}, err
+	}
+	if b.sum() != b.Head().Hash {
+		return Block{}, fmt.Errorf("block at %d: hash does not match its contents: %w", b.First(), ErrMalformed)
+	}
+	return b, nil
+}
+
+// SkimBlock checks the header alone and takes the hash as it is written: enough to walk the chain from block to block, and twenty times
+// quicker. Whoever believes what a block says opens it with OpenBlock.
+func SkimBlock(raw []byte) (Block, error) {
 	b := Block{raw}
 	if len(raw) < blockHeaderSize || raw[0] != blockVersion || raw[1] != 0 || raw[2] != 0 || raw[3] != 0 {
 		return Block{}, fmt.Errorf("block of %d bytes: header: %w", len(raw), ErrMalformed)
 	}
 	if b.Count() == 0 || int(binary.BigEndian.Uint32(raw[28:])) != len(raw)-blockHeaderSize {
 		return Block{}, fmt.Errorf("block at %d: length: %w", b.First(), ErrMalformed)
-	}
-	if b.sum() != b.Head().Hash {
-		return Block{}, fmt.Errorf("block at %d: hash does not match its contents: %w", b.First(), ErrMalformed)
 	}
 	return b, nil
 }

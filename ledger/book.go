@@ -93,10 +93,10 @@ func (b *Book) Check(e *Entry) Refusal {
 	if r != Accepted {
 		return r
 	}
-	if r := b.checkFunds(e.Legs, released); r != Accepted {
+	if r := b.checkFunds(e, released); r != Accepted {
 		return r
 	}
-	return b.checkStates(e.States)
+	return b.checkStates(e, released)
 }
 
 // checkLegs: accounts exist and are open, every leg has an amount, the sum is zero, nothing overflows.
@@ -124,8 +124,15 @@ func (b *Book) checkLegs(legs []Leg) Refusal {
 		if account.State == AccountClosed || account.State == AccountFrozen && legs[i].Amount < 0 {
 			return AccountNotOpen
 		}
-		if _, err := account.Balance.Add(legs[i].Amount); err != nil {
-			return AmountOverflow
+		balance := account.Balance
+		for j := range legs[:i+1] {
+			if legs[j].Account != legs[i].Account {
+				continue
+			}
+			var err error
+			if balance, err = balance.Add(legs[j].Amount); err != nil {
+				return AmountOverflow
+			}
 		}
 	}
 	return Accepted
@@ -167,47 +174,58 @@ func (b *Book) checkOpenHold(h *HoldAction) Refusal {
 	case b.Account(h.From).State != AccountOpen || b.Account(h.To).State == AccountClosed:
 		return AccountNotOpen
 	}
-	from := b.Account(h.From)
-	if _, err := from.Held.Add(h.Amount); err != nil {
+	if _, err := b.Account(h.From).Held.Add(h.Amount); err != nil {
 		return AmountOverflow
 	}
-	if from.Flags&MustNotOverdraw != 0 && from.Available() < h.Amount {
+	return Accepted
+}
+
+// after is an account's balance and holds as the entry leaves them: an account may stand in several legs, and in the hold too.
+func (b *Book) after(id AccountID, e *Entry, released Hold) (balance, held money.Fen) {
+	account := b.Account(id)
+	balance, held = account.Balance, account.Held
+	for i := range e.Legs {
+		if e.Legs[i].Account == id {
+			balance += e.Legs[i].Amount
+		}
+	}
+	if e.Hold.Op == HoldOpen && e.Hold.From == id {
+		held += e.Hold.Amount
+	}
+	if released.From == id {
+		held -= released.Amount
+	}
+	return balance, held
+}
+
+// checkFunds: what is available on every account that must not overdraw, and that the entry takes from, stays at or above zero.
+func (b *Book) checkFunds(e *Entry, released Hold) Refusal {
+	for i := range e.Legs {
+		if e.Legs[i].Amount < 0 && b.overdrawn(e.Legs[i].Account, e, released) {
+			return FundsInsufficient
+		}
+	}
+	if e.Hold.Op == HoldOpen && b.overdrawn(e.Hold.From, e, released) {
 		return FundsInsufficient
 	}
 	return Accepted
 }
 
-// checkFunds: the available balance of every account that must not overdraw stays at or above zero. An account may stand in several
-// legs, so the sum per account counts.
-func (b *Book) checkFunds(legs []Leg, released Hold) Refusal {
-	for i := range legs {
-		account := b.Account(legs[i].Account)
-		if account.Flags&MustNotOverdraw == 0 || legs[i].Amount > 0 {
-			continue
-		}
-		available := account.Available()
-		if legs[i].Account == released.From {
-			available += released.Amount
-		}
-		for j := range legs {
-			if legs[j].Account == legs[i].Account {
-				available += legs[j].Amount
-			}
-		}
-		if available < 0 {
-			return FundsInsufficient
-		}
+func (b *Book) overdrawn(id AccountID, e *Entry, released Hold) bool {
+	if b.Account(id).Flags&MustNotOverdraw == 0 {
+		return false
 	}
-	return Accepted
+	balance, held := b.after(id, e, released)
+	return balance < held
 }
 
-func (b *Book) checkStates(states []StateChange) Refusal {
-	for _, s := range states {
+// checkStates: an account that closes is empty when the entry has been posted.
+func (b *Book) checkStates(e *Entry, released Hold) Refusal {
+	for _, s := range e.States {
 		if !b.Known(s.Account) || s.State > AccountClosed {
 			return AccountUnknown
 		}
-		account := b.Account(s.Account)
-		if s.State == AccountClosed && (account.Balance != 0 || account.Held != 0) {
+		if balance, held := b.after(s.Account, e, released); s.State == AccountClosed && (balance != 0 || held != 0) {
 			return AccountNotEmpty
 		}
 	}

@@ -161,6 +161,20 @@ func (s *Store) LoadCheckpoint() (ledger.Stored, error) {
 	return nil, nil
 }
 
+// Checkpoints returns where the stored checkpoints were taken, oldest first: those that are whole and those of which a part is missing or
+// rotten.
+func (s *Store) Checkpoints() (whole, damaged []ledger.Head, err error) {
+	all, err := s.manifests()
+	for i := range all {
+		if (&storedCheckpoint{s, all[i]}).check() == nil {
+			whole = append(whole, all[i].head)
+		} else {
+			damaged = append(damaged, all[i].head)
+		}
+	}
+	return whole, damaged, err
+}
+
 type storedCheckpoint struct {
 	store    *Store
 	manifest manifest

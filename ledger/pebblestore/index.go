@@ -58,7 +58,7 @@ type indexer struct {
 
 // follow tells the indexer that a block is durable.
 func (s *Store) follow(f *flight) {
-	s.durable.Store(f.last)
+	s.durable.Store(f.head.Sequence)
 	if s.indexer != nil {
 		select {
 		case s.indexer.news <- struct{}{}:
@@ -200,6 +200,19 @@ func appendList(dst []byte, list []uint64) []byte {
 	return dst
 }
 
+// readList appends the sequences of one stored list that begins at first.
+func readList(dst []uint64, first uint64, value []byte) ([]uint64, error) {
+	for sequence := first; len(value) > 0; {
+		step, n := binary.Uvarint(value)
+		if n <= 0 {
+			return nil, ledger.ErrMalformed
+		}
+		value, sequence = value[n:], sequence+step
+		dst = append(dst, sequence)
+	}
+	return dst, nil
+}
+
 func markKey(name string) []byte { return append([]byte{prefixMark}, name...) }
 
 func (s *Store) mark(name string) (uint64, error) {
@@ -240,7 +253,7 @@ func (s *Store) eachEntry(after, upTo uint64, visit func(uint64, *ledger.Entry) 
 		valid = it.First()
 	}
 	for ; valid; valid = it.Next() {
-		b, err := openStored(it)
+		b, err := storedUnder(it, ledger.OpenBlock)
 		if err != nil {
 			return err
 		}
@@ -291,18 +304,16 @@ func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirs
 	}
 	defer it.Close()
 	found := map[uint64]struct{}{}
+	var list []uint64
 	for valid := it.First(); valid; valid = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return nil, fmt.Errorf("reading the index: %w", err)
 		}
-		sequence := binary.BigEndian.Uint64(it.Key()[10:])
-		for len(value) > 0 {
-			step, n := binary.Uvarint(value)
-			if n <= 0 {
-				return nil, fmt.Errorf("statement of %d: %w", id, ledger.ErrMalformed)
-			}
-			value, sequence = value[n:], sequence+step
+		if list, err = readList(list[:0], binary.BigEndian.Uint64(it.Key()[10:]), value); err != nil {
+			return nil, fmt.Errorf("statement of %d: %w", id, err)
+		}
+		for _, sequence := range list {
 			if sequence >= from && sequence <= to {
 				found[sequence] = struct{}{}
 			}
@@ -325,7 +336,7 @@ func (s *Store) Entry(sequence uint64) (found ledger.Entry, day uint32, err erro
 	if !it.SeekLT(blockKey(nil, sequence+1)) {
 		return ledger.Entry{}, 0, fmt.Errorf("no entry %d", sequence)
 	}
-	b, err := openStored(it)
+	b, err := storedUnder(it, ledger.OpenBlock)
 	if err != nil {
 		return ledger.Entry{}, 0, err
 	}

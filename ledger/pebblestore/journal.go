@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"onecard/ledger"
+	"onecard/ledger/invariant"
 )
 
 // Prefixes of the keys.
@@ -37,7 +37,7 @@ func (s *Store) Append(b ledger.Block) error {
 		return err
 	}
 	if len(s.flights) >= flightBound {
-		if err := s.Wait(s.flights[0].last); err != nil {
+		if err := s.Wait(s.flights[0].head.Sequence); err != nil {
 			return err
 		}
 	}
@@ -50,7 +50,7 @@ func (s *Store) Append(b ledger.Block) error {
 	if err := s.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return fmt.Errorf("block at %d: %w", b.First(), err)
 	}
-	s.flights = append(s.flights, flight{batch: batch, block: b, last: b.Last(), count: b.Count(), size: len(b.Bytes()), began: began})
+	s.flights = append(s.flights, flight{batch: batch, block: b, head: b.Head(), count: b.Count(), size: len(b.Bytes()), began: began})
 	s.head = b.Head()
 	return nil
 }
@@ -82,17 +82,20 @@ func (s *Store) Wait(sequence uint64) error {
 }
 
 func (s *Store) land(f *flight) error {
-	large := f.size > slotBlockBytes
-	if !large {
-		if err := s.witness.write(f.block.Head(), f.block.Bytes()); err != nil {
+	if f.block.Head() != f.head {
+		invariant.Fail("the block that ends at %d was changed on its way to the disk", f.head.Sequence)
+	}
+	fits := s.witness.holds(f.size)
+	if fits {
+		if err := s.witness.write(f.head, f.block.Bytes()); err != nil {
 			return err
 		}
 	}
 	if err := f.batch.SyncWait(); err != nil {
-		return fmt.Errorf("syncing the block that ends at %d: %w", f.last, err)
+		return fmt.Errorf("syncing the block that ends at %d: %w", f.head.Sequence, err)
 	}
-	if large {
-		if err := s.witness.write(f.block.Head(), nil); err != nil {
+	if !fits { // its head is witnessed when Pebble has it: a head that is ahead of the journal could not be put back
+		if err := s.witness.write(f.head, nil); err != nil {
 			return err
 		}
 	}
@@ -119,129 +122,12 @@ func (s *Store) reuse(b *pebble.Batch) {
 // Head is the newest block appended (ledger.Journal).
 func (s *Store) Head() ledger.Head { return s.head }
 
-// openWitness compares the journal with the witness and brings them together.
-func (s *Store) openWitness(fresh bool) error {
-	last, err := s.lastBlock()
-	if err != nil {
-		return err
-	}
-	s.head = last
-	path := s.path(witnessName)
-	if _, err := s.fs.Stat(path); errors.Is(err, os.ErrNotExist) && last.Sequence == 0 && !s.options.ReadOnly {
-		s.witness, err = createWitness(s.fs, path, s.options.Dir)
-		return err
-	} else if err != nil {
-		return fmt.Errorf("%s: %w", s.options.Dir, errors.Join(ErrNoWitness, err))
-	}
-	_ = fresh
-	w, slots, err := s.readWitness(path)
-	if err != nil {
-		return err
-	}
-	s.witness = w
-	if len(slots) == 0 && last.Sequence > 0 {
-		return fmt.Errorf("%s: %w", s.options.Dir, ErrNoWitness)
-	}
-	return s.reconcile(slots)
-}
-
-func (s *Store) readWitness(path string) (*witness, []slot, error) {
-	if !s.options.ReadOnly {
-		return openWitness(s.fs, path)
-	}
-	f, err := s.fs.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening the witness: %w", err)
-	}
-	slots, err := readSlots(f)
-	return nil, slots, errors.Join(err, f.Close())
-}
-
-// reconcile puts back what the witness holds and the journal does not, and refuses when that is not enough.
-func (s *Store) reconcile(slots []slot) error {
-	slices.SortFunc(slots, func(a, b slot) int { return int(int64(a.head.Sequence) - int64(b.head.Sequence)) })
-	newestHead := newest(slots)
-	repaired := 0
-	for _, held := range slots {
-		if held.block == nil || held.head.Sequence <= s.head.Sequence {
-			continue
-		}
-		block, err := ledger.OpenBlock(held.block)
-		if err != nil || block.Follows(s.head) != nil {
-			continue
-		}
-		if s.options.ReadOnly {
-			return fmt.Errorf("%s: 末块只在见证文件中,启动一次交换机即可修复 / the last block at %d is only in the witness: start the switch once to put it back", s.options.Dir, block.First())
-		}
-		if err := s.db.Set(blockKey(nil, block.First()), block.Bytes(), pebble.Sync); err != nil {
-			return fmt.Errorf("putting block %d back from the witness: %w", block.First(), err)
-		}
-		s.head = block.Head()
-		repaired++
-	}
-	if repaired > 0 && s.options.Events.Repaired != nil {
-		s.options.Events.Repaired(repaired)
-	}
-	switch {
-	case s.head.Sequence < newestHead.Sequence, s.head.Sequence == newestHead.Sequence && s.head.Hash != newestHead.Hash:
-		return fmt.Errorf("%s: %w", s.options.Dir, &BehindWitnessError{s.head, newestHead})
-	case s.head.Sequence > newestHead.Sequence && !s.options.ReadOnly:
-		return s.witness.write(s.head, nil)
-	}
-	return nil
-}
-
-// lastBlock reads the newest block and checks it against the one before it.
-func (s *Store) lastBlock() (ledger.Head, error) {
-	it, err := s.blocks()
-	if err != nil {
-		return ledger.Head{}, err
-	}
-	defer it.Close()
-	if !it.Last() {
-		return ledger.Head{}, it.Error()
-	}
-	last, err := openStored(it)
-	if err != nil {
-		return ledger.Head{}, err
-	}
-	last, err = ledger.OpenBlock(slices.Clone(last.Bytes()))
-	if err != nil {
-		return ledger.Head{}, err
-	}
-	before := ledger.Head{}
-	if it.Prev() {
-		b, err := openStored(it)
-		if err != nil {
-			return ledger.Head{}, err
-		}
-		before = b.Head()
-	}
-	return last.Head(), errors.Join(last.Follows(before), it.Error())
-}
-
 func (s *Store) blocks() (*pebble.Iterator, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixBlock}, UpperBound: []byte{prefixBlock + 1}})
 	if err != nil {
 		return nil, fmt.Errorf("reading blocks: %w", err)
 	}
 	return it, nil
-}
-
-// openStored opens the block under the iterator; its bytes are good until the iterator moves.
-func openStored(it *pebble.Iterator) (ledger.Block, error) {
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return ledger.Block{}, fmt.Errorf("reading the block at key %x: %w", it.Key(), err)
-	}
-	b, err := ledger.OpenBlock(value)
-	if err != nil {
-		return ledger.Block{}, err
-	}
-	if len(it.Key()) != 9 || binary.BigEndian.Uint64(it.Key()[1:]) != b.First() {
-		return ledger.Block{}, fmt.Errorf("block at %d stands under key %x: %w", b.First(), it.Key(), ledger.ErrMalformed)
-	}
-	return b, nil
 }
 
 // Replay visits the blocks after a sequence, oldest first, checking hash and chain (ledger.Journal). A block's bytes are good until visit
@@ -258,7 +144,7 @@ func (s *Store) Replay(ctx context.Context, after uint64, visit func(ledger.Bloc
 		if valid = it.SeekLT(blockKey(nil, after+1)); !valid {
 			return fmt.Errorf("no block holds entry %d: %w", after, ledger.ErrMalformed)
 		}
-		b, err := openStored(it)
+		b, err := storedUnder(it, ledger.OpenBlock)
 		if err != nil {
 			return err
 		}
@@ -272,7 +158,7 @@ func (s *Store) Replay(ctx context.Context, after uint64, visit func(ledger.Bloc
 		}
 	}
 	for ; valid; valid = it.Next() {
-		b, err := openStored(it)
+		b, err := storedUnder(it, ledger.OpenBlock)
 		if err != nil {
 			return err
 		}

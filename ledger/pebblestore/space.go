@@ -37,7 +37,10 @@ func (s *Store) checkSpace() error {
 		return s.ensureBallast(free)
 	}
 	if info, err := s.fs.Stat(s.path(ballastName)); err == nil && free+uint64(info.Size()) >= s.needed() {
-		return s.fs.Remove(s.path(ballastName))
+		if err := s.fs.Remove(s.path(ballastName)); err != nil {
+			return fmt.Errorf("giving up the ballast: %w", err)
+		}
+		return nil
 	}
 	return &NoSpaceError{s.options.Dir, free, s.needed()}
 }
@@ -50,20 +53,31 @@ func (s *Store) freeBytes() (uint64, bool) {
 	return usage.AvailBytes, true
 }
 
-// ensureBallast makes the ballast when there is room for it.
+// ensureBallast makes the ballast when there is room for it, and makes it again when its making was interrupted or its size was changed.
 func (s *Store) ensureBallast(free uint64) error {
 	size := s.options.BallastBytes
 	if size <= 0 || free < 4*uint64(size)+s.needed() {
 		return nil
 	}
-	if _, err := s.fs.Stat(s.path(ballastName)); !errors.Is(err, os.ErrNotExist) {
-		return err
+	switch info, err := s.fs.Stat(s.path(ballastName)); {
+	case err == nil && info.Size() == size:
+		return nil
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("looking at the ballast: %w", err)
 	}
 	f, err := s.fs.Create(s.path(ballastName), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("making the ballast: %w", err)
 	}
-	return errors.Join(f.Preallocate(0, size), f.Sync(), f.Close())
+	// The space is reserved first and the last byte written after: the file has its size only when it has its space.
+	err = f.Preallocate(0, size)
+	if err == nil {
+		_, err = f.WriteAt([]byte{0}, size-1)
+	}
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("making the ballast: %w", err)
+	}
+	return nil
 }
 
 // RefreshSpace asks the system how much is free; any goroutine may call it now and then.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +54,8 @@ type Options struct {
 	Events        Events
 	// Fatal is called when the journal cannot be written. It must not return. Nil: print the text and exit with ExitJournalFailed.
 	Fatal func(text string)
+
+	slotBytes int // of the witness; tests have smaller ones
 }
 
 // Store is an open ledger store.
@@ -60,6 +64,11 @@ type Store struct {
 	fs      vfs.FS
 	db      *pebble.DB
 	witness *witness
+
+	witnessed []slot  // the slots as they were when the store was opened, oldest first
+	inspect   bool    // what is wrong is kept as a doubt
+	doubts    []error // see Inspect
+
 	head    ledger.Head     // owner: the caller of Append and Wait
 	flights []flight        // owner: the caller of Append and Wait; oldest first
 	spare   []*pebble.Batch // owner: the caller of Append and Wait
@@ -73,7 +82,7 @@ type Store struct {
 type flight struct {
 	batch *pebble.Batch
 	block ledger.Block
-	last  uint64
+	head  ledger.Head // of the block as it was appended
 	count uint32
 	size  int
 	began time.Time
@@ -82,21 +91,15 @@ type flight struct {
 // ErrInUse says that another process has the folder open.
 var ErrInUse = errors.New("数据目录正被另一个进程使用,请先停止它 / the data folder is in use by a running switch: stop it first")
 
-// Open opens or creates a store, checks the tail of the journal against the witness and repairs what the witness still holds.
+// Open opens or creates a store, walks the chain of blocks, checks its end against the witness and repairs what the witness still holds.
 func Open(o Options) (*Store, error) {
-	s := &Store{options: o, fs: o.FS}
-	if s.fs == nil {
-		s.fs = vfs.Default
-	}
-	if s.options.MemTableBytes == 0 {
-		s.options.MemTableBytes = DefaultMemTableBytes
-	}
+	s := newStore(o)
 	fresh, err := s.isFresh()
 	if err != nil {
 		return nil, err
 	}
 	if fresh && o.ReadOnly {
-		return nil, fmt.Errorf("%s: 没有账本 / there is no ledger here", o.Dir)
+		return nil, fmt.Errorf("%s: %w", o.Dir, ErrNoLedger)
 	}
 	if err := s.checkSpace(); err != nil {
 		return nil, err
@@ -104,30 +107,61 @@ func Open(o Options) (*Store, error) {
 	if err := s.openPebble(fresh); err != nil {
 		return nil, err
 	}
-	if err := s.openWitness(fresh); err != nil {
-		return nil, errors.Join(err, s.db.Close())
+	if err := s.prove(); err != nil {
+		return nil, errors.Join(err, s.witness.close(), s.db.Close())
 	}
 	s.durable.Store(s.head.Sequence)
 	s.RefreshSpace()
 	return s, nil
 }
 
+func newStore(o Options) *Store {
+	s := &Store{options: o, fs: o.FS}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	if s.options.MemTableBytes == 0 {
+		s.options.MemTableBytes = DefaultMemTableBytes
+	}
+	if s.options.slotBytes == 0 {
+		s.options.slotBytes = slotBytes
+	}
+	return s
+}
+
 func (s *Store) path(name string) string { return s.fs.PathJoin(s.options.Dir, name) }
 
-// isFresh says whether the folder holds no ledger yet. The witness is made last, so a folder with Pebble's files but without a witness and
-// without blocks is one whose making was interrupted.
+// ErrNoLedger says that the folder holds no ledger.
+var ErrNoLedger = errors.New("没有账本 / there is no ledger here")
+
+// isFresh says whether the folder holds no ledger yet. The witness is made last: a folder with Pebble's files, without a witness and
+// without blocks is one whose making was interrupted. Pebble's own word is not enough: a store whose marker file has been deleted looks to
+// it like none, and it would begin a new one over the old tables.
 func (s *Store) isFresh() (bool, error) {
-	_, err := s.fs.Stat(s.fs.PathJoin(s.path("pebble"), "LOCK"))
-	switch {
-	case err == nil:
-		return false, nil
-	case errors.Is(err, os.ErrNotExist):
-		if _, err := s.fs.Stat(s.path(witnessName)); err == nil {
-			return false, fmt.Errorf("%s: 有见证文件而无账本:账本被删除,请从备份恢复 / there is a witness but no ledger: it was deleted; restore it from a backup", s.options.Dir)
-		}
-		return true, nil
+	files, err := s.fs.List(s.path("pebble"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("looking into %s: %w", s.options.Dir, err)
 	}
-	return false, fmt.Errorf("looking into %s: %w", s.options.Dir, err)
+	exists := false
+	if err == nil {
+		description, err := pebble.Peek(s.path("pebble"), s.fs)
+		if err != nil {
+			return false, fmt.Errorf("looking into %s: %w", s.options.Dir, err)
+		}
+		exists = description.Exists
+	}
+	if exists {
+		return false, nil
+	}
+	_, err = s.fs.Stat(s.path(witnessName))
+	tables := slices.ContainsFunc(files, func(name string) bool { return strings.HasSuffix(name, ".sst") })
+	if err == nil || tables {
+		return false, fmt.Errorf("%s: 账本文件不全:有见证或数据而无清单,请从备份恢复 / the ledger is not whole: there is a witness or there are tables but no manifest; restore from a backup", s.options.Dir)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("looking into %s: %w", s.options.Dir, err)
+	}
+	return true, nil
 }
 
 // openPebble opens the store; a fresh one is closed and opened again, because the first WAL of a new store is written before the format
@@ -139,7 +173,9 @@ func (s *Store) openPebble(fresh bool) error {
 			return fmt.Errorf("making the data folder: %w", err)
 		}
 	}
-	db, err := pebble.Open(dir, s.pebbleOptions())
+	options := s.pebbleOptions()
+	options.ErrorIfNotExists = !fresh
+	db, err := pebble.Open(dir, options)
 	if err != nil {
 		return openError(s.options.Dir, err)
 	}
@@ -159,19 +195,10 @@ func (s *Store) openPebble(fresh bool) error {
 }
 
 func openError(dir string, err error) error {
-	if text := err.Error(); errors.Is(err, os.ErrPermission) || len(text) > 0 && (contains(text, "resource temporarily unavailable") || contains(text, "lock held")) {
+	if text := err.Error(); strings.Contains(text, "resource temporarily unavailable") || strings.Contains(text, "lock held") {
 		return fmt.Errorf("%s: %w (%w)", dir, ErrInUse, err)
 	}
 	return fmt.Errorf("%s: 打开账本失败 / opening the ledger: %w", dir, err)
-}
-
-func contains(text, part string) bool {
-	for i := 0; i+len(part) <= len(text); i++ {
-		if text[i:i+len(part)] == part {
-			return true
-		}
-	}
-	return false
 }
 
 // pebbleOptions follow the ledger study, section 4.
@@ -193,6 +220,13 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		BackgroundError: func(err error) {
 			if events.Failed != nil {
 				events.Failed(err)
+			}
+		},
+		// Rot in a table is the reader's to answer for: a checkpoint has an older one behind it, a statement can be refused. Pebble's
+		// own answer would be to stop the process.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			if events.Failed != nil {
+				events.Failed(fmt.Errorf("数据文件损坏,请运行 verify / a data file is damaged, run verify: %s", info))
 			}
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {

@@ -35,9 +35,10 @@ func newBooks(t testing.TB, s *Store) *books {
 	})
 	require.NoError(t, err)
 	if b.book.Sequence() == 0 {
-		b.block(func(add func(*ledger.Entry)) {
+		first := b.block(func(add func(*ledger.Entry)) {
 			add(&ledger.Entry{Kind: 1, Time: 1, Opens: []ledger.Opening{{Code: ledger.CodeCash}, {Code: ledger.CodeMainPurse}}})
 		})
+		require.NoError(t, s.Wait(first.Last()))
 	}
 	return b
 }

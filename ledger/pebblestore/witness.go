@@ -1,11 +1,13 @@
 package pebblestore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -25,6 +27,11 @@ import (
 // answered and has been lost since: it would have to refuse after an ordinary power cut, or accept a loss. With the bytes there is no
 // such case. A block larger than a slot (an import) is synced in Pebble first and then witnessed by its head.
 //
+// Is the slot that is overwritten ever the only copy of something that is needed? No: block n goes over block n-4, and it is written only
+// after n-1 has landed, which means that Pebble has synced everything up to n-1. What Pebble may lose in a crash is n and what was
+// appended after it; of these only n can be in the witness. So one slot would do for a crash, if it were never torn; the others are for
+// damage to the WAL's tail, and so that a torn write of n leaves n-1 readable.
+//
 // A slot:
 //
 //	0   magic u64
@@ -34,20 +41,21 @@ import (
 //	24  hash 32 bytes
 //	64  the block
 const (
-	witnessName    = "WITNESS"
-	witnessSlots   = 4
-	slotBytes      = 1 << 20
-	slotHeader     = 64
-	slotBlockBytes = slotBytes - slotHeader
-	witnessMagic   = 0x4f6e65436172646b
+	witnessName  = "WITNESS"
+	witnessSlots = 4
+	slotBytes    = 1 << 20
+	slotHeader   = 64
+	witnessMagic = 0x4f6e65436172646b
 )
 
-// flightBound is how many blocks may be on their way at once: a slot must not be overwritten before the block after it is durable.
+// flightBound is how many blocks may be on their way at once: one on its way while the next is appended. It bounds what a crash can leave
+// undecided, and must stay below witnessSlots.
 const flightBound = witnessSlots - 2
 
 type witness struct {
 	file vfs.File
 	buf  []byte
+	size int // bytes of a slot
 	next int // slot for the next block
 }
 
@@ -66,31 +74,35 @@ type BehindWitnessError struct {
 
 func (e *BehindWitnessError) Error() string {
 	if e.Journal.Sequence == e.Witness.Sequence {
-		return fmt.Sprintf("账本末块与见证不符 / the journal's last block at %d is not the one that was witnessed: the files were changed or mixed; restore from a backup", e.Journal.Sequence)
+		return fmt.Sprintf("账本止于 %d 的区块与见证不符:文件被改动或混用,请从备份恢复 / the journal's block that ends at %[1]d is not the one that was witnessed: the files were changed or mixed; restore from a backup", e.Journal.Sequence)
 	}
-	return fmt.Sprintf("账本缺 %d 条:末条为 %d,已确认到 %d;请从第二份副本或备份恢复,切勿继续使用 / %d entries are missing: the journal ends at %d, durable was %d; restore from a second copy or a backup and do not go on with this one",
-		e.Witness.Sequence-e.Journal.Sequence, e.Journal.Sequence, e.Witness.Sequence, e.Witness.Sequence-e.Journal.Sequence, e.Journal.Sequence, e.Witness.Sequence)
+	return fmt.Sprintf("账本缺 %d 条:末条为 %d,已确认到 %d;请从第二份副本或备份恢复,切勿继续使用 / %[1]d entries are missing: the journal ends at %[2]d, durable was %[3]d; restore from a second copy or a backup and do not go on with this one",
+		e.Witness.Sequence-e.Journal.Sequence, e.Journal.Sequence, e.Witness.Sequence)
 }
 
 // ErrNoWitness says that blocks are there but no slot of the witness can be read.
 var ErrNoWitness = errors.New("见证文件缺失或损坏,无法证明账本完整;请从备份恢复 / the witness is missing or damaged: nothing proves that the journal is whole; restore from a backup")
 
-// createWitness writes a file of zeros, so that every later write overwrites written blocks and a sync has no metadata to write.
-func createWitness(fs vfs.FS, path, dir string) (*witness, error) {
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+// createWitness writes a file of zeros, so that every later write overwrites written blocks and a sync has no metadata to write. It gets
+// its name when it is whole.
+func createWitness(fs vfs.FS, path, dir string, size int) (*witness, error) {
+	f, err := fs.Create(path+".new", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, fmt.Errorf("making the witness: %w", err)
 	}
-	zeros := make([]byte, slotBytes)
+	zeros := make([]byte, size)
 	for range witnessSlots {
 		if _, err := f.Write(zeros); err != nil {
 			return nil, errors.Join(fmt.Errorf("filling the witness: %w", err), f.Close())
 		}
 	}
-	if err := errors.Join(f.Sync(), f.Close(), syncDir(fs, dir)); err != nil {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("syncing the witness: %w", err)
 	}
-	w, _, err := openWitness(fs, path)
+	if err := errors.Join(fs.Rename(path+".new", path), syncDir(fs, dir)); err != nil {
+		return nil, fmt.Errorf("naming the witness: %w", err)
+	}
+	w, _, err := openWitness(fs, path, size)
 	return w, err
 }
 
@@ -102,30 +114,50 @@ func syncDir(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// openWitness opens the file and returns the slots that can be read, in no order.
-func openWitness(fs vfs.FS, path string) (*witness, []slot, error) {
+// openWitness opens the file and returns the slots that can be read, oldest first. A file that was cut is made whole again.
+func openWitness(fs vfs.FS, path string, size int) (*witness, []slot, error) {
 	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the witness: %w", err)
 	}
-	slots, err := readSlots(f)
+	slots, err := readSlots(f, size)
+	if err == nil {
+		err = refill(f, size)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
-	w := &witness{file: f, buf: make([]byte, 0, slotBytes)}
-	for _, s := range slots {
-		if s.head.Sequence == newest(slots).Sequence {
-			w.next = (s.index + 1) % witnessSlots
-		}
+	w := &witness{file: f, buf: make([]byte, 0, size), size: size}
+	if n := len(slots); n > 0 {
+		w.next = (slots[n-1].index + 1) % witnessSlots
 	}
 	return w, slots, nil
 }
 
-func readSlots(f vfs.File) ([]slot, error) {
+func refill(f vfs.File, size int) error {
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("looking at the witness: %w", err)
+	}
+	missing := int64(witnessSlots*size) - info.Size()
+	if missing <= 0 {
+		return nil
+	}
+	if _, err := f.WriteAt(make([]byte, missing), info.Size()); err != nil {
+		return fmt.Errorf("filling the witness: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("syncing the witness: %w", err)
+	}
+	return nil
+}
+
+// readSlots returns the slots that can be read, oldest first.
+func readSlots(f vfs.File, size int) ([]slot, error) {
 	var slots []slot
 	for i := range witnessSlots {
-		raw := make([]byte, slotBytes)
-		n, err := f.ReadAt(raw, int64(i)*slotBytes)
+		raw := make([]byte, size)
+		n, err := f.ReadAt(raw, int64(i*size))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("reading the witness: %w", err)
 		}
@@ -133,6 +165,7 @@ func readSlots(f vfs.File) ([]slot, error) {
 			slots = append(slots, s)
 		}
 	}
+	slices.SortFunc(slots, func(a, b slot) int { return cmp.Compare(a.head.Sequence, b.head.Sequence) })
 	return slots, nil
 }
 
@@ -141,7 +174,7 @@ func readSlot(i int, raw []byte) (slot, bool) {
 		return slot{}, false
 	}
 	size := binary.BigEndian.Uint32(raw[12:])
-	if int(size) > len(raw)-slotHeader || crc32.Checksum(raw[12:slotHeader+size], castagnoli()) != binary.BigEndian.Uint32(raw[8:]) {
+	if int64(size) > int64(len(raw)-slotHeader) || crc32.Checksum(raw[12:slotHeader+size], castagnoli()) != binary.BigEndian.Uint32(raw[8:]) {
 		return slot{}, false
 	}
 	s := slot{index: i, head: ledger.Head{Sequence: binary.BigEndian.Uint64(raw[16:]), Hash: ledger.Hash(raw[24:56])}}
@@ -153,19 +186,12 @@ func readSlot(i int, raw []byte) (slot, bool) {
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) } // cached by the library
 
-func newest(slots []slot) ledger.Head {
-	var head ledger.Head
-	for _, s := range slots {
-		if s.head.Sequence >= head.Sequence {
-			head = s.head
-		}
-	}
-	return head
-}
+// holds says whether a block of so many bytes fits in a slot.
+func (w *witness) holds(bytes int) bool { return bytes <= w.size-slotHeader }
 
-// write puts a block into the next slot and syncs it. headOnly leaves the bytes out.
+// write puts a block into the next slot and syncs it; of a block that does not fit, the head alone.
 func (w *witness) write(head ledger.Head, block []byte) error {
-	if len(block) > slotBlockBytes {
+	if !w.holds(len(block)) {
 		block = nil
 	}
 	b := w.buf[:slotHeader]
@@ -177,7 +203,7 @@ func (w *witness) write(head ledger.Head, block []byte) error {
 	b = append(b, block...)
 	binary.BigEndian.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli()))
 	w.buf = b
-	if _, err := w.file.WriteAt(b, int64(w.next)*slotBytes); err != nil {
+	if _, err := w.file.WriteAt(b, int64(w.next*w.size)); err != nil {
 		return fmt.Errorf("writing the witness: %w", err)
 	}
 	if err := w.file.SyncData(); err != nil {

@@ -1,0 +1,187 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"onecard/ledger"
+)
+
+// Opening a ledger proves that nothing is missing from it, or refuses.
+//
+// First the chain is walked from the first block to the last, by the hashes as they are written: a hole anywhere, as an old MANIFEST
+// leaves one, is found here and not when somebody asks for a statement. Contents are checked when they are read, and at each start from
+// the checkpoint on. Then the end of the chain is held against the witness. The walk costs 0.1 s per million purchases; a ledger of years
+// is archived before that hurts.
+
+// walked is what walking the chain has found.
+type walked struct {
+	head ledger.Head
+	last []byte // the newest block
+}
+
+// walkChain goes through all blocks by key, first, length and hash of the block before. The newest is opened whole.
+func (s *Store) walkChain() (walked, error) {
+	it, err := s.blocks()
+	if err != nil {
+		return walked{}, err
+	}
+	defer it.Close()
+	var w walked
+	for valid := it.First(); valid; valid = it.Next() {
+		b, err := storedUnder(it, ledger.SkimBlock)
+		if err == nil {
+			err = b.Follows(w.head)
+		}
+		if err != nil {
+			return w, err
+		}
+		w.head = b.Head()
+	}
+	if err := it.Error(); err != nil {
+		return w, fmt.Errorf("reading the block after entry %d: %w", w.head.Sequence, err)
+	}
+	if w.head.Sequence == 0 || !it.Last() {
+		return w, it.Error()
+	}
+	b, err := storedUnder(it, ledger.OpenBlock)
+	if err != nil {
+		return w, err
+	}
+	w.last = slices.Clone(b.Bytes())
+	return w, nil
+}
+
+// storedUnder opens the block under the iterator; its bytes are good until the iterator moves.
+func storedUnder(it *pebble.Iterator, openBlock func([]byte) (ledger.Block, error)) (ledger.Block, error) {
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return ledger.Block{}, fmt.Errorf("reading the block at key %x: %w", it.Key(), err)
+	}
+	b, err := openBlock(value)
+	if err != nil {
+		return ledger.Block{}, fmt.Errorf("key %x: %w", it.Key(), err)
+	}
+	if len(it.Key()) != 9 || binary.BigEndian.Uint64(it.Key()[1:]) != b.First() {
+		return ledger.Block{}, fmt.Errorf("block at %d stands under key %x: %w", b.First(), it.Key(), ledger.ErrMalformed)
+	}
+	return b, nil
+}
+
+// prove walks the chain, compares it with the witness and brings them together. What is wrong is returned, or kept as a doubt when the
+// store is opened for inspection.
+func (s *Store) prove() error {
+	chain, err := s.walkChain()
+	s.head = chain.head
+	if err != nil {
+		if err := s.doubt(fmt.Errorf("%s: 账本链断裂 / the chain of blocks is broken: %w", s.options.Dir, err)); err != nil {
+			return err
+		}
+	}
+	path := s.path(witnessName)
+	if _, err := s.fs.Stat(path); errors.Is(err, os.ErrNotExist) && s.head.Sequence == 0 && !s.options.ReadOnly {
+		s.witness, err = createWitness(s.fs, path, s.options.Dir, s.options.slotBytes)
+		return err
+	} else if err != nil {
+		return s.doubt(fmt.Errorf("%s: %w", s.options.Dir, errors.Join(ErrNoWitness, err)))
+	}
+	if err := s.openWitness(path); err != nil {
+		return err
+	}
+	if len(s.witnessed) == 0 && s.head.Sequence > 0 {
+		return s.doubt(fmt.Errorf("%s: %w", s.options.Dir, ErrNoWitness))
+	}
+	if err := s.reconcile(chain.last); err != nil {
+		return s.doubt(fmt.Errorf("%s: %w", s.options.Dir, err))
+	}
+	return nil
+}
+
+// doubt keeps what is wrong when the store is inspected, and returns it when it is to be used.
+func (s *Store) doubt(err error) error {
+	if !s.inspect {
+		return err
+	}
+	s.doubts = append(s.doubts, err)
+	return nil
+}
+
+func (s *Store) openWitness(path string) error {
+	var err error
+	if !s.options.ReadOnly {
+		s.witness, s.witnessed, err = openWitness(s.fs, path, s.options.slotBytes)
+		return err
+	}
+	f, err := s.fs.Open(path)
+	if err != nil {
+		return fmt.Errorf("opening the witness: %w", err)
+	}
+	s.witnessed, err = readSlots(f, s.options.slotBytes)
+	return errors.Join(err, f.Close())
+}
+
+// reconcile puts back what the witness holds and the journal does not, and refuses when that is not enough, or when a block that was
+// witnessed is not the one that stands in the journal. last is the journal's newest block.
+func (s *Store) reconcile(last []byte) error {
+	var newest ledger.Head
+	repaired := 0
+	for _, held := range s.witnessed {
+		newest = held.head
+		if held.head.Sequence <= s.head.Sequence {
+			if err := s.checkWitnessed(held.head); err != nil {
+				return err
+			}
+			continue
+		}
+		if held.block == nil {
+			continue
+		}
+		block, err := ledger.OpenBlock(held.block)
+		if err != nil || block.Follows(s.head) != nil {
+			continue
+		}
+		if s.options.ReadOnly {
+			return fmt.Errorf("末块 %d 只在见证文件中,启动一次交换机即可修复 / the last block at %[1]d is only in the witness: start the switch once to put it back", block.First())
+		}
+		if err := s.db.Set(blockKey(nil, block.First()), block.Bytes(), pebble.Sync); err != nil {
+			return fmt.Errorf("putting block %d back from the witness: %w", block.First(), err)
+		}
+		s.head = block.Head()
+		repaired++
+	}
+	if repaired > 0 && s.options.Events.Repaired != nil {
+		s.options.Events.Repaired(repaired)
+	}
+	if s.head.Sequence < newest.Sequence || s.head.Sequence == newest.Sequence && s.head.Hash != newest.Hash {
+		return &BehindWitnessError{s.head, newest}
+	}
+	if s.head.Sequence > newest.Sequence && !s.options.ReadOnly {
+		return s.witness.write(s.head, last) // with its bytes: from now on it can be put back
+	}
+	return nil
+}
+
+// checkWitnessed: a block that was witnessed stands in the journal as it was.
+func (s *Store) checkWitnessed(head ledger.Head) error {
+	it, err := s.blocks()
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	if !it.SeekLT(blockKey(nil, head.Sequence+1)) {
+		return errors.Join(&BehindWitnessError{ledger.Head{}, head}, it.Error())
+	}
+	b, err := storedUnder(it, ledger.SkimBlock)
+	if err != nil {
+		return err
+	}
+	if b.Head() != head {
+		return &BehindWitnessError{ledger.Head{Sequence: head.Sequence, Hash: b.Head().Hash}, head}
+	}
+	return nil
+}
