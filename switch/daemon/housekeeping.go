@@ -11,19 +11,19 @@ import (
 // houseInterval is how often free space and the need for a checkpoint are looked at.
 const houseInterval = 2 * time.Second
 
-// keepHouse watches the disk and writes checkpoints, until the context ends.
-func (s *server) keepHouse(ctx context.Context) {
+// keepHouse watches the disk and writes checkpoints, until the context ends. lastSequence is where the ledger stood when it was opened.
+func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 	tick := time.NewTicker(houseInterval)
 	defer tick.Stop()
 	low := false
-	lastTime, lastSequence := time.Now(), s.opened.engineSequence()
+	lastTime := time.Now()
 	for {
 		low = s.watchDisk(ctx, low)
 		if step := s.clock.follow(); step != 0 {
 			s.log.Warn("系统时间跳变 / the system's time was stepped", zap.Duration("by", step))
 		}
 		sequence := s.pulse.seen.Load().Sequence
-		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence-min(sequence, lastSequence) >= uint64(s.config.Data.CheckpointEntries)
+		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence >= lastSequence+uint64(s.config.Data.CheckpointEntries)
 		if due && sequence > lastSequence {
 			s.checkpoint(ctx)
 			lastTime, lastSequence = time.Now(), sequence
@@ -35,9 +35,6 @@ func (s *server) keepHouse(ctx context.Context) {
 		}
 	}
 }
-
-// engineSequence is where the ledger stands before the owner runs.
-func (o *opened) engineSequence() uint64 { return o.store.Head().Sequence }
 
 // watchDisk tells the owner when space runs low, and when it is back.
 func (s *server) watchDisk(ctx context.Context, before bool) bool {

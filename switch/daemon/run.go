@@ -135,11 +135,12 @@ func (s *server) addresses() Addresses {
 func (s *server) serve(ctx context.Context) error {
 	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	sequence := s.opened.store.Head().Sequence
 	ownerDone := make(chan error, 1)
 	go func() { ownerDone <- s.opened.engine.Run(running, s.clock.micros()) }()
 	parts := newCrew()
 	parts.start(func() { s.pulse.run(running) })
-	parts.start(func() { s.keepHouse(running) })
+	parts.start(func() { s.keepHouse(running, sequence) })
 	bankContext, stopBank := context.WithCancel(running)
 	bankDone := make(chan struct{})
 	go func() { defer close(bankDone); s.runBank(bankContext) }()

@@ -247,6 +247,7 @@ func TestSecondStartIsRefused(t *testing.T) {
 // TestOperationsPort: health, readiness, status, profiles, and every metric that dashboards and alerts look at.
 func TestOperationsPort(t *testing.T) {
 	c := newCampus(t)
+	c.withBank(t)
 	r := c.run(t)
 	terminal := c.terminal(t, r.Terminals, 0)
 	_, err := terminal.Purchase(c.Holders[0].Card, 100, "")
