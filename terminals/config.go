@@ -23,7 +23,8 @@ type Config struct {
 	ConnectRatePerAddress int `yaml:"connect_rate_per_address"`
 	// MaxInFlight requests of all terminals may wait for their answers; then nothing more is read.
 	MaxInFlight int `yaml:"max_in_flight"`
-	// MaxInFlightPerConnection requests of one connection may wait; then it is not read until half of them are answered.
+	// MaxInFlightPerConnection requests of one connection may wait; then it is not read until half of them are answered. A terminal that
+	// sends more than these without having signed on is cut off.
 	MaxInFlightPerConnection int `yaml:"max_in_flight_per_connection"`
 	// WriteBufferBytes of answers may wait for one terminal that does not read them; then its connection is closed.
 	WriteBufferBytes int `yaml:"write_buffer_bytes"`

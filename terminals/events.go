@@ -32,7 +32,7 @@ const (
 	ClosedHalfFrame                      // a frame was begun and not finished in time
 	ClosedFraming                        // length prefix out of bounds: the stream cannot be read any further
 	ClosedGarbage                        // a frame that names nobody who could be answered
-	ClosedBadFrames                      // too many frames that cannot be read
+	ClosedBadFrames                      // too many frames that cannot be read, or requests without a sign-on
 	ClosedBadMACs                        // too many wrong MACs in a row
 	ClosedSlowReader                     // answers are not taken
 	ClosedReplaced                       // the terminal has signed on elsewhere

@@ -50,7 +50,7 @@ func tableFields(numbers ...int) fieldSet { return fieldsOf(numbers...) }
 func (s *Session) financial(now int64, payload []byte, requests []transaction.Request) ([]transaction.Request, error) {
 	m := &s.sessions.message
 	if !s.signedOn {
-		s.decline(now, transaction.AcquirerStateBad, signOnAgain, false, rejectedNotSignedOn)
+		s.withoutKeys(now)
 		return requests, nil
 	}
 	if !m.Has(64) || !s.mac.Verify(nil, m.MAB(), m.MAC()) {
@@ -77,6 +77,15 @@ func (s *Session) financial(now int64, payload []byte, requests []transaction.Re
 	r.Terminal, r.TerminalCode, r.MerchantCode = s.terminal, s.code, s.merchant
 	*kept = r
 	return requests, nil
+}
+
+// withoutKeys answers C1: the terminal signs on. It may have sent as much ahead as the link allows before it hears of it; whoever sends
+// more does not listen.
+func (s *Session) withoutKeys(now int64) {
+	s.decline(now, transaction.AcquirerStateBad, signOnAgain, false, rejectedNotSignedOn)
+	if s.keyless++; s.keyless > s.sessions.config.MaxInFlightPerConnection {
+		s.finish(ClosedBadFrames)
+	}
 }
 
 // wrongMAC answers A0: the terminal signs on again. Several in a row are no accident.

@@ -448,3 +448,26 @@ func TestSignOnRefusals(t *testing.T) {
 	l.send(managementFrame(terminalCode, 1, 7, 372))
 	require.Equal(t, "40", string(l.one().Value(39)))
 }
+
+// TestKeylessFlood: a terminal may have sent ahead before it hears that it is to sign on; more is cut off, and a sign-on starts anew.
+func TestKeylessFlood(t *testing.T) {
+	h := newBench(t, func(c *Config) { c.MaxInFlightPerConnection = 4 })
+	l := h.open()
+	w := &terminal{code: terminalCode}
+	for range 4 {
+		l.send(w.sale().frame(nil))
+	}
+	require.Len(t, l.take(), 4)
+	h.signOn(l, terminalCode, iso8583.MACAESCMAC)
+	l.send(managementFrame(terminalCode, 1, 9, codeSignOff))
+	h.settle()
+	l.take()
+	for range 4 {
+		l.send(w.sale().frame(nil))
+	}
+	l.take()
+	require.Nil(t, l.ended)
+	l.send(w.sale().frame(nil))
+	require.Equal(t, "C1", string(l.one().Value(39)))
+	require.ErrorIs(t, l.ended, ClosedBadFrames)
+}

@@ -164,7 +164,7 @@ func TestApprovalFields(t *testing.T) {
 
 // TestReferencesAreNeverUsedAgain: answers that the core never saw have numbers of their own.
 func TestReferencesAreNeverUsedAgain(t *testing.T) {
-	h := newBench(t, nil)
+	h := newBench(t, func(c *Config) { c.MaxInFlightPerConnection = 1000 })
 	l := h.open()
 	seen := map[string]bool{}
 	for i := range 100 {

@@ -28,6 +28,7 @@ type Session struct {
 	finishing bool // nothing is read any more: the link closes when everything is sent
 	badFrames int
 	badMACs   int
+	keyless   int // requests since there were keys
 
 	signedOn       bool
 	proven         bool
@@ -162,6 +163,7 @@ func (s *Session) signOff() {
 	s.signedOn, s.proven, s.mac, s.pin, s.pinBlockLength = false, false, nil, nil, legacyPINBlock
 	s.terminal, s.code, s.merchant = 0, transaction.TerminalCode{}, transaction.MerchantCode{}
 	s.epoch++
+	s.keyless = 0
 	s.opened = s.heard
 }
 

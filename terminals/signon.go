@@ -49,7 +49,7 @@ func (s *Session) management(now int64, payload []byte, requests []transaction.R
 		s.decline(now, transaction.NotSupported, 0, false, rejectedUnsupported)
 		return requests, nil
 	case !s.signedOn:
-		s.decline(now, transaction.AcquirerStateBad, signOnAgain, false, rejectedNotSignedOn)
+		s.withoutKeys(now)
 		return requests, nil
 	case string(m.Value(41)) != string(s.code[:]) || string(m.Value(42)) != string(s.merchant[:]):
 		s.decline(now, transaction.FormatError, 0, false, rejectedIdentity)
