@@ -92,7 +92,28 @@ func (s *State) CardByNumber(number CardNumber) (*Card, bool) {
 	return s.cards.At(i), true
 }
 
-// Holders and Cards are the numbers of rows.
+// CardIndex finds a card's row: what entries and statements call it, less one.
+func (s *State) CardIndex(number CardNumber) (uint32, bool) {
+	i, ok := s.cardByNumber[number]
+	return i, ok
+}
+
+// Card returns a card by its row. REQUIRES: i < Cards().
+func (s *State) Card(i uint32) *Card { return s.cards.At(i) }
+
+// Holder returns a holder by his row. REQUIRES: i < Holders().
+func (s *State) Holder(i uint32) *Holder { return s.holders.At(i) }
+
+// HolderNumber is the holder's 学号/工号. REQUIRES: i < Holders().
+func (s *State) HolderNumber(i uint32) string { return s.holderNumbers[i] }
+
+// Merchant returns the merchant of a terminal.
+func (s *State) Merchant(t *Terminal) *Merchant { return &s.merchants[t.Merchant] }
+
+// Site is what was fixed when the ledger was made.
+func (s *State) Site() Site { return Site{Window: s.window, ZoneSeconds: s.zone} }
+
+// Holders is the number of holders ever registered.
 func (s *State) Holders() uint32 { return s.holders.Len() }
 
 // Cards is the number of cards ever issued.
