@@ -113,16 +113,24 @@ func (l *limit) prepareFile(folder string) error {
 
 func (l *limit) run() error {
 	for {
-		if _, err := l.loop.Poll(-1); err != nil {
+		if err := l.turn(); err != nil {
 			return err
 		}
-		if len(l.group) > 0 {
-			if err := l.sync(); err != nil {
-				return err
-			}
-		}
-		l.loop.Flush()
 	}
+}
+
+// turn reads every connection that is ready, makes what came durable, and answers.
+func (l *limit) turn() error {
+	if _, err := l.loop.Poll(-1); err != nil {
+		return err
+	}
+	if len(l.group) > 0 {
+		if err := l.sync(); err != nil {
+			return err
+		}
+	}
+	l.loop.Flush()
+	return nil
 }
 
 // sync makes the turn's raw bytes durable. The calls are raw: this goroutine is all there is, and the scheduler need not hear of them.

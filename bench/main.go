@@ -47,7 +47,7 @@ receipts each time. Build both programs first: make build.`,
 		Example: `  bin/bench lunch --rate 100,1000,5000
   bin/bench saturate --seconds 4 --rounds 5 --json out/saturate.json
   bin/bench kill --rounds 50 --seed 7`,
-		SilenceUsage: true, SilenceErrors: true, Version: version, Args: cobra.NoArgs,
+		SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
 	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
 	return root

@@ -197,7 +197,7 @@ func newHouse(ctx context.Context, s *site, terminals int) (*house, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	h := &house{site: s, servers: make(map[string]*process), random: rand.New(rand.NewPCG(s.seed, 7))}
+	h := &house{site: s, servers: make(map[string]*process), random: newRandom(s.seed)}
 	if h.receipts, err = s.newReceipts(); err != nil {
 		return nil, err
 	}
@@ -216,6 +216,8 @@ func newHouse(ctx context.Context, s *site, terminals int) (*house, error) {
 	}
 	return h, nil
 }
+
+func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
 
 // end leaves no process behind.
 func (h *house) end() {
@@ -256,7 +258,7 @@ const warmUp = 500 * time.Millisecond
 // measure runs one closed loop: every connection keeps its requests in flight for the whole span.
 func (h *house) measure(ctx context.Context, subject string, s shape, seconds float64) (measured, error) {
 	p := h.servers[subject]
-	r := &closedLoop{holders: h.site.campus.Holders, random: h.random, latency: newHistogram()}
+	r := &closedLoop{cards: cardsOf(h.site.campus), random: h.random, latency: newHistogram()}
 	c := emulator.FleetConfig{Address: p.address, Devices: devices(h.site.campus, s.connections, s.inFlight), OnAnswer: r.onAnswer, Deadline: time.Minute}
 	if subject == "switch" {
 		c.Memory = h.receipts.Memory
@@ -336,7 +338,7 @@ func (h *house) span(ctx context.Context, p *process, r *closedLoop, seconds flo
 // closedLoop sends another request for each that is answered.
 type closedLoop struct {
 	fleet    *emulator.Fleet
-	holders  []samplecampus.Holder
+	cards    []uint64 // close together: the client is to miss the cache as little as it can
 	random   *rand.Rand
 	latency  *hdrhistogram.Histogram
 	answered int64
@@ -345,10 +347,18 @@ type closedLoop struct {
 	stopping bool
 }
 
+func cardsOf(campus *samplecampus.Campus) []uint64 {
+	cards := make([]uint64, 0, len(campus.Holders))
+	for i := range campus.Holders {
+		cards = append(cards, campus.Holders[i].Card)
+	}
+	return cards
+}
+
 func (r *closedLoop) send(device int) {
 	n := r.random.Uint64()
 	_ = r.fleet.Send(device, emulator.Request{ // there is room: one goes for one that came
-		Kind: emulator.KindPurchase, Card: r.holders[n%uint64(len(r.holders))].Card, Amount: 50 + money.Fen(n>>40%2000),
+		Kind: emulator.KindPurchase, Card: r.cards[n%uint64(len(r.cards))], Amount: 50 + money.Fen(n>>40%2000),
 	})
 }
 

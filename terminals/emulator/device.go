@@ -115,6 +115,9 @@ type Device struct {
 	builder iso8583.Builder
 	message iso8583.Message
 
+	plain      []byte // a plain purchase, to be stamped
+	plainBatch uint32 // its batch; 0: none
+
 	network  networkRequest
 	slots    []slot // by trace, modulo their number
 	waiting  int    // originals and reversals without an answer; 0 <= waiting <= 2*config.InFlight

@@ -1,13 +1,16 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/hex"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
+	"onecard/ledger/money"
 	"onecard/switch/iso8583"
 )
 
@@ -228,6 +231,34 @@ func TestRepeat(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, a.Approved())
 	require.Equal(t, trace, a.Trace)
+}
+
+// A stamped purchase is the composed one, whatever the card, amount, trace and batch.
+func TestStampedIsComposed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mode := iso8583.MACMode(rapid.IntRange(int(iso8583.MACCUPDES), int(iso8583.MACAESCMAC)).Draw(t, "mode"))
+		d, err := New(DeviceConfig{Code: "10016919", Merchant: merchant, Key: testKey, Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.mac, err = iso8583.NewMAC(mode, testKey); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			s := &slot{
+				request: Request{Kind: KindPurchase, Card: rapid.Uint64Range(1e15, 1e16-1).Draw(t, "card"), Amount: money.Fen(rapid.Int64Range(0, 999_999_999_999).Draw(t, "amount"))},
+				batch:   rapid.Uint32Range(1, 3).Draw(t, "batch"), trace: rapid.Uint32Range(1, numberMost).Draw(t, "trace"),
+			}
+			stamped := d.stamp([]byte("before"), s)
+			composed := d.compose([]byte("before"), s, false)
+			if !bytes.Equal(stamped, composed) {
+				t.Fatalf("stamped  %x\ncomposed %x", stamped, composed)
+			}
+			if !bytes.Equal(s.mac[:], composed[len(composed)-iso8583.MACSize:]) {
+				t.Fatal("the MAC that binds the answer")
+			}
+		}
+	})
 }
 
 // A purchase and its answer allocate nothing.
