@@ -166,9 +166,6 @@ func drawEvent(c *canvas, y int, e *Event) {
 	c.put(x+4, y, look, cut(e.Text, c.width-x-5))
 }
 
-// beamRows is how many rows the beam takes.
-const beamRows = 3
-
 // drawBeam draws the books as a balance: debits on the left, credits on the right. It hangs level because every fen that leaves one account
 // enters another; it would tilt to the heavier side if ever one did not.
 func drawBeam(c *canvas, y int, m *Model) {
@@ -208,9 +205,6 @@ func drawBeam(c *canvas, y int, m *Model) {
 	}
 	c.put(middle-textWidth(text)/2, y, look, text)
 }
-
-// fresh says whether a notice is young enough to be shown.
-func fresh(at, now time.Duration) bool { return now-at < noticeFor }
 
 // noticeFor is how long what a key has done stays in sight.
 const noticeFor = 25 * time.Second

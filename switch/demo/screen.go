@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -174,21 +175,28 @@ func drawKeys(c *canvas, y int, m *Model) {
 		c.put(1, y, titled, cut(m.Phase, c.width-2))
 		return
 	}
-	line := [2]string{"断银行线", "bank"}
+	bank := [2]string{"断银行线 cut bank", "断线 bank"}
 	if m.Bank.Cut {
-		line = [2]string{"接银行线", "bank"}
+		bank = [2]string{"接银行线 restore", "接线 bank"}
 	}
 	x := 1
 	for _, k := range [...]struct {
-		key, zh, en string
+		key   string
+		texts [2]string // on a wide screen, on a narrow one
 	}{
-		{"b", line[0], line[1]}, {"k", "断电重启", "kill -9"}, {"l", "挂失", "lost"}, {"r", "重发", "again"}, {"q", "日结", "close"},
+		{"b", bank},
+		{"k", [2]string{"断电重启 kill -9", "断电 kill -9"}},
+		{"l", [2]string{"挂失 lost card", "挂失 lost"}},
+		{"r", [2]string{"重发小票 say again", "重发 again"}},
+		{"q", [2]string{"日结 close the day", "日结 close"}},
 	} {
-		x = c.put(x, y, keyed, " "+k.key+" ")
-		x = c.put(x+1, y, plain, k.zh)
-		x = c.put(x+1, y, faint, k.en) + 2
-		if c.width >= 100 {
-			x += 2
+		text, gap := k.texts[1], 2
+		if c.width >= 110 {
+			text, gap = k.texts[0], 4
 		}
+		zh, en, _ := strings.Cut(text, " ")
+		x = c.put(x, y, keyed, " "+k.key+" ")
+		x = c.put(x+1, y, plain, zh)
+		x = c.put(x+1, y, faint, en) + gap
 	}
 }
