@@ -59,10 +59,7 @@ func (b *Builder) echo(n int, wire []byte) {
 func (b *Builder) Number(n int, value uint64) {
 	f := b.field(n)
 	size := (f.length + 1) / 2
-	at := len(b.dst)
-	for range size {
-		b.dst = append(b.dst, 0)
-	}
+	at := b.zeros(size)
 	if f.format == number && f.length%2 == 1 {
 		value *= 10 // left-aligned: the pad nibble stands behind
 	}
@@ -75,36 +72,42 @@ func (b *Builder) Number(n int, value uint64) {
 	}
 }
 
-// Variable writes a numeric field with LL or LLL from a value and its number of digits.
+// Variable writes a numeric field with LL or LLL from a value and its number of digits. REQUIRES: the value fits.
 func (b *Builder) Variable(n int, value uint64, digits int) {
-	f := b.field(n)
-	b.prefix(f, digits)
-	size := (digits + 1) / 2
-	at := len(b.dst)
-	for range size {
-		b.dst = append(b.dst, 0)
+	b.prefix(b.field(n), digits)
+	at := b.zeros((digits + 1) / 2)
+	for i := digits - 1; i >= 0; i-- { // digit by digit: a number of nineteen has no room for its pad nibble
+		b.dst[at+i/2] |= byte(value%10) << (4 * (1 - i%2))
+		value /= 10
 	}
-	if digits%2 == 1 {
-		value *= 10
-	}
-	for i := size - 1; i >= 0; i-- {
-		b.dst[at+i] = byte(value%10) | byte(value/10%10)<<4
-		value /= 100
+	if value != 0 {
+		invariant.Fail("value does not fit %d digits of field %d", digits, n)
 	}
 }
 
-// Digits writes a numeric or track field with LL or LLL from ASCII digits ('=' or 'D' separate a track).
+// zeros makes room and returns where it begins.
+func (b *Builder) zeros(size int) (at int) {
+	at = len(b.dst)
+	for range size {
+		b.dst = append(b.dst, 0)
+	}
+	return at
+}
+
+// Digits writes a numeric or track field from ASCII digits ('=' or 'D' separate a track). REQUIRES: as many as a fixed field has.
 func (b *Builder) Digits(n int, digits string) {
 	f := b.field(n)
-	if f.format == numberLL || f.format == numberLLL || f.format == track || f.format == trackLLL {
-		b.prefix(f, len(digits))
+	b.prefix(f, len(digits))
+	if f.prefixSize() == 0 && len(digits) != f.length {
+		invariant.Fail("%d digits for field %d, which has %d", len(digits), n, f.length)
 	}
-	for i := 0; i < len(digits); i += 2 {
-		high, low := digitNibble(digits[i]), byte(0)
-		if i+1 < len(digits) {
-			low = digitNibble(digits[i+1])
-		}
-		b.dst = append(b.dst, high<<4|low)
+	before := 0
+	if f.format == numberRight {
+		before = len(digits) % 2
+	}
+	at := b.zeros((len(digits) + 1) / 2)
+	for i := range len(digits) {
+		b.dst[at+(i+before)/2] |= digitNibble(digits[i]) << (4 * (1 - (i+before)%2))
 	}
 }
 

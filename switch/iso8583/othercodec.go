@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -88,10 +89,9 @@ func unpackFault(err error) error {
 // last field.
 func (m *OtherMessage) locate() bool {
 	position := fieldsAt
-	for n := 2; n <= 64; n++ {
-		if !m.Has(n) {
-			continue
-		}
+	for rest := binary.BigEndian.Uint64(m.raw[bitmapAt:]); rest != 0; {
+		n := bits.LeadingZeros64(rest) + 1
+		rest &^= 1 << (64 - n)
 		f := &fields[n]
 		size := len(m.Value(n))
 		if f.packed() {

@@ -145,6 +145,33 @@ func TestPitfall06Alignment(t *testing.T) {
 	require.Equal(t, FaultNibble, FaultOf(err), "F23 begins with a pad nibble that must be 0")
 }
 
+// TestBuilderRefusesWhatDoesNotFit: a programmer's mistake stops the process instead of making a frame that says something else.
+func TestBuilderRefusesWhatDoesNotFit(t *testing.T) {
+	for name, write := range map[string]func(b *Builder){
+		"amount of 13 digits":       func(b *Builder) { b.Number(4, 1_000_000_000_000) },
+		"more digits than said":     func(b *Builder) { b.Variable(2, 12345, 4) },
+		"too long for the field":    func(b *Builder) { b.Variable(32, 123456789012, 12) },
+		"too few digits":            func(b *Builder) { b.Digits(11, "12") },
+		"text too long":             func(b *Builder) { b.Text(41, "123456789") },
+		"fields in the wrong order": func(b *Builder) { b.Number(11, 1); b.Number(4, 1) },
+	} {
+		var b Builder
+		b.Request(nil, [5]byte{0x60}, [6]byte{0x60}, MTIFinancial)
+		require.Panics(t, func() { write(&b) }, name)
+	}
+	var b Builder
+	b.Request(nil, [5]byte{0x60}, [6]byte{0x60}, MTIFinancial)
+	b.Variable(2, 9_999_999_999_999_999_999, 19)
+	b.Digits(23, "007")
+	var m Message
+	require.NoError(t, m.Parse(b.Finish(nil, nil)[PrefixSize:], 8))
+	card, digits, ok := m.CardNumber()
+	require.True(t, ok)
+	require.Equal(t, 19, digits)
+	require.Equal(t, uint64(9_999_999_999_999_999_999), card, "nineteen digits, the most of F2")
+	require.Equal(t, []byte{0x00, 0x07}, m.Value(23))
+}
+
 func TestPitfall07LeadingZeros(t *testing.T) {
 	values := map[int]string{2: "0000000000000000", 3: "000000", 4: "000000000000", 11: "000012", 12: "000000", 13: "0101", 60: "00000001"}
 	m, err := readBoth(t, buildOther(t, values))
