@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 
@@ -23,7 +24,13 @@ type audit struct {
 	Lost         int64     `json:"lost"`
 	Doubled      int64     `json:"doubled"`
 	OK           bool      `json:"ok"`
-	Findings     []struct {
+	OpenLoads    int64     `json:"open_loads"`
+	ByCode       []struct {
+		Code   int       `json:"code"`
+		Debit  money.Fen `json:"debit_fen"`
+		Credit money.Fen `json:"credit_fen"`
+	} `json:"accounts_by_code"`
+	Findings []struct {
 		Block uint64 `json:"block"`
 		Entry uint64 `json:"entry"`
 		Text  string `json:"text"`
@@ -46,6 +53,27 @@ func (a *audit) line() string {
 	return fmt.Sprintf("账 money  流水 moved %s  借贷差 sum %s %s  重复 duplicates %d %s  收据 receipts %d  丢失 lost %d %s  重记 doubled %d %s  分录 entries %d",
 		a.Moved.Yuan(), a.Sum.Yuan(), mark(a.Sum == 0), a.Duplicates, mark(a.Duplicates == 0), a.Acknowledged, a.Lost, mark(a.Lost == 0),
 		a.Doubled, mark(a.Doubled == 0), a.Entries)
+}
+
+// report prints the money line, and the bank's beside it; it returns errFound when anything is wrong.
+func (a *audit) report(out io.Writer, b *bank) error {
+	fmt.Fprintln(out, a.line())
+	wrong := !a.clean()
+	if b != nil {
+		stats, mark := b.Stats(), "✓"
+		if b.held() != a.inTransit() || a.OpenLoads != 0 || b.Check() != nil {
+			wrong, mark = true, "✗"
+		}
+		fmt.Fprintf(out, "银行 bank  扣款 debited %d  拒绝 declined %d  冲回 reversed %d  银行净扣 held by the bank %s  账上在途 in transit in the ledger %s %s\n",
+			stats.Debited.Count, stats.Declined.Count, stats.Reversed.Count, b.held().Yuan(), a.inTransit().Yuan(), mark)
+	}
+	for _, f := range a.Findings {
+		fmt.Fprintf(out, "  块 block %d 分录 entry %d: %s\n", f.Block, f.Entry, f.Text)
+	}
+	if wrong {
+		return errFound
+	}
+	return nil
 }
 
 // verify closes the books: the ledger of a stopped switch is replayed by the auditor and held against the receipts.

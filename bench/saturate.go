@@ -108,7 +108,7 @@ func (s *saturate) run(ctx context.Context, out io.Writer) error {
 	most := slices.MaxFunc(shapes, func(a, b shape) int { return a.connections - b.connections }).connections
 	fmt.Fprintf(out, "饱和 saturate   %d 轮 rounds x %g s   种子 seed %d\n", s.rounds, s.seconds, s.seed)
 	fmt.Fprintln(out, "准备校园 / preparing the campus …")
-	site, err := newSite(ctx, s.common, samplecampus.New(campusOptions(s.seed, most)), "")
+	site, err := newSite(ctx, s.common, samplecampus.New(campusOptions(s.seed, most)), "", nil)
 	if err != nil {
 		return err
 	}
@@ -189,6 +189,7 @@ type house struct {
 	site     *site
 	servers  map[string]*process
 	receipts *receipts
+	bank     *bank // nil: none
 	random   *rand.Rand
 }
 
@@ -228,28 +229,49 @@ func (h *house) end() {
 	_ = h.receipts.file.Close()
 }
 
-// close stops the switch and closes the books.
-func (h *house) close(ctx context.Context, out io.Writer) error {
+// audit waits for the bank, stops the switch, and has its ledger replayed.
+func (h *house) audit(ctx context.Context) (*audit, error) {
 	p := h.servers["switch"]
+	for limit := time.Now().Add(patience); h.bank != nil; {
+		open, err := p.openLoads(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if open == 0 {
+			break
+		}
+		if time.Now().After(limit) {
+			return nil, fmt.Errorf("%d 笔圈存一分钟仍未了结 / %d loads are still open after a minute", open, open)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	delete(h.servers, "switch")
 	if err := p.stop(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := h.receipts.put(); err != nil {
-		return err
+		return nil, err
 	}
 	a, err := h.site.verify(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if stored := h.receipts.Stored(); a.Acknowledged != stored {
+		return nil, fmt.Errorf("审计只读到 %d 张收据中的 %d 张 / the auditor has read %d of %d receipts", stored, a.Acknowledged, a.Acknowledged, stored)
+	}
+	return a, nil
+}
+
+// patience is how long the switch may take over anything before the run is given up.
+const patience = time.Minute
+
+// close stops the switch and closes the books.
+func (h *house) close(ctx context.Context, out io.Writer) error {
+	a, err := h.audit(ctx)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, a.line())
-	if !a.clean() {
-		for _, f := range a.Findings {
-			fmt.Fprintf(out, "  块 block %d 分录 entry %d: %s\n", f.Block, f.Entry, f.Text)
-		}
-		return errFound
-	}
-	return nil
+	return a.report(out, h.bank)
 }
 
 // warmUp is turned before a measurement: connections, caches and the switch's log are then as in the middle of a day.

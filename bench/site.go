@@ -31,8 +31,9 @@ func campusOptions(seed uint64, terminals int) samplecampus.Options {
 	return o
 }
 
-// newSite makes the folder, imports the campus and writes the configuration. data are lines for its data group.
-func newSite(ctx context.Context, o common, campus *samplecampus.Campus, data string) (*site, error) {
+// newSite makes the folder, imports the campus and writes the configuration. data are lines for its data group;
+// bank may be nil.
+func newSite(ctx context.Context, o common, campus *samplecampus.Campus, data string, bank *bank) (*site, error) {
 	if _, err := os.Stat(o.binary); err != nil {
 		return nil, fmt.Errorf("没有被测程序,先 make build / no switch to measure, run make build: %w", err)
 	}
@@ -44,13 +45,13 @@ func newSite(ctx context.Context, o common, campus *samplecampus.Campus, data st
 		return nil, fmt.Errorf("making the work folder: %w", err)
 	}
 	s := &site{common: o, folder: folder, campus: campus}
-	if err := s.fill(ctx, data); err != nil {
+	if err := s.fill(ctx, data, bank); err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, folder)
 	}
 	return s, nil
 }
 
-func (s *site) fill(ctx context.Context, data string) error {
+func (s *site) fill(ctx context.Context, data string, bank *bank) error {
 	var err error
 	if s.listen, err = freePort(); err != nil {
 		return err
@@ -58,6 +59,12 @@ func (s *site) fill(ctx context.Context, data string) error {
 	operations, err := freePort()
 	if err != nil {
 		return err
+	}
+	bankLines := ""
+	if bank != nil {
+		if bankLines, err = bank.config(s.path("bank.key")); err != nil {
+			return err
+		}
 	}
 	config := fmt.Sprintf(`data:
   directory: %s
@@ -69,7 +76,7 @@ operations:
   listen: %s
 log:
   level: warn
-`, s.path("data"), data, s.listen, operations)
+%s`, s.path("data"), data, s.listen, operations, bankLines)
 	if err := os.WriteFile(s.path("switch.yaml"), []byte(config), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}

@@ -214,6 +214,12 @@ func (d *Device) Room() bool {
 
 func (s *slot) idle() bool { return s.original != phaseWaiting && s.reversal != phaseWaiting }
 
+// Remembers says whether a transaction can be repeated or reversed: the newest ones can, twice as many as may be in flight at least.
+func (d *Device) Remembers(trace uint32) bool {
+	s := &d.slots[trace%uint32(len(d.slots))]
+	return s.trace == trace && s.original != phaseNone
+}
+
 // EachWaiting calls visit with every transaction that waits for an answer, oldest first; reversing says that it is the reversal's.
 func (d *Device) EachWaiting(visit func(r *Request, trace uint32, reversing bool)) {
 	n := uint32(len(d.slots))

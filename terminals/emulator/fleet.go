@@ -184,13 +184,14 @@ func (f *Fleet) Idle() bool {
 }
 
 // Send gives a terminal a request. It leaves when the terminal is signed on, has room and owes no reversal; until then it waits for its
-// turn. It leaves with the next Poll or Flush.
+// turn. It leaves with the next Poll or Flush. A reversal goes before everything that waits; its original must be remembered still.
 func (f *Fleet) Send(device int, r Request) error {
 	s := &f.stations[device]
-	if r.Kind != KindReversal {
-		if err := check(&r); err != nil {
-			return err
-		}
+	if r.Kind == KindReversal {
+		return s.sendReversal(&r)
+	}
+	if err := check(&r); err != nil {
+		return err
 	}
 	if s.queued() == 0 && s.ready(&r) {
 		return s.send(&r)

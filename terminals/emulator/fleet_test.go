@@ -221,3 +221,32 @@ func TestMemoryFormat(t *testing.T) {
 	_, err = m.WriteTo(&out)
 	require.Error(t, err)
 }
+
+// A reversal that is asked for while the link is down goes before the sales that wait, and is not forgotten.
+func TestFleetReversesFirstAfterABrokenLink(t *testing.T) {
+	s := startSwitch(t, testKey, iso8583.MACAESCMAC)
+	var order []string
+	s.misbehave = func(_ int, m *iso8583.Message) misdeed {
+		order = append(order, map[bool]string{false: "sale", true: "reversal"}[m.MTI() == iso8583.MTIReversal])
+		return behave
+	}
+	f, e := newTestFleet(t, FleetConfig{Address: s.address(), Devices: deviceConfigs(1, 1)})
+	require.NoError(t, f.Send(0, Request{Kind: KindPurchase, Card: testCard, Amount: 900, Planned: 1}))
+	turn(t, f, f.Idle)
+	trace := e.answers[1][0].Trace
+	require.ErrorIs(t, f.Send(0, Request{Kind: KindReversal, Trace: trace + 1}), ErrUnknown)
+	f.Break(0)
+	for n := range 40 { // more than the device remembers
+		require.NoError(t, f.Send(0, Request{Kind: KindPurchase, Card: testCard, Amount: 1, Planned: int64(n + 2)}))
+	}
+	require.NoError(t, f.Send(0, Request{Kind: KindReversal, Trace: trace, Cause: CauseFault}))
+	turn(t, f, f.Idle)
+	require.Len(t, e.answers[1], 2)
+	stats := f.Stats()
+	require.Equal(t, stats.Sent, stats.Answered)
+	s.locked(func() {
+		require.Equal(t, "reversal", order[1])
+		require.Len(t, order, 42)
+		require.EqualValues(t, 40, s.debited)
+	})
+}

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"onecard/terminals/reactor"
@@ -149,10 +150,29 @@ func (s *station) send(r *Request) error {
 	return nil
 }
 
+// sendReversal sends a reversal now, or puts it before the sales that wait. Nothing else is sent before it, so its original is not
+// forgotten meanwhile.
+func (s *station) sendReversal(r *Request) error {
+	if !s.device.Remembers(r.Trace) {
+		return ErrUnknown
+	}
+	if s.state == stateUp {
+		return s.send(r)
+	}
+	at := s.head
+	for at < len(s.queue) && s.queue[at].Kind == KindReversal {
+		at++
+	}
+	s.queue = slices.Insert(s.queue, at, *r)
+	return nil
+}
+
 // drain sends what waits for its turn.
 func (s *station) drain() {
 	for s.head < len(s.queue) && s.ready(&s.queue[s.head]) {
-		_ = s.send(&s.queue[s.head]) // it was checked when it was queued; a reversal of what is forgotten has nothing to take back
+		if s.send(&s.queue[s.head]) != nil {
+			break // checked when it was queued, and ready: it cannot be
+		}
 		s.head++
 	}
 	if s.head == len(s.queue) {
