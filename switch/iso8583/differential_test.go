@@ -195,7 +195,7 @@ func FuzzDifferential(f *testing.F) {
 	})
 }
 
-// TestPitfall11Mutations: the handbook's 20,000 random mutations and truncations, and as many again: no panic, and never a difference
+// TestPitfall11Mutations: the handbook's 20,000 random mutations and truncations, and some more: no panic, and never a difference
 // between the codecs. Enough of them must still be good messages, or the test would only prove that garbage is refused.
 func TestPitfall11Mutations(t *testing.T) {
 	random := rand.New(rand.NewPCG(20, 1000))
@@ -203,14 +203,14 @@ func TestPitfall11Mutations(t *testing.T) {
 	all := seeds(t)
 	accepted := 0
 	var faults [faultCount]int
-	for range 40_000 {
+	for range 24_000 {
 		payload := mutate(random, bytes.Clone(all[random.IntN(len(all))]))
 		if o.compare(t, payload, 8<<random.IntN(2)) {
 			accepted++
 		}
 		faults[FaultOf(o.message.parseAny(payload, 8))]++
 	}
-	if accepted < 4_000 {
+	if accepted < 2_400 {
 		t.Errorf("only %d mutations were accepted", accepted)
 	}
 	for fault := FaultLength; fault < faultCount; fault++ {
