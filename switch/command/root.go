@@ -82,8 +82,8 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return withCode(exitUsage, fmt.Errorf("%w\n  帮助 / help: %s --help", err, c.CommandPath()))
 	})
-	root.AddCommand(newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(), newTerminalCommand(),
-		newConfigCommand(), newVersionCommand(version))
+	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(),
+		newTerminalCommand(), newTraceCommand(), newConfigCommand(), newVersionCommand(version))
 	return root
 }
 

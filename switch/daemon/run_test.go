@@ -30,10 +30,12 @@ type campus struct {
 	folder string
 }
 
-func newCampus(t *testing.T) *campus {
+func newCampus(t *testing.T) *campus { return newCampusOf(t, 6) }
+
+func newCampusOf(t *testing.T, tills int) *campus {
 	t.Helper()
 	o := samplecampus.DefaultOptions()
-	o.Holders, o.Merchants, o.POS, o.Gates, o.Kiosks = 200, 3, 6, 2, 2
+	o.Holders, o.Merchants, o.POS, o.Gates, o.Kiosks = 200, 3, tills, 2, 2
 	c := &campus{Campus: samplecampus.New(o), folder: filepath.Join(t.TempDir(), "csv")}
 	require.NoError(t, c.WriteCSV(c.folder))
 	config, err := daemon.Load("", nil)
