@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -160,6 +161,7 @@ func (k *killing) audit(ctx context.Context, out io.Writer, h *house, w *workloa
 	stats := w.fleet.Stats()
 	fmt.Fprintf(out, "终端 terminals  请求 requests %d  应答 answers %d  重发 repeated %d  冲正 taken back %d  重连 reconnects %d\n",
 		w.asked, h.receipts.Len(), stats.Repeated, stats.GivenUp+w.reversed, stats.Reconnects)
+	fmt.Fprintf(out, "应答码 codes %s\n", codeCounts(h.receipts.Memory))
 	fmt.Fprintln(out, machine(h.site.folder))
 	err = a.report(out, h.bank)
 	if k.json != "" {
@@ -169,6 +171,20 @@ func (k *killing) audit(ctx context.Context, out io.Writer, h *house, w *workloa
 	}
 	fmt.Fprintf(out, "rounds=%d acknowledged=%d lost=%d doubled=%d\n", k.rounds, a.Acknowledged, a.Lost, a.Doubled)
 	return err
+}
+
+// codeCounts lists how often each kind was answered with each code.
+func codeCounts(m *emulator.Memory) string {
+	var b strings.Builder
+	last := emulator.Kind(0)
+	m.Codes(func(kind emulator.Kind, code emulator.ResponseCode, count int64) {
+		if kind != last {
+			fmt.Fprintf(&b, " %s", kind)
+			last = kind
+		}
+		fmt.Fprintf(&b, " %s:%d", code, count)
+	})
+	return b.String()
 }
 
 // workload is what terminals ask while the switch is being killed: sales with and without PIN, loads at a bank that misbehaves, enquiries,

@@ -77,6 +77,7 @@ func parseShapes(texts []string) ([]shape, error) {
 // measured is one measurement.
 type measured struct {
 	tps, p50, p99, p999, cpu, group float64
+	client                          float64 // processor time of this program, us per request: it shares the machine
 }
 
 // result is a row of the JSON file.
@@ -130,7 +131,8 @@ func (s *saturate) run(ctx context.Context, out io.Writer) error {
 					return fmt.Errorf("%s %s: %w", subject, shape, err)
 				}
 				all[shape][subject] = append(all[shape][subject], m)
-				fmt.Fprintf(out, "  %d/%d %-8s %-6s %10.0f/s  p50 %7.2f ms  p99 %7.2f ms\n", round+1, s.rounds, shape, subject, m.tps, m.p50, m.p99)
+				fmt.Fprintf(out, "  %d/%d %-8s %-6s %10.0f/s  p50 %7.2f ms  p99 %7.2f ms  cpu %6.2f us  客户端 client %5.2f us\n",
+					round+1, s.rounds, shape, subject, m.tps, m.p50, m.p99, m.cpu, m.client)
 			}
 		}
 	}
@@ -332,18 +334,20 @@ func (h *house) span(ctx context.Context, p *process, r *closedLoop, seconds flo
 	if err != nil {
 		return measured{}, err
 	}
-	began := r.fleet.Now()
+	own, began := ownCPU(), r.fleet.Now()
 	if err := r.turnFor(ctx, time.Duration(seconds*float64(time.Second))); err != nil {
 		return measured{}, err
 	}
 	took, answered := r.fleet.Now()-began, float64(r.answered)
+	own = ownCPU() - own
 	cpuAfter, err := p.cpu()
 	if err != nil {
 		return measured{}, err
 	}
 	m := measured{
 		tps: answered / (float64(took) / 1e9), cpu: float64((cpuAfter - cpuBefore).Microseconds()) / answered,
-		p50: milliseconds(r.latency, 50), p99: milliseconds(r.latency, 99), p999: milliseconds(r.latency, 99.9),
+		client: float64(own.Microseconds()) / answered,
+		p50:    milliseconds(r.latency, 50), p99: milliseconds(r.latency, 99), p999: milliseconds(r.latency, 99.9),
 	}
 	if durable {
 		if after, err = p.scrape(ctx); err != nil {

@@ -206,7 +206,10 @@ func (s screenOfTerminal) frame(sent bool, frame []byte) {
 	for _, part := range d.Fields {
 		meaning := ""
 		for i, m := range part.Meaning {
-			meaning += [...]string{"  ", ", "}[min(i, 1)] + m.ZH + " / " + m.EN
+			meaning += [...]string{"  ", ", "}[min(i, 1)] + m.ZH
+			if m.EN != m.ZH {
+				meaning += " / " + m.EN
+			}
 		}
 		fmt.Fprintf(s.out, "    %-4s %s %s%s\n", part.Key, padded(part.Name.ZH+" / "+part.Name.EN, 46), part.Value, meaning)
 	}
