@@ -47,8 +47,8 @@ type Config struct {
 	ReconnectMax time.Duration `yaml:"reconnect_max"`
 	// ReversalBackOff are the pauses between repeats of a reversal that is not answered; the last one repeats for ever.
 	ReversalBackOff []time.Duration `yaml:"reversal_back_off"`
-	// NotFoundAfter is the age that a load must have before the bank's 25 (original not found) ends its reversal: a younger original may
-	// still be on its way there.
+	// NotFoundAfter is the age that a load without any answer must have before the bank's 25 (original not found) ends its reversal: a
+	// younger one may still be on its way there.
 	NotFoundAfter time.Duration `yaml:"not_found_after"`
 	// MaxInFlight loads may wait for answers on one link; then loads are declined with 91.
 	MaxInFlight int `yaml:"max_in_flight"`

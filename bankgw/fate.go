@@ -8,6 +8,7 @@ type fate struct {
 	end        fateEnd
 	link       *link // the line that the load went out on; nil: another life of the gateway
 	generation uint64
+	answered   bool // the bank has answered the load, so it cannot be under way there any more
 	reported   bool // a late answer is in the ledger
 }
 
@@ -28,8 +29,8 @@ type fates struct {
 	oldest int // in the ring, when it is full
 }
 
-func (f *fates) remember(ex *exchange, end fateEnd) {
-	f.add(&fate{order: ex.order, end: end, link: ex.link, generation: ex.generation})
+func (f *fates) remember(ex *exchange, end fateEnd, answered bool) {
+	f.add(&fate{order: ex.order, end: end, link: ex.link, generation: ex.generation, answered: answered})
 }
 
 // add returns what it was given.

@@ -146,11 +146,11 @@ func (g *Gateway) abandon(now time.Time, ex *exchange, why fault) {
 		g.postpone(now, ex.reversal)
 		return
 	}
-	g.unknown(ex)
+	g.unknown(ex, false)
 }
 
-func (g *Gateway) unknown(ex *exchange) {
-	g.fates.remember(ex, fateUnknown)
+func (g *Gateway) unknown(ex *exchange, answered bool) {
+	g.fates.remember(ex, fateUnknown, answered)
 	g.tell(transaction.KindLoadUnknown, ex.order.Load, transaction.BankTimeout, [12]byte{})
 }
 
@@ -169,16 +169,16 @@ func (g *Gateway) loadAnswered(now time.Time, a *answer) {
 	code := a.code.String()
 	switch {
 	case a.code == transaction.Approved && a.hasAmount && a.amount == ex.order.Amount:
-		g.fates.remember(ex, fateConfirmed)
+		g.fates.remember(ex, fateConfirmed, true)
 		g.tell(transaction.KindLoadConfirmed, a.load, a.code, a.bank)
 	case a.code == transaction.Approved:
 		g.events.fault(faultAmount)
-		g.unknown(ex)
+		g.unknown(ex, true)
 	case uncertainCodes[code]:
 		g.events.fault(faultUncertain)
-		g.unknown(ex)
+		g.unknown(ex, true)
 	default:
-		g.fates.remember(ex, fateDeclined)
+		g.fates.remember(ex, fateDeclined, true)
 		g.tell(transaction.KindLoadDeclined, a.load, terminalCode(a.code), a.bank)
 	}
 }
@@ -201,6 +201,7 @@ func (g *Gateway) lateAnswer(now time.Time, a *answer) {
 		g.events.fault(faultIdentity)
 		return
 	}
+	f.answered = true
 	took := a.code == transaction.Approved || uncertainCodes[a.code.String()]
 	switch {
 	case f.end == fateConfirmed && took, f.end == fateDeclined && !took:

@@ -47,11 +47,14 @@ const (
 // ends with: bank debited <=> card credited, no hold, no open load, no reversal left, sums zero.
 func TestMatrix(t *testing.T) {
 	site := newSite(t, time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC))
+	var cases atomic.Int64
+	t.Cleanup(func() { t.Logf("%d cases", cases.Load()) })
 	for _, script := range behaviours {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			for way, steps := range terminalWays {
 				for point := 0; ; point++ {
+					cases.Add(1)
 					c := matrixCase{script: script, steps: steps, dieAt: int64(point)}
 					synctest.Test(t, func(t *testing.T) { c.run(t, site) })
 					if c.failed != nil {
@@ -105,7 +108,9 @@ func (c *matrixCase) run(t *testing.T, site *disk) {
 	c.failed = w.verify()
 	before := w.look()
 	w.end()
-	c.replay(t, w, before)
+	if c.dieAt == 0 {
+		c.replay(t, w, before)
+	}
 }
 
 // sleepUntil starts the machine again when it dies meanwhile.

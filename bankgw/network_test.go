@@ -19,7 +19,9 @@ type network struct {
 	once    sync.Once
 }
 
-func newNetwork() *network { return &network{waiting: make(chan net.Conn, 64), closed: make(chan struct{})} }
+func newNetwork() *network {
+	return &network{waiting: make(chan net.Conn, 64), closed: make(chan struct{})}
+}
 
 // Accept, Close and Addr make it a net.Listener.
 func (n *network) Accept() (net.Conn, error) {
@@ -77,12 +79,6 @@ func (m *machine) die() {
 	for _, c := range m.conns {
 		_ = c.Close()
 	}
-}
-
-func (m *machine) isDead() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dead
 }
 
 // latency of every frame. It puts what happens at the two ends at different moments, so that a story has one order only.

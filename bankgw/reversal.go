@@ -61,7 +61,7 @@ func (g *Gateway) takeReversal(now time.Time, o *transaction.LoadOrder) {
 	ex := g.loads[o.Load]
 	if ex != nil {
 		g.finish(ex)
-		g.fates.remember(ex, fateUnknown)
+		g.fates.remember(ex, fateUnknown, false)
 	}
 	f := g.fates.byLoad[o.Load]
 	if f == nil {
@@ -87,7 +87,10 @@ func (g *Gateway) takeBack(now time.Time, f *fate) {
 // sendReversals sends what is due, oldest first, as far as links and the window allow.
 func (g *Gateway) sendReversals(now time.Time) (next time.Time) {
 	q := &g.reversals
-	if g.phase > phaseDraining || q.idle || now.Before(q.lookAt) {
+	switch {
+	case g.phase > phaseDraining || q.idle:
+		return time.Time{}
+	case now.Before(q.lookAt):
 		return q.lookAt
 	}
 	q.lookAt = time.Time{}
@@ -170,7 +173,7 @@ func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
 	switch {
 	case a.code == transaction.Approved:
 		g.reversed(r, fateReversed, a)
-	case notFound && now.Before(believedAt):
+	case notFound && !r.fate.answered && now.Before(believedAt):
 		g.events.fault(faultNotFoundYet)
 		r.due = believedAt
 		g.reversals.changed()

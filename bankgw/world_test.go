@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ const (
 )
 
 var errDied = errors.New("the machine has died")
+
+// syncTime of the disk. What the terminal hears comes after what the gateway does at once, so that a story has one order only.
+const syncTime = time.Millisecond
 
 // disk holds the blocks that survive a death.
 type disk struct {
@@ -70,6 +74,7 @@ func (j *journal) Wait(uint64) error {
 	if len(j.pending) == 0 {
 		return nil
 	}
+	time.Sleep(syncTime)
 	if !j.life.passes("before block") {
 		return errDied
 	}
@@ -154,8 +159,10 @@ type world struct {
 	mu      sync.Mutex
 	faults  map[string]int // guarded by mu
 	refused map[string]int
-	answers []transaction.Decision // guarded by mu
 	log     func(format string, args ...any)
+
+	heard  chan transaction.Decision // what terminals hear; kept for a test that waits for it
+	states chan string               // of links
 }
 
 // life is one run of the switch, from its start to its death or polite end.
@@ -213,7 +220,7 @@ type worldOptions struct {
 func newWorld(t testing.TB, o worldOptions) *world {
 	w := &world{
 		t: t, config: bankgw.DefaultConfig(), disk: &disk{}, faults: make(map[string]int), refused: make(map[string]int), log: o.log,
-		passes: func(string) bool { return true },
+		passes: func(string) bool { return true }, heard: make(chan transaction.Decision, 4096), states: make(chan string, 4096),
 	}
 	if w.log == nil {
 		w.log = func(string, ...any) {}
@@ -298,14 +305,18 @@ func (w *world) start() {
 	l.engine = openEngine(w.t, w.disk, l, time.Now())
 	var err error
 	l.gateway, err = bankgw.New(w.config, bankKey, func(r transaction.Request) error {
-		w.log("owner hears %s load=%d code=%s bank=%q", outcomes[r.Kind], r.Load, r.BankCode, r.BankTrace)
+		if l.isDead() {
+			return errDied
+		}
+		w.log("owner hears %s load=%d code=%s %s", outcomes[r.Kind], r.Load, r.BankCode, strings.Trim(string(r.BankTrace[:]), " \x00"))
 		return l.engine.Submit(r)
-	}, w.events(), o)
+	}, l.events(), o)
 	require.NoError(w.t, err)
 	l.door = &door{incoming: make(chan []transaction.Request, 64), wake: make(chan struct{}, 1), answered: func(d transaction.Decision) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.answers = append(w.answers, d)
+		select {
+		case w.heard <- d:
+		default:
+		}
 		w.log("terminal hears %s %s ref=%s", d.Code, d.Reason, d.Reference())
 	}}
 	l.engine.Connect(l.door, l.gateway)
@@ -335,22 +346,35 @@ var outcomes = map[transaction.Kind]string{
 	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late",
 }
 
-func (w *world) events() bankgw.Events {
+// events of a life; the dead say nothing.
+func (l *life) events() bankgw.Events {
+	w := l.world
+	log := func(format string, args ...any) {
+		if !l.isDead() {
+			w.log(format, args...)
+		}
+	}
 	return bankgw.Events{
 		Fault: func(f string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.faults[f]++
-			w.log("fault %s", f)
+			log("fault %s", f)
 		},
 		LoadRefused: func(cause string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.refused[cause]++
-			w.log("not sent: %s", cause)
+			log("not sent: %s", cause)
 		},
-		LinkState: func(_ int, state string) { w.log("link %s", state) },
-		LinkLost:  func(_ int, reason string) { w.log("link lost: %s", reason) },
+		LinkState: func(_ int, state string) {
+			select {
+			case w.states <- state:
+			default: // nobody in this test waits for links
+			}
+			log("link %s", state)
+		},
+		LinkLost: func(_ int, reason string) { log("link lost: %s", reason) },
 	}
 }
 
@@ -385,12 +409,6 @@ func (w *world) fault(label string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.faults[label]
-}
-
-func (w *world) answered() []transaction.Decision {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.answers)
 }
 
 // books are what the ledger says.

@@ -3,6 +3,7 @@ package banksim
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"onecard/ledger/money"
 	"onecard/switch/iso8583"
@@ -14,6 +15,9 @@ const (
 	functionSignOff = 2
 	functionEcho    = 301
 )
+
+// secondAnswer is how long after the first one it comes.
+const secondAnswer = 20 * time.Millisecond
 
 // echoed are the fields of a request that its answer repeats.
 var echoed = []int{2, 3, 4, 7, 11, 12, 13, 18, 25, 32, 33, 37, 41, 42, 49, 70, 90, 100, 102, 103}
@@ -99,6 +103,12 @@ func (b *Bank) book(key loadKey, account string, amount money.Fen, decline strin
 	return b.books.load(key, account, amount, decline)
 }
 
+func (b *Bank) redeem(r *Record) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.books.redeem(r)
+}
+
 // behave answers a request that the books have taken. r is nil for all but loads.
 func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code string, r *Record) {
 	answer := b.loadAnswer(m, code)
@@ -114,7 +124,7 @@ func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code strin
 		b.mu.Unlock()
 	case verbTwice:
 		b.send(l, answer, nil)
-		b.send(l, answer, nil)
+		b.later(secondAnswer, func() { b.send(l, answer, nil) })
 	case verbWrongAmount:
 		amount, _ := m.Number(4)
 		b.send(l, answer.SetNumber(4, amount+100), nil)
@@ -126,13 +136,10 @@ func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code strin
 		b.send(l, answer, func(payload []byte) []byte { return bytes.Repeat([]byte("?"), len(payload)) })
 	case verbContradict:
 		b.send(l, answer, nil)
-		b.send(l, b.answer(m, codeFunds), nil)
+		b.later(secondAnswer, func() { b.send(l, b.answer(m, codeFunds), nil) })
 	case verbRecant:
 		b.send(l, answer, nil)
-		b.mu.Lock()
-		code = b.books.redeem(r)
-		b.mu.Unlock()
-		b.send(l, b.loadAnswer(m, code), nil)
+		b.later(secondAnswer, func() { b.send(l, b.loadAnswer(m, b.redeem(r)), nil) })
 	default:
 		b.send(l, answer, nil)
 	}
