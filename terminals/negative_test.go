@@ -61,6 +61,7 @@ func negativeList(t testing.TB, w *terminal) []malformed {
 		{"TPDU not 60", changed(good, setByte(atTPDU, 0x61)), "tpdu", "", ClosedGarbage, false},
 		{"MTI not BCD", changed(good, setByte(atMTI, 0x0A)), "mti", "", ClosedGarbage, false},
 		{"MTI of a reply", changed(good, setByte(atMTI+1, 0x10)), "not_a_request", "", ClosedGarbage, false},
+		{"MTI of a reply that cannot be read", changed(changed(good, setByte(atMTI+1, 0x10)), func(b []byte) []byte { return append(b, 0) }), "trailing", "", ClosedGarbage, false},
 		{"MTI 0100", changed(good, setByte(atMTI, 0x01)), "other_mti", "40", 0, false},
 		{"MTI 0110", changed(changed(good, setByte(atMTI, 0x01)), setByte(atMTI+1, 0x10)), "other_mti", "", ClosedGarbage, false},
 		{"MTI 0100 of nobody", frame(0x0100, nil, func(b *iso8583.Builder) { b.Number(3, 30000) }), "other_mti", "", ClosedGarbage, false},

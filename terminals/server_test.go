@@ -134,8 +134,9 @@ func (h *house) counted(reason string, n int) {
 // device is a terminal on a socket.
 type device struct {
 	terminal
-	t    *testing.T
-	conn *net.TCPConn
+	t     *testing.T
+	conn  *net.TCPConn
+	batch uint32 // that the sign-on reply has given
 }
 
 func (h *house) dial(code string) *device {
@@ -144,7 +145,7 @@ func (h *house) dial(code string) *device {
 	require.NoError(h.t, err)
 	h.t.Cleanup(func() { c.Close() })
 	require.NoError(h.t, c.SetDeadline(time.Now().Add(20*time.Second)))
-	return &device{terminal{code: code, mode: iso8583.MACAESCMAC}, h.t, c.(*net.TCPConn)}
+	return &device{terminal: terminal{code: code, mode: iso8583.MACAESCMAC}, t: h.t, conn: c.(*net.TCPConn)}
 }
 
 func (h *house) signedOn(code string) *device {
@@ -157,7 +158,9 @@ func (h *house) signedOn(code string) *device {
 func (d *device) signOn() {
 	d.t.Helper()
 	d.write(signOnFrame(d.code, 1, 1, d.mode))
-	d.useKeys(d.t, read(d.t, d.receive()))
+	reply := read(d.t, d.receive())
+	d.useKeys(d.t, reply)
+	_, d.batch, _, _ = reply.Network()
 }
 
 func (d *device) write(b []byte) {
@@ -301,8 +304,8 @@ func TestConnectRate(t *testing.T) {
 	h.dial("10016920").gone()
 	h.counted("connect_rate", 2)
 	h.pass(time.Microsecond)
+	honest.buy() // a turn has one moment: this ends the one before
 	h.signedOn("10016920").buy()
-	honest.buy()
 }
 
 // TestAddresses: the bucket with time as a value.

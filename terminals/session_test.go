@@ -172,7 +172,8 @@ func TestInFlightPerConnection(t *testing.T) {
 		h.turn()
 	}
 	answer(waiting[0])
-	require.True(t, w.line.paused, "not at the first free place")
+	require.True(t, w.line.paused)
+	require.Empty(t, h.requests, "not at the first free place")
 	answer(waiting[1])
 	require.Len(t, h.requests, 2, "two more")
 	require.True(t, w.line.paused)
@@ -226,6 +227,69 @@ func TestInFlightTotal(t *testing.T) {
 	}
 	require.Zero(t, h.sessions.InFlight())
 	require.Nil(t, h.sessions.starved.pop())
+}
+
+// TestWaitingInTurn: room that one waiting connection does not use goes to the next, and who has waited longest comes first.
+func TestWaitingInTurn(t *testing.T) {
+	h := newBench(t, func(c *Config) { c.MaxInFlight = 1 })
+	var devices []*terminal
+	for i := range 4 {
+		devices = append(devices, h.signOn(h.open(), fmt.Sprintf("1001692%d", i), iso8583.MACAESCMAC))
+	}
+	answer := func() { // without a turn: nobody has read yet
+		r := h.decided()[0]
+		d := h.approve(&r)
+		h.sessions.Answer(&d)
+	}
+	send := func(i int, mac *iso8583.MAC) { devices[i].line.send(devices[i].sale().frame(mac)) }
+	asks := func(i int) {
+		t.Helper()
+		require.Len(t, h.requests, 1)
+		require.Equal(t, devices[i].code, h.requests[0].TerminalCode.String())
+	}
+	send(0, devices[0].mac)
+	send(1, devices[1].mac)
+	send(0, devices[0].mac)
+	answer()
+	h.turn()
+	asks(1) // though 0 has read nothing either and is the one that was answered
+	answer()
+	h.turn()
+	asks(0)
+
+	send(1, nil) // a frame that is no request
+	send(2, devices[2].mac)
+	answer()
+	h.turn()
+	asks(2)
+
+	send(0, devices[0].mac)
+	send(3, devices[3].mac)
+	answer()
+	devices[0].line.Close(ClosedReset) // its turn had come
+	h.turn()
+	asks(3)
+	answer()
+	require.Zero(t, h.sessions.InFlight())
+}
+
+// TestLateAnswer: a session that serves a new connection has nothing to do with what was asked on the one before.
+func TestLateAnswer(t *testing.T) {
+	h := newBench(t, func(c *Config) { c.MaxInFlightPerConnection = 1 })
+	before := h.signOn(h.open(), terminalCode, iso8583.MACAESCMAC)
+	before.line.send(before.sale().frame(before.mac))
+	late := h.decided()[0]
+	before.line.Close(ClosedReset)
+	w := h.signOn(h.open(), "10016920", iso8583.MACAESCMAC)
+	require.Same(t, before.line.session, w.line.session)
+	d := h.approve(&late)
+	h.sessions.Answer(&d)
+	require.Empty(t, w.line.take())
+	require.Equal(t, 1, h.counted["dropped"])
+	w.line.send(append(w.sale().frame(w.mac), w.sale().frame(w.mac)...))
+	require.Len(t, h.requests, 1, "one place, as before")
+	h.settle()
+	require.Len(t, w.line.take(), 2)
 }
 
 // TestRepeatIsByteExact: the same bytes and the same decision make the same reply, however often; another request does not.

@@ -17,31 +17,36 @@ import (
 // hostile is one of those who mean no good, at work until stopped.
 type hostile func(c net.Conn, random *rand.Rand, stop *atomic.Bool)
 
-func noise(c net.Conn, random *rand.Rand, stop *atomic.Bool) {
-	b := make([]byte, 4096)
+// attackEvery leaves the test's own goroutines, who are both sides here, some of the machine.
+const attackEvery = 300 * time.Microsecond
+
+// press writes the same thing until stopped or cut off.
+func press(c net.Conn, b []byte, stop *atomic.Bool) {
 	for !stop.Load() {
-		for i := range b {
-			b[i] = byte(random.Uint32())
-		}
 		if _, err := c.Write(b); err != nil {
 			return
 		}
+		time.Sleep(attackEvery)
 	}
+}
+
+func noise(c net.Conn, random *rand.Rand, stop *atomic.Bool) {
+	b := make([]byte, 4096)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	press(c, b, stop)
 }
 
 // framedNoise has good lengths and nothing good in them.
 func framedNoise(c net.Conn, random *rand.Rand, stop *atomic.Bool) {
-	for !stop.Load() {
-		n := iso8583.MinPayload + random.IntN(200)
-		b := append([]byte{0, byte(n)}, make([]byte, n)...)
-		for i := range b[2:] {
-			b[2+i] = byte(random.Uint32())
-		}
-		b[2] = 0x60
-		if _, err := c.Write(b); err != nil {
-			return
-		}
+	n := iso8583.MinPayload + random.IntN(200)
+	b := append([]byte{0, byte(n)}, make([]byte, n)...)
+	for i := range b[2:] {
+		b[2+i] = byte(random.Uint32())
 	}
+	b[2] = 0x60
+	press(c, b, stop)
 }
 
 // signOnAs gets a session that its owner cannot use: the keys are under the terminal's own.
@@ -60,11 +65,7 @@ func wrongMACs(c net.Conn, _ *rand.Rand, stop *atomic.Bool) {
 	if !signOnAs(c, terminalCode) {
 		return
 	}
-	for !stop.Load() {
-		if _, err := c.Write(w.sale().frame(forger)); err != nil {
-			return
-		}
-	}
+	press(c, w.sale().frame(forger), stop)
 }
 
 // slowWriter sends a frame that never ends.
@@ -72,22 +73,13 @@ func slowWriter(c net.Conn, _ *rand.Rand, stop *atomic.Bool) {
 	if _, err := c.Write([]byte{0x08, 0x00}); err != nil {
 		return
 	}
-	for !stop.Load() {
-		if _, err := c.Write([]byte{0x60}); err != nil {
-			return
-		}
-		time.Sleep(time.Millisecond) // slowness is the point
-	}
+	press(c, []byte{0x60}, stop)
 }
 
 // keyless asks for money without a sign-on.
 func keyless(c net.Conn, _ *rand.Rand, stop *atomic.Bool) {
 	w := terminal{code: terminalCode}
-	for !stop.Load() {
-		if _, err := c.Write(w.sale().frame(nil)); err != nil {
-			return
-		}
-	}
+	press(c, w.sale().frame(nil), stop)
 }
 
 // deaf asks and asks and never reads an answer.
@@ -101,11 +93,7 @@ func deaf(c net.Conn, _ *rand.Rand, stop *atomic.Bool) {
 	for range 200 {
 		many = append(many, echo...)
 	}
-	for !stop.Load() {
-		if _, err := c.Write(many); err != nil {
-			return
-		}
-	}
+	press(c, many, stop)
 }
 
 // TestStorm: honest terminals go on with unchanged answers while others send garbage, half frames, forged MACs and never read.
