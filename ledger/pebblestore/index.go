@@ -69,16 +69,24 @@ func (s *Store) follow(f *flight) {
 
 // StartIndexer starts the goroutine that builds the statement index behind the durable head, until Close.
 func (s *Store) StartIndexer(keys Keys) error {
-	from, err := s.mark(markIndex)
+	x, err := s.newIndexer(keys)
 	if err != nil {
 		return err
 	}
-	s.indexer = &indexer{
+	s.indexer = x
+	go x.run()
+	return nil
+}
+
+func (s *Store) newIndexer(keys Keys) (*indexer, error) {
+	from, err := s.mark(markIndex)
+	if err != nil {
+		return nil, err
+	}
+	return &indexer{
 		store: s, keys: keys, news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		pending: make(map[listKey][]uint64), read: from, written: from,
-	}
-	go s.indexer.run()
-	return nil
+	}, nil
 }
 
 func (s *Store) stopIndexer() {
@@ -281,12 +289,11 @@ func (s *Store) RebuildIndex(ctx context.Context, keys Keys) error {
 	if err := s.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync); err != nil {
 		return fmt.Errorf("dropping the index: %w", err)
 	}
-	if err := s.StartIndexer(keys); err != nil {
+	x, err := s.newIndexer(keys)
+	if err != nil {
 		return err
 	}
-	err := errors.Join(s.indexer.gather(), s.indexer.flush(), ctx.Err())
-	s.stopIndexer()
-	return err
+	return errors.Join(x.gather(), x.flush(), ctx.Err())
 }
 
 // Statement returns the sequences of the entries of one number, between two sequences (inclusive), at most limit of them, oldest or

@@ -18,18 +18,9 @@ func Inspect(o Options) (*Store, error) {
 	o.ReadOnly = true
 	s := newStore(o)
 	s.inspect = true
-	if fresh, err := s.isFresh(); err != nil {
-		return nil, err
-	} else if fresh {
-		return nil, fmt.Errorf("%s: %w", o.Dir, ErrNoLedger)
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.release())
 	}
-	if err := s.openPebble(false); err != nil {
-		return nil, err
-	}
-	if err := s.prove(); err != nil {
-		return nil, errors.Join(err, s.db.Close())
-	}
-	s.durable.Store(s.head.Sequence)
 	return s, nil
 }
 
@@ -102,13 +93,13 @@ func (s *Store) seekPast(it **pebble.Iterator, next uint64) (upTo uint64, found 
 		valid = (*it).SeekGE(blockKey(nil, sequence))
 		return valid, (*it).Error() == nil
 	}
-	bad, good := next, next
+	bad, good, end := next, next, s.lastKnown()
 	for step := uint64(1); ; step *= 2 {
 		good = next + step
 		if _, readable := try(good); readable {
 			break
 		}
-		if bad = good; step > 1<<60 {
+		if bad = good; good > end {
 			return 0, false
 		}
 	}
@@ -124,6 +115,18 @@ func (s *Store) seekPast(it **pebble.Iterator, next uint64) (upTo uint64, found 
 		return 0, false
 	}
 	return binary.BigEndian.Uint64((*it).Key()[1:]) - 1, true
+}
+
+// lastKnown is the newest sequence that anything speaks of; every block begins before it.
+func (s *Store) lastKnown() uint64 {
+	end := s.head.Sequence
+	if n := len(s.witnessed); n > 0 {
+		end = max(end, s.witnessed[n-1].head.Sequence)
+	}
+	if end == 0 {
+		return 1 << 40
+	}
+	return end
 }
 
 // EachStatement visits every list of the statement index: a space, a number and the sequences of its entries, in order and each once.

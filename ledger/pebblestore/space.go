@@ -29,9 +29,6 @@ func (s *Store) checkSpace() error {
 	if s.options.ReadOnly {
 		return nil
 	}
-	if err := s.fs.MkdirAll(s.options.Dir, 0o700); err != nil {
-		return fmt.Errorf("making the data folder: %w", err)
-	}
 	free, ok := s.freeBytes()
 	if !ok || free >= s.needed() {
 		return s.ensureBallast(free)

@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,13 +56,16 @@ type Options struct {
 	// Fatal is called when the journal cannot be written. It must not return. Nil: print the text and exit with ExitJournalFailed.
 	Fatal func(text string)
 
-	slotBytes int // of the witness; tests have smaller ones
+	slotBytes int  // of the witness; tests have smaller ones
+	noStats   bool // Pebble v2.1.7 leaves its statistics goroutine behind when Open fails, and that panics; tests of failing opens do without
+	blind     bool // the witness is not looked at: a mutant, by which the tests prove that they would notice
 }
 
 // Store is an open ledger store.
 type Store struct {
 	options Options
 	fs      vfs.FS
+	watch   io.Closer // of the real file system; nil for another
 	db      *pebble.DB
 	witness *witness
 
@@ -94,31 +98,55 @@ var ErrInUse = errors.New("数据目录正被另一个进程使用,请先停止�
 // Open opens or creates a store, walks the chain of blocks, checks its end against the witness and repairs what the witness still holds.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
-	fresh, err := s.isFresh()
-	if err != nil {
-		return nil, err
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.release())
 	}
-	if fresh && o.ReadOnly {
-		return nil, fmt.Errorf("%s: %w", o.Dir, ErrNoLedger)
-	}
-	if err := s.checkSpace(); err != nil {
-		return nil, err
-	}
-	if err := s.openPebble(fresh); err != nil {
-		return nil, err
-	}
-	if err := s.prove(); err != nil {
-		return nil, errors.Join(err, s.witness.close(), s.db.Close())
-	}
-	s.durable.Store(s.head.Sequence)
 	s.RefreshSpace()
 	return s, nil
+}
+
+func (s *Store) open() error {
+	fresh, err := s.isFresh()
+	if err != nil {
+		return err
+	}
+	if fresh && s.options.ReadOnly {
+		return fmt.Errorf("%s: %w", s.options.Dir, ErrNoLedger)
+	}
+	if fresh {
+		if err := makeFolder(s.fs, s.path("pebble")); err != nil {
+			return fmt.Errorf("making the data folder: %w", err)
+		}
+	}
+	if err := s.checkSpace(); err != nil {
+		return err
+	}
+	if err := s.openPebble(fresh); err != nil {
+		return err
+	}
+	if err := s.prove(); err != nil {
+		return err
+	}
+	s.durable.Store(s.head.Sequence)
+	return nil
+}
+
+// release closes what is open, in reverse.
+func (s *Store) release() error {
+	err := s.witness.close()
+	if s.db != nil {
+		err = errors.Join(err, s.db.Close())
+	}
+	if s.watch != nil {
+		err = errors.Join(err, s.watch.Close())
+	}
+	return err
 }
 
 func newStore(o Options) *Store {
 	s := &Store{options: o, fs: o.FS}
 	if s.fs == nil {
-		s.fs = vfs.Default
+		s.fs, s.watch = realFS(o.Events)
 	}
 	if s.options.MemTableBytes == 0 {
 		s.options.MemTableBytes = DefaultMemTableBytes
@@ -168,11 +196,6 @@ func (s *Store) isFresh() (bool, error) {
 // that stamps synced offsets takes effect (safety handbook F1a).
 func (s *Store) openPebble(fresh bool) error {
 	dir := s.path("pebble")
-	if !s.options.ReadOnly {
-		if err := s.fs.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making the data folder: %w", err)
-		}
-	}
 	options := s.pebbleOptions()
 	options.ErrorIfNotExists = !fresh
 	db, err := pebble.Open(dir, options)
@@ -204,7 +227,7 @@ func openError(dir string, err error) error {
 // pebbleOptions follow the ledger study, section 4.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          s.fs,
+		FS:                          markerFS{s.fs, s.options.fatal},
 		WALDir:                      s.options.WALDir,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                s.options.MemTableBytes,
@@ -213,6 +236,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		L0StopWritesThreshold:       1000,
 		CacheSize:                   64 << 20,
 		ReadOnly:                    s.options.ReadOnly,
+		DisableTableStats:           s.options.noStats,
 		Logger:                      logger{s.options},
 	}
 	events := s.options.Events
@@ -229,17 +253,11 @@ func (s *Store) pebbleOptions() *pebble.Options {
 				events.Failed(fmt.Errorf("数据文件损坏,请运行 verify / a data file is damaged, run verify: %s", info))
 			}
 		},
-		DiskSlow: func(info pebble.DiskSlowInfo) {
-			if events.DiskSlow != nil {
-				events.DiskSlow(info.String())
-			}
-		},
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { stall(events, true) },
 		WriteStallEnd:   func() { stall(events, false) },
 	}
 	if s.options.BallastBytes > 0 {
-		inner := s.fs
-		o.FS = vfs.OnDiskFull(inner, func() { _ = inner.Remove(s.path(ballastName)) })
+		o.FS = vfs.OnDiskFull(o.FS, func() { _ = s.fs.Remove(s.path(ballastName)) })
 	}
 	return o
 }
@@ -284,7 +302,7 @@ func (s *Store) Close() error {
 	if len(s.flights) > 0 {
 		err = s.Wait(s.head.Sequence)
 	}
-	return errors.Join(err, s.witness.close(), s.db.Close())
+	return errors.Join(err, s.release())
 }
 
 // Metrics are what Pebble knows about itself.

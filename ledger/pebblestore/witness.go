@@ -96,6 +96,11 @@ func createWitness(fs vfs.FS, path, dir string, size int) (*witness, error) {
 			return nil, errors.Join(fmt.Errorf("filling the witness: %w", err), f.Close())
 		}
 	}
+	// The last slot says that nothing was witnessed yet. So a witness always has a slot that can be read: one in which the first block was
+	// torn is not mistaken for a witness that was damaged.
+	if _, err := f.WriteAt(appendSlot(nil, ledger.Head{}, nil), int64((witnessSlots-1)*size)); err != nil {
+		return nil, errors.Join(fmt.Errorf("filling the witness: %w", err), f.Close())
+	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("syncing the witness: %w", err)
 	}
@@ -104,14 +109,6 @@ func createWitness(fs vfs.FS, path, dir string, size int) (*witness, error) {
 	}
 	w, _, err := openWitness(fs, path, size)
 	return w, err
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // openWitness opens the file and returns the slots that can be read, oldest first. A file that was cut is made whole again.
@@ -189,19 +186,24 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) } // c
 // holds says whether a block of so many bytes fits in a slot.
 func (w *witness) holds(bytes int) bool { return bytes <= w.size-slotHeader }
 
+// appendSlot writes a slot's header and block.
+func appendSlot(dst []byte, head ledger.Head, block []byte) []byte {
+	var header [slotHeader]byte
+	binary.BigEndian.PutUint64(header[:], witnessMagic)
+	binary.BigEndian.PutUint32(header[12:], uint32(len(block)))
+	binary.BigEndian.PutUint64(header[16:], head.Sequence)
+	copy(header[24:], head.Hash[:])
+	dst = append(append(dst, header[:]...), block...)
+	binary.BigEndian.PutUint32(dst[8:], crc32.Checksum(dst[12:], castagnoli()))
+	return dst
+}
+
 // write puts a block into the next slot and syncs it; of a block that does not fit, the head alone.
 func (w *witness) write(head ledger.Head, block []byte) error {
 	if !w.holds(len(block)) {
 		block = nil
 	}
-	b := w.buf[:slotHeader]
-	clear(b)
-	binary.BigEndian.PutUint64(b, witnessMagic)
-	binary.BigEndian.PutUint32(b[12:], uint32(len(block)))
-	binary.BigEndian.PutUint64(b[16:], head.Sequence)
-	copy(b[24:], head.Hash[:])
-	b = append(b, block...)
-	binary.BigEndian.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli()))
+	b := appendSlot(w.buf[:0], head, block)
 	w.buf = b
 	if _, err := w.file.WriteAt(b, int64(w.next*w.size)); err != nil {
 		return fmt.Errorf("writing the witness: %w", err)
