@@ -68,7 +68,11 @@ func (a *audit) report(out io.Writer, b *bank) error {
 			stats.Debited.Count, stats.Declined.Count, stats.Reversed.Count, b.held().Yuan(), a.inTransit().Yuan(), mark)
 	}
 	for _, f := range a.Findings {
-		fmt.Fprintf(out, "  块 block %d 分录 entry %d: %s\n", f.Block, f.Entry, f.Text)
+		place := ""
+		if f.Block != 0 {
+			place = fmt.Sprintf("块 block %d 分录 entry %d: ", f.Block, f.Entry)
+		}
+		fmt.Fprintf(out, "  %s%s\n", place, f.Text)
 	}
 	if wrong {
 		return errFound

@@ -24,14 +24,17 @@ import (
 // version is set by the linker.
 var version = "dev"
 
-// errFound ends a run whose findings are printed already.
-var errFound = errors.New("see above")
+// errFound ends a run whose findings are printed already: nothing is to stand behind its last line.
+var errFound = errors.New("the audit found something")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := newRoot().ExecuteContext(ctx)
 	stop()
-	if err != nil {
+	switch {
+	case errors.Is(err, errFound):
+		os.Exit(1)
+	case err != nil:
 		fmt.Fprintf(os.Stderr, "错误 / error: %v\n", err)
 		os.Exit(1)
 	}

@@ -155,6 +155,7 @@ var (
 	ErrNotSignedOn = errors.New("terminal is not signed on: sign on first")
 	ErrFull        = errors.New("too many requests wait for their answers")
 	ErrUnknown     = errors.New("no transaction with this trace number is remembered")
+	ErrNoReversal  = errors.New("a balance enquiry has no reversal: repeat it")
 )
 
 // New makes a terminal that is not signed on.

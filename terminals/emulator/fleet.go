@@ -26,7 +26,7 @@ type FleetConfig struct {
 	// Joining bounds how many terminals connect and sign on at the same time, so that a thousand of them are no storm [256].
 	Joining int
 	// Deadline is how long an answer is waited for, from the first sending; then the request is taken back with a reversal, which is
-	// repeated each time that it is not answered for as long [30 s].
+	// repeated each time that it is not answered for as long [30 s]. A balance enquiry has no reversal and is repeated instead.
 	Deadline time.Duration
 	// RetryLeast and RetryMost bound the pause before connecting again, doubled from try to try, jittered by half [50 ms, 2 s].
 	RetryLeast, RetryMost time.Duration
@@ -206,15 +206,14 @@ func (f *Fleet) Send(device int, r Request) error {
 // Repeat makes a terminal send a remembered transaction again, as one does that has lost the answer.
 func (f *Fleet) Repeat(device int, trace uint32) error {
 	s := &f.stations[device]
-	if s.state != stateUp {
+	switch {
+	case s.state != stateUp:
 		return ErrNotSignedOn
+	case !s.device.Remembers(trace):
+		return ErrUnknown
 	}
-	frame, err := s.device.Repeat(s.conn.Buffer(), trace)
-	if err == nil {
-		f.stats.Repeated++
-		s.conn.Update(frame)
-	}
-	return err
+	s.repeat(trace)
+	return nil
 }
 
 // Break closes a terminal's link as if the line were cut.

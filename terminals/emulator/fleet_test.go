@@ -250,3 +250,26 @@ func TestFleetReversesFirstAfterABrokenLink(t *testing.T) {
 		require.EqualValues(t, 40, s.debited)
 	})
 }
+
+// A balance enquiry has no reversal (wire handbook 3.5): without an answer it is asked again.
+func TestFleetRepeatsAnEnquiry(t *testing.T) {
+	s := startSwitch(t, testKey, iso8583.MACAESCMAC)
+	var mtis []iso8583.MTI
+	s.misbehave = func(n int, m *iso8583.Message) misdeed {
+		mtis = append(mtis, m.MTI())
+		if n <= 2 {
+			return swallow
+		}
+		return behave
+	}
+	f, e := newTestFleet(t, FleetConfig{Address: s.address(), Devices: deviceConfigs(1, 1), Deadline: 30 * time.Millisecond})
+	require.NoError(t, f.Send(0, Request{Kind: KindBalance, Card: testCard, Planned: 1}))
+	turn(t, f, f.Idle)
+	require.Len(t, e.answers[1], 1)
+	require.True(t, e.answers[1][0].Approved())
+	require.Equal(t, KindBalance, e.answers[1][0].Kind)
+	require.ErrorIs(t, f.Send(0, Request{Kind: KindReversal, Trace: e.answers[1][0].Trace}), ErrNoReversal)
+	_, err := f.Device(0).Reversal(nil, e.answers[1][0].Trace, CauseFault)
+	require.ErrorIs(t, err, ErrNoReversal)
+	s.locked(func() { require.NotContains(t, mtis, iso8583.MTIReversal) })
+}

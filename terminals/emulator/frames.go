@@ -136,9 +136,13 @@ func isPIN(pin iso8583.PIN) bool {
 	return len(pin) >= 4 && len(pin) <= 12
 }
 
-// Reversal appends a 0400 for a transaction that is remembered, answered or not. Asked again it makes the same bytes again.
+// Reversal appends a 0400 for a transaction that is remembered, answered or not. Asked again it makes the same bytes again. A balance
+// enquiry moves nothing and has no reversal (wire handbook 3.5): it can be repeated.
 func (d *Device) Reversal(dst []byte, trace uint32, cause Cause) ([]byte, error) {
 	s, err := d.find(trace)
+	if err == nil {
+		err = d.reversible(trace)
+	}
 	switch {
 	case err != nil:
 		return dst, err
@@ -155,6 +159,16 @@ func (d *Device) Reversal(dst []byte, trace uint32, cause Cause) ([]byte, error)
 	}
 	s.reversal = phaseWaiting
 	return d.build(dst, s, true), nil
+}
+
+func (d *Device) reversible(trace uint32) error {
+	switch {
+	case !d.Remembers(trace):
+		return ErrUnknown
+	case d.slots[trace%uint32(len(d.slots))].request.Kind == KindBalance:
+		return ErrNoReversal
+	}
+	return nil
 }
 
 // Repeat appends the frame of a remembered transaction once more: the same bytes, or, after another sign-on, the same contents under the
@@ -206,7 +220,7 @@ func (d *Device) compose(dst []byte, s *slot, reversing bool) []byte {
 	b.Request(dst, d.config.TPDU, d.config.Header, mti)
 	b.Variable(2, r.Card, digitsOf(r.Card))
 	b.Number(3, code.processing)
-	if r.Kind != KindBalance || reversing {
+	if r.Kind != KindBalance {
 		b.Number(4, uint64(r.Amount))
 	}
 	b.Number(11, uint64(s.trace))

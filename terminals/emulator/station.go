@@ -39,7 +39,7 @@ type station struct {
 	signedOn  int64 // when it last got keys
 	heard     int64 // when something last came
 	due       int64 // when it is to be looked after again
-	reversed  int64 // when reversals were last sent
+	pressed   int64 // when what is overdue was last sent again: reversals, and enquiries, which have none
 	why       error // of the last failure
 
 	queue []Request // from head on
@@ -109,13 +109,10 @@ func (s *station) up() {
 		switch {
 		case reversing:
 			s.reverse(trace)
-		case f.now-r.Sent >= int64(f.config.Deadline):
+		case f.now-r.Sent >= int64(f.config.Deadline) && r.Kind != KindBalance:
 			s.giveUp(trace)
 		default:
-			if frame, err := s.device.Repeat(s.conn.Buffer(), trace); err == nil {
-				f.stats.Repeated++
-				s.conn.Update(frame)
-			}
+			s.repeat(trace)
 		}
 	})
 	s.schedule()
@@ -142,7 +139,7 @@ func (s *station) send(r *Request) error {
 	s.fleet.stats.Sent++
 	s.conn.Update(frame)
 	if r.Kind == KindReversal {
-		s.reversed = s.fleet.now
+		s.pressed = s.fleet.now
 	}
 	if due := s.fleet.now + int64(s.fleet.config.Deadline); due < s.due {
 		s.due = due
@@ -153,8 +150,8 @@ func (s *station) send(r *Request) error {
 // sendReversal sends a reversal now, or puts it before the sales that wait. Nothing else is sent before it, so its original is not
 // forgotten meanwhile.
 func (s *station) sendReversal(r *Request) error {
-	if !s.device.Remembers(r.Trace) {
-		return ErrUnknown
+	if err := s.device.reversible(r.Trace); err != nil {
+		return err
 	}
 	if s.state == stateUp {
 		return s.send(r)
@@ -185,7 +182,16 @@ func (s *station) giveUp(trace uint32) {
 	frame, err := s.device.Reversal(s.conn.Buffer(), trace, CauseNoAnswer)
 	if err == nil {
 		s.fleet.stats.GivenUp++
-		s.reversed = s.fleet.now
+		s.pressed = s.fleet.now
+		s.conn.Update(frame)
+	}
+}
+
+// repeat sends an original again.
+func (s *station) repeat(trace uint32) {
+	frame, err := s.device.Repeat(s.conn.Buffer(), trace)
+	if err == nil {
+		s.fleet.stats.Repeated++
 		s.conn.Update(frame)
 	}
 }
@@ -195,7 +201,7 @@ func (s *station) reverse(trace uint32) {
 	frame, err := s.device.Reversal(s.conn.Buffer(), trace, CauseNoAnswer)
 	if err == nil {
 		s.fleet.stats.Repeated++
-		s.reversed = s.fleet.now
+		s.pressed = s.fleet.now
 		s.conn.Update(frame)
 	}
 }
@@ -213,13 +219,17 @@ func (s *station) tend() {
 		return
 	}
 	deadline := int64(f.config.Deadline)
-	again := f.now-s.reversed >= deadline
+	again := f.now-s.pressed >= deadline
 	s.device.EachWaiting(func(r *Request, trace uint32, reversing bool) {
 		switch {
 		case reversing && again:
 			s.reverse(trace)
-		case !reversing && f.now-r.Sent >= deadline:
+		case reversing || f.now-r.Sent < deadline:
+		case r.Kind != KindBalance:
 			s.giveUp(trace)
+		case again:
+			s.repeat(trace)
+			s.pressed = f.now
 		}
 	})
 	if silence := f.now - s.heard; silence >= int64(f.config.EchoInterval) {
@@ -243,7 +253,7 @@ func (s *station) schedule() {
 	if s.device.Waiting() > 0 {
 		s.device.EachWaiting(func(r *Request, _ uint32, reversing bool) {
 			if reversing {
-				s.due = min(s.due, s.reversed+deadline)
+				s.due = min(s.due, s.pressed+deadline)
 			} else {
 				s.due = min(s.due, r.Sent+deadline)
 			}
