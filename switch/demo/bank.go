@@ -27,8 +27,8 @@ const temper = `280 delay 20ms; 300 delay 30ms; 300 delay 40ms; 60 delay 300ms; 
 reversal: 50 lose; reversal: 950 delay 20ms`
 
 func startBank(address string, key iso8583.Secret, seed uint64) (*bank, error) {
-	if _, _, err := freeAddress(address); err != nil {
-		return nil, err // not loopback
+	if err := loopback(address); err != nil {
+		return nil, err
 	}
 	sim, err := banksim.New(banksim.Config{MACKey: key, MACMode: iso8583.MACSM4CBC, Mix: temper, Seed: seed, DefaultBalance: 5_000_000})
 	if err != nil {

@@ -1,7 +1,7 @@
 package demo
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,12 +31,9 @@ func startChild(binary string, log io.Writer, args ...string) (*child, error) {
 	c := &child{ready: make(chan string, 1), exited: make(chan struct{}), log: &tail{to: log}}
 	command := exec.Command(binary, args...)
 	command.Env = environment(os.Environ())
-	command.Stderr = c.log
+	command.Stdout, command.Stderr = &readyLine{to: c.log, ready: c.ready}, c.log
+	command.WaitDelay = time.Second // whatever still holds its outputs when it has ended
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", args[0], err)
-	}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with this goroutine, and the child has ended before
@@ -46,7 +43,6 @@ func startChild(binary string, log io.Writer, args ...string) (*child, error) {
 		if err != nil {
 			return
 		}
-		c.listen(out)
 		c.err = command.Wait()
 		close(c.exited)
 	}()
@@ -67,16 +63,27 @@ func environment(lines []string) []string {
 	return kept
 }
 
-func (c *child) listen(out io.Reader) {
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), "ready "); ok {
+// readyLine passes on the standard output of the switch and picks out the line that says where it listens.
+type readyLine struct {
+	to    io.Writer
+	ready chan<- string
+	begun []byte // a line that has no end yet
+}
+
+func (r *readyLine) Write(b []byte) (int, error) {
+	r.begun = append(r.begun, b...)
+	for {
+		line, rest, whole := bytes.Cut(r.begun, []byte("\n"))
+		if !whole {
+			return r.to.Write(b)
+		}
+		if text, ok := strings.CutPrefix(string(line), "ready "); ok {
 			select {
-			case c.ready <- rest:
+			case r.ready <- text:
 			default:
 			}
 		}
-		fmt.Fprintln(c.log, lines.Text())
+		r.begun = append(r.begun[:0], rest...)
 	}
 }
 
@@ -104,9 +111,17 @@ func (c *child) awaitReady(ctx context.Context, limit time.Duration) (map[string
 	}
 }
 
+// lastWords is how many lines of its log are repeated when it has ended.
+const lastWords = 4
+
 // ended says how it ended, with its own last words.
 func (c *child) ended() error {
-	return fmt.Errorf("%w (%w)\n%s", errChild, c.err, c.log.last())
+	words := strings.Split(c.log.last(), "\n")
+	text := strings.Join(words[max(0, len(words)-lastWords):], "\n")
+	if c.err == nil {
+		return fmt.Errorf("%w\n%s", errChild, text)
+	}
+	return fmt.Errorf("%w (%w)\n%s", errChild, c.err, text)
 }
 
 // alive says whether it has not ended.

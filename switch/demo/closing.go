@@ -28,12 +28,14 @@ const (
 )
 
 // closeDay ends the performance: no more taps, everything answered, loads settled, the switch stopped politely.
-func (c *conductor) closeDay(ctx context.Context) error {
+func (c *conductor) closeDay(life context.Context) error {
 	c.phase = phaseDraining
 	c.crowd.goHome()
-	drained := c.turnUntil(ctx, drainLimit, func() bool { return c.busy == 0 && c.fleet.Idle() })
+	drained := c.turnUntil(life, drainLimit, func() bool {
+		return c.busy == 0 && !c.lost.on && !c.receipt.on && c.fleet.Idle()
+	})
 	if c.hurry {
-		return c.stopSwitch(ctx)
+		return c.stopSwitch(life)
 	}
 	if drained != nil && !errors.Is(drained, errSlow) {
 		return drained
@@ -44,10 +46,10 @@ func (c *conductor) closeDay(ctx context.Context) error {
 		c.say(toneTrick, "为日结恢复银行线路 / bank line restored for closing")
 	}
 	c.settling = time.Now()
-	if err := c.turnUntil(ctx, settleLimit, c.settled); err != nil && !errors.Is(err, errSlow) {
+	if err := c.turnUntil(life, settleLimit, c.settled); err != nil && !errors.Is(err, errSlow) {
 		return err
 	}
-	return c.stopSwitch(ctx)
+	return c.stopSwitch(life)
 }
 
 // pulseInterval is how old the figures in a status may be: the switch looks at its state once a second.
@@ -60,7 +62,12 @@ func (c *conductor) settled() bool {
 }
 
 // stopSwitch stops it while the terminals go on listening.
-func (c *conductor) stopSwitch(ctx context.Context) error {
+func (c *conductor) stopSwitch(life context.Context) error {
+	hurry := c.hurry
+	c.hurry = false // a switch that is being started or stopped must be given the time
+	if err := c.turnUntil(life, readyLimit, func() bool { return c.busy == 0 }); err != nil {
+		return err
+	}
 	c.phase = phaseStopping
 	var failed error
 	stopped := false
@@ -69,9 +76,7 @@ func (c *conductor) stopSwitch(ctx context.Context) error {
 		err := old.stop(stopLimit)
 		return func() { stopped, failed = true, err }
 	})
-	hurry := c.hurry
-	c.hurry = false // it is being stopped: that much time must be
-	err := c.turnUntil(ctx, stopLimit+5*time.Second, func() bool { return stopped })
+	err := c.turnUntil(life, stopLimit+5*time.Second, func() bool { return stopped })
 	c.hurry = hurry
 	c.output.paint(c.model(c.fleet.Now()))
 	return errors.Join(err, failed, c.memory.Spill(c.paper))

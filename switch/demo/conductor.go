@@ -73,13 +73,13 @@ func (c *conductor) newFleet() error {
 	return err
 }
 
-// perform lets the campus eat until the day is to be closed.
-func (c *conductor) perform(ctx context.Context) error {
+// perform lets the campus eat until the day is to be closed: ctx says so, among others. life is that of errands, which go on after it.
+func (c *conductor) perform(ctx, life context.Context) error {
 	now := c.fleet.Now()
 	c.began = time.Now()
 	c.crowd.began, c.crowd.planned = now, now
 	c.tally.start(now)
-	return c.turnUntil(ctx, 0, func() bool {
+	return c.turnUntil(life, 0, func() bool {
 		return c.quit || ctx.Err() != nil || c.options.Duration > 0 && time.Since(c.began) >= c.options.Duration
 	})
 }
@@ -88,12 +88,12 @@ func (c *conductor) perform(ctx context.Context) error {
 var errSlow = errors.New("未在时限内完成 / not done in time")
 
 // turnUntil turns until it is done, or the limit (0: none) has passed, or nobody wants to wait any longer.
-func (c *conductor) turnUntil(ctx context.Context, limit time.Duration, done func() bool) error {
+func (c *conductor) turnUntil(life context.Context, limit time.Duration, done func() bool) error {
 	for begin := time.Now(); !done(); {
 		if c.hurry || limit > 0 && time.Since(begin) > limit {
 			return errSlow
 		}
-		if err := c.turn(ctx); err != nil {
+		if err := c.turn(life); err != nil {
 			return err
 		}
 	}
@@ -101,19 +101,23 @@ func (c *conductor) turnUntil(ctx context.Context, limit time.Duration, done fun
 }
 
 // turn does what is due and waits a moment for answers.
-func (c *conductor) turn(ctx context.Context) error {
+func (c *conductor) turn(life context.Context) error {
 	now := c.fleet.Now()
 	c.tally.advance(now)
 	if c.phase == "" {
 		c.crowd.look(now)
-		for t, ok := c.crowd.due(now); ok; t, ok = c.crowd.due(now) {
-			c.send(&t)
-		}
 	}
+	for t, ok := c.crowd.due(now); ok; t, ok = c.crowd.due(now) {
+		c.send(&t)
+	}
+	gone := c.gone.Load()
 	if err := c.fleet.Poll(c.pause(now)); err != nil {
 		return err
 	}
-	c.takeIn(ctx)
+	if gone && c.killing.goneAt == 0 {
+		c.killing.goneAt = now // what was still in a socket then has been read above: answers from here on are the new process's
+	}
+	c.takeIn(life)
 	if now-c.spilt >= spillInterval || c.receipt.waiting() {
 		c.spilt = now
 		if err := c.memory.Spill(c.paper); err != nil {
@@ -136,14 +140,14 @@ func (c *conductor) turn(ctx context.Context) error {
 // pause is how long answers may be waited for: until the next tap.
 func (c *conductor) pause(now int64) time.Duration {
 	const most = 10 * time.Millisecond
-	if next, ok := c.crowd.next(); ok && c.phase == "" {
+	if next, ok := c.crowd.next(); ok {
 		return max(0, min(most, time.Duration(next-now)))
 	}
 	return most
 }
 
 // takeIn takes in what came from outside: keys, results of asides.
-func (c *conductor) takeIn(ctx context.Context) {
+func (c *conductor) takeIn(life context.Context) {
 	for {
 		select {
 		case done := <-c.asides:
@@ -151,7 +155,7 @@ func (c *conductor) takeIn(ctx context.Context) {
 			done()
 			continue
 		case key := <-c.keys:
-			c.press(ctx, key)
+			c.press(life, key)
 			continue
 		default:
 		}
@@ -160,7 +164,7 @@ func (c *conductor) takeIn(ctx context.Context) {
 		}
 		key := c.script[0].key
 		c.script = c.script[1:]
-		c.press(ctx, key)
+		c.press(life, key)
 	}
 }
 
@@ -215,7 +219,9 @@ func (c *conductor) answered(device int, a *emulator.Answer) {
 		c.givenUp(&t)
 		return
 	}
-	c.crowd.told(&t, a, now)
+	if c.phase == "" {
+		c.crowd.told(&t, a, now)
+	}
 	switch t.purpose {
 	case forLost:
 		c.lostTapped(&t, a, now)

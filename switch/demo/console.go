@@ -85,10 +85,19 @@ func (c *console) read(ctx context.Context, keys chan<- byte) {
 	}
 }
 
-// withoutEscapes leaves out arrows and the like, whose letters are no keys of ours.
+// withoutEscapes leaves out arrows and the like, whose letters are no keys of ours: ESC [ parameters letter, ESC O letter, ESC letter.
 func withoutEscapes(b []byte) []byte {
-	if len(b) > 1 && b[0] == 0x1b {
-		return nil
+	kept := b[:0]
+	for i := 0; i < len(b); i++ {
+		if b[i] != 0x1b {
+			kept = append(kept, b[i])
+			continue
+		}
+		i++
+		if i < len(b) && (b[i] == '[' || b[i] == 'O') {
+			for i++; i < len(b) && (b[i] < '@' || b[i] > '~'); i++ {
+			}
+		}
 	}
-	return b
+	return kept
 }

@@ -21,7 +21,8 @@ type crowd struct {
 	random  *rand.Rand
 	people  []person
 	byCard  map[uint64]int
-	kiosks  []int
+	kiosks  []int // indexes of terminals
+	gates   []int
 	taps    taps
 	began   int64 // on the fleet's clock
 	planned int64 // arrivals up to here are among the taps
@@ -94,8 +95,11 @@ func newCrowd(campus *samplecampus.Campus, plan samplecampus.Plan) *crowd {
 		c.byCard[campus.Holders[i].Card] = i
 	}
 	for i := range campus.Terminals {
-		if campus.Terminals[i].Type == samplecampus.Kiosk {
+		switch campus.Terminals[i].Type {
+		case samplecampus.Kiosk:
 			c.kiosks = append(c.kiosks, i)
+		case samplecampus.Gate:
+			c.gates = append(c.gates, i)
 		}
 	}
 	return c
@@ -169,7 +173,7 @@ func (c *crowd) settle(t *tap, now int64) (ok bool) {
 		fits := !p.away && (p.tapped == 0 || now-p.tapped > hunger)
 		switch t.kind {
 		case emulator.KindPassage:
-			fits = fits && (!c.shut[c.doorOf(t)] || c.random.IntN(20) == 0)
+			fits = fits && (!c.shut[c.doorOf(t)] || c.random.IntN(100) == 0)
 		case emulator.KindLoad:
 			fits = fits && c.campus.Holders[t.holder].BankAccount != 0
 		}
@@ -177,6 +181,9 @@ func (c *crowd) settle(t *tap, now int64) (ok bool) {
 			break
 		}
 		t.holder = c.random.IntN(len(c.people))
+		if t.kind == emulator.KindPassage { // another door, too: one may be shut for everybody at this hour
+			t.device = c.gates[c.random.IntN(len(c.gates))]
+		}
 	}
 	p := &c.people[t.holder]
 	t.pin = t.pin || p.typesPIN
@@ -267,5 +274,14 @@ func (c *crowd) usable(holder int) bool {
 // add puts a tap among the taps.
 func (c *crowd) add(t *tap) { heap.Push(&c.taps, *t) }
 
-// goHome ends the day: nobody taps any more.
-func (c *crowd) goHome() { c.taps = c.taps[:0] }
+// goHome ends the day: nobody taps any more, but for the tricks that are being played.
+func (c *crowd) goHome() {
+	kept := c.taps[:0]
+	for _, t := range c.taps {
+		if t.purpose != forHimself {
+			kept = append(kept, t)
+		}
+	}
+	c.taps = kept
+	heap.Init(&c.taps)
+}

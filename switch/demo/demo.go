@@ -22,25 +22,24 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	c := &conductor{options: &o, asked: make(map[int64]tap), asides: make(chan func(), 16), keys: make(chan byte, 16), output: &lines{out: o.Out}}
 	c.script, _ = parseKeys(o.Keys) // validated
-	defer func() { err = errors.Join(err, c.tearDown()) }()
+	life, endLife := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() { endLife(); err = errors.Join(err, c.tearDown()) }()
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWatching()
-	if err := c.raiseCurtain(watching); err != nil {
+	if err := c.raiseCurtain(life); err != nil {
 		return err
 	}
-	err = c.perform(ctx)
+	err = c.perform(ctx, life)
 	c.ran = time.Since(c.began)
 	if err == nil || errors.Is(err, errSlow) {
-		err = c.closeDay(context.WithoutCancel(ctx))
+		err = c.closeDay(life)
 	}
 	c.output.close()
 	if err != nil {
 		return err
 	}
-	return c.settleUp(context.WithoutCancel(ctx))
+	return c.settleUp(life)
 }
 
 // prepare brings everything up: folder, campus, import, bank, switch, terminals.
@@ -51,7 +50,8 @@ func (c *conductor) prepare(ctx context.Context) error {
 		return err
 	}
 	c.place = place
-	c.tell("演示", "demo", "数据目录 %s:虚构的人,真实的账 / made-up people, real books in %s", o.Data, o.Data)
+	c.tell("演示", "demo", "虚构的人,真实的账 / made-up people, real books")
+	c.tell("数据", "data", "%s  日志 log %s", o.Data, place.path("switch.log"))
 	if err := c.growCampus(); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (c *conductor) growCampus() error {
 		names[i] = c.campus.Merchants[i].Name
 	}
 	c.tally = newTally(names)
-	c.tell("校园", "campus", "%s 人 people,%d 食堂商铺 canteens and shops,%d POS,%d 门 gates,%d 圈存机 kiosks", countText(n.Holders), n.Merchants, n.POS, n.Gates, n.Kiosks)
+	c.tell("校园", "campus", "%s 人 people,%d 食堂商铺 shops,%d POS,%d 门 gates,%d 圈存机 kiosks", countText(n.Holders), n.Merchants, n.POS, n.Gates, n.Kiosks)
 	return nil
 }
 
@@ -132,7 +132,7 @@ func (c *conductor) bringIn(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	fmt.Fprintf(c.options.Out, "… %s %s\n", left("导入 import", 20), "首次启动:校园导入账本,各人开户 / first start: the campus goes into the ledger")
+	fmt.Fprintf(c.options.Out, "… %s %s\n", left("导入 import", 20), "首次启动:校园导入账本 / first start: the campus goes into the ledger")
 	output, code, err := runChild(ctx, c.options.Binary, "import", "--config", c.place.path("switch.yaml"), c.place.path("campus"))
 	if err != nil {
 		return fmt.Errorf("导入 / the import: %w", err)
@@ -162,15 +162,26 @@ func (c *conductor) openSwitch(ctx context.Context, operations string) (err erro
 		Control: ready["control"], Data: c.place.dir,
 	}
 	c.watch = &watcher{control: newControl(c.places.Control)}
-	s, err := c.watch.control.status(ctx)
+	s, err := c.firstStatus(ctx)
 	if err != nil {
 		return err
 	}
-	c.tell("账本", "ledger", "第 %s 号,开账 %s / opened at entry %s", countText(s.Sequence), latencyText(time.Duration(s.RecoveryMS*1e6)), countText(s.Sequence))
+	c.tell("账本", "ledger", "第 %s 号分录,开账 %s / opened at this entry", countText(s.Sequence), latencyText(time.Duration(s.RecoveryMS*1e6)))
 	c.tell("交换机", "switch", "tcp://%s  pid %d", c.places.Terminals, c.child.process.Pid)
 	c.tell("指标", "metrics", "%s", c.places.Metrics)
-	c.tell("状态", "status", "%s  日志 log %s", c.places.Status, c.place.path("switch.log"))
+	c.tell("状态", "status", "%s", c.places.Status)
+	c.tell("控制", "control", "unix:%s", c.places.Control)
 	return nil
+}
+
+// firstStatus waits for a status with figures in it: the switch looks at its state for the first time just after it is ready.
+func (c *conductor) firstStatus(ctx context.Context) (*status, error) {
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		s, err := c.watch.control.status(ctx)
+		if err != nil || s.Sequence > 0 || time.Since(begin) > 2*pulseInterval {
+			return s, err
+		}
+	}
 }
 
 func (c *conductor) openTerminals(ctx context.Context) (err error) {
@@ -226,7 +237,7 @@ func (c *conductor) raiseCurtain(ctx context.Context) error {
 
 // settleUp audits the closed ledger, prints the sheet and writes the summary.
 func (c *conductor) settleUp(ctx context.Context) error {
-	c.tell("停止", "stopped", "交换机已向银行签退 / the switch has signed off from the bank; 复算中 / auditing …")
+	c.tell("停止", "stopped", "交换机已签退并停止,复算中 … / signed off, stopped; auditing …")
 	a, err := c.verify(ctx)
 	if err != nil {
 		return err
@@ -258,14 +269,17 @@ func (c *conductor) settleUp(ctx context.Context) error {
 }
 
 func (c *conductor) printRun(out io.Writer, s *Summary) {
-	fmt.Fprintf(out, " 本次 this run: %s 笔请求 requests,%s 通过 approved,%.0f 笔/秒 req/s,p50 %.2f p99 %.2f p99.9 %.2f ms,断电 kills %d\n",
-		countText(s.Requests), countText(s.Approved), s.TPS, s.Latency.P50, s.Latency.P99, s.Latency.P999, c.killing.kills)
-	fmt.Fprintf(out, " 再次启动将从这里继续 / the next start goes on from here: onecard demo --data %s\n", c.place.dir)
+	fmt.Fprintf(out, " 本次 this run: %s 笔 requests,%s 通过 approved,%.0f 笔/秒 req/s,断电 kills %d\n", countText(s.Requests), countText(s.Approved), s.TPS, c.killing.kills)
+	fmt.Fprintf(out, " 时延 latency: p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms\n", s.Latency.P50, s.Latency.P99, s.Latency.P999)
+	fmt.Fprintf(out, " 再次启动从这里继续 / goes on from here: onecard demo --data %s\n", c.place.dir)
 }
 
 // tearDown leaves nothing behind, however far things had come.
 func (c *conductor) tearDown() error {
 	c.output.close()
+	for ; c.busy > 0; c.busy-- {
+		(<-c.asides)() // a switch that was just started is ours to stop
+	}
 	if c.fleet != nil {
 		c.fleet.Close()
 	}
@@ -281,6 +295,9 @@ func (c *conductor) tearDown() error {
 	}
 	if c.log != nil {
 		errs = append(errs, c.log.Close())
+	}
+	if c.place != nil {
+		errs = append(errs, c.place.close())
 	}
 	return errors.Join(errs...)
 }

@@ -76,7 +76,7 @@ func (o *Options) validate() error {
 		return wrong("终端数不合理", "merchants 1 to 500, at least one POS for each, at least one kiosk, at most 4000 terminals")
 	}
 	_, err := parseKeys(o.Keys)
-	return err
+	return errors.Join(err, loopback(o.Terminals), loopback(o.Operations), loopback(o.Bank))
 }
 
 // pressed is a key and its moment.

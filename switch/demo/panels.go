@@ -48,8 +48,10 @@ func drawRefusals(c *canvas, y, height int, m *Model) {
 	for i, refusal := range list {
 		row := y + 1 + i
 		c.put(x, row, warn, refusal.Code)
-		at := c.put(x+3, row, plain, cut(refusal.ZH, 20))
-		c.put(at+1, row, faint, cut(refusal.EN, x+columns-9-at-1))
+		at := c.put(x+3, row, plain, cut(refusal.ZH, columns-10))
+		if rest := x + columns - 8 - at; rest >= 8 {
+			c.put(at+1, row, faint, cut(refusal.EN, rest))
+		}
 		c.putRight(x+columns, row, plain, countText(refusal.Count))
 	}
 }
@@ -131,7 +133,7 @@ func drawFeed(c *canvas, y, height int, m *Model) {
 	}
 	row := y + 1
 	end := y + height
-	for i := 0; i < len(m.Notices) && i < min(noticeRows, height-2) && row < end; i++ {
+	for i := 0; i < len(m.Notices) && i < min(noticeRows, height-3) && row < end; i++ {
 		e := &m.Notices[i]
 		c.put(1, row, faint, clockText(e.Clock))
 		look := accent

@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"onecard/ledger/money"
 	"onecard/switch/iso8583"
@@ -27,11 +30,13 @@ import (
 //	switch.yaml     the configuration of the switch, written anew at every start
 //	bank.key        the MAC key shared with the bank
 //	switch.log      what the switch logs
+//	demo.lock       held by the demonstration that runs here
 //	receipts.bin    what terminals were told, over all runs (emulator.Memory)
 //	pebble, WITNESS, BALLAST, site.key, control.sock   the switch's own
 type place struct {
 	dir  string
 	note note
+	lock *os.File
 }
 
 // note is demo.json.
@@ -54,30 +59,57 @@ type note struct {
 // errNotOurs refuses to play with somebody's ledger.
 var errNotOurs = errors.New("此文件夹里有账本,但不是演示建的:请用 --data 另指一个文件夹 / holds a ledger that the demonstration did not make: name another folder with --data")
 
+// errOccupied refuses to start twice on one folder: the second would write its ports over the first one's.
+var errOccupied = errors.New("另一个演示正在使用此文件夹 / another demonstration is running on this folder")
+
 // openPlace opens the folder or makes it. fresh says that there is no campus in it yet.
 func openPlace(dir string, o Size, seed uint64) (p *place, fresh bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, false, fmt.Errorf("数据目录 / the data folder: %w", err)
 	}
 	p = &place{dir: dir}
+	if err := p.occupy(); err != nil {
+		return nil, false, err
+	}
+	if fresh, err = p.read(o, seed); err != nil {
+		return nil, false, errors.Join(err, p.close())
+	}
+	return p, fresh, nil
+}
+
+// occupy takes the lock; the kernel gives it back when this process ends, however it ends.
+func (p *place) occupy() (err error) {
+	if p.lock, err = os.OpenFile(p.path("demo.lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return fmt.Errorf("数据目录 / the data folder: %w", err)
+	}
+	if err := unix.Flock(int(p.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", p.dir, errOccupied), p.lock.Close())
+	}
+	return nil
+}
+
+func (p *place) close() error { return p.lock.Close() }
+
+// read reads demo.json, or begins it.
+func (p *place) read(o Size, seed uint64) (fresh bool, err error) {
 	text, err := os.ReadFile(p.path("demo.json"))
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(text, &p.note); err != nil {
-			return nil, false, fmt.Errorf("%s: %w", p.path("demo.json"), err)
+			return false, fmt.Errorf("%s: %w", p.path("demo.json"), err)
 		}
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Stat(p.path("pebble")); err == nil {
-			return nil, false, fmt.Errorf("%s: %w", dir, errNotOurs)
+			return false, fmt.Errorf("%s: %w", p.dir, errNotOurs)
 		}
 		p.note = note{Seed: seed, Holders: o.Holders, Merchants: o.Merchants, POS: o.POS, Gates: o.Gates, Kiosks: o.Kiosks, Clean: true}
 	default:
-		return nil, false, fmt.Errorf("数据目录 / the data folder: %w", err)
+		return false, fmt.Errorf("数据目录 / the data folder: %w", err)
 	}
 	if p.note.Imported {
-		return p, false, nil
+		return false, nil
 	}
-	return p, true, p.clear()
+	return true, p.clear()
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
@@ -218,23 +250,47 @@ log:
 	return nil
 }
 
-// freeAddress is the wish, or the same host with a port of the system's choice when somebody has taken it; moved says so.
-func freeAddress(wish string) (address string, moved bool, err error) {
-	host, port, err := net.SplitHostPort(wish)
+// loopback refuses addresses that others could reach.
+func loopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", false, fmt.Errorf("地址须为 主机:端口 / an address must be host:port: %w", err)
+		return fmt.Errorf("%w: 地址须为 主机:端口 / an address must be host:port: %w", ErrOptions, err)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return "", false, fmt.Errorf("演示只在本机监听,请用 127.0.0.1 / the demonstration listens on loopback only: use 127.0.0.1, not %q", host)
+		return fmt.Errorf("%w: 演示只在本机监听,请用 127.0.0.1 / the demonstration listens on loopback only: use 127.0.0.1, not %q", ErrOptions, host)
 	}
-	listener, err := net.Listen("tcp", wish)
-	if err != nil && port != "0" {
+	return nil
+}
+
+// Ports that are chosen lie below those that the system gives to outgoing connections: while the switch is down, hundreds of terminals try
+// its port again and again, and one of them could be given that very port as its own and be connected to itself.
+const (
+	lowestPort  = 10_240
+	highestPort = 32_000
+)
+
+// freeAddress is the wish, or another port on the same host when somebody has taken it; moved says so. Port 0 is any.
+func freeAddress(wish string) (address string, moved bool, err error) {
+	if err := loopback(wish); err != nil {
+		return "", false, err
+	}
+	host, port, _ := net.SplitHostPort(wish)
+	if port != "0" {
+		if isFree(wish) {
+			return wish, false, nil
+		}
 		moved = true
-		listener, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
 	}
-	if err != nil {
-		return "", false, fmt.Errorf("找不到可用端口 / no port is free: %w", err)
+	for range 100 {
+		address = net.JoinHostPort(host, strconv.Itoa(lowestPort+mathrand.IntN(highestPort-lowestPort)))
+		if isFree(address) {
+			return address, moved, nil
+		}
 	}
-	address = listener.Addr().String()
-	return address, moved, listener.Close()
+	return "", false, errors.New("找不到可用端口 / no port is free")
+}
+
+func isFree(address string) bool {
+	listener, err := net.Listen("tcp", address)
+	return err == nil && listener.Close() == nil
 }

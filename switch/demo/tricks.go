@@ -12,7 +12,7 @@ import (
 // What the keys do.
 
 // press does what a key asks for.
-func (c *conductor) press(ctx context.Context, key byte) {
+func (c *conductor) press(life context.Context, key byte) {
 	const interrupt, endOfText = 3, 4
 	switch key {
 	case 'q', 'Q', interrupt, endOfText:
@@ -28,9 +28,9 @@ func (c *conductor) press(ctx context.Context, key byte) {
 	case 'b', 'B':
 		c.cutBank()
 	case 'k', 'K':
-		c.kill(ctx)
+		c.kill(life)
 	case 'l', 'L':
-		c.reportLost(ctx)
+		c.reportLost(life)
 	case 'r', 'R':
 		c.sayAgain()
 	}
@@ -40,7 +40,7 @@ func (c *conductor) press(ctx context.Context, key byte) {
 func (c *conductor) cutBank() {
 	c.bank.toggle(c.fleet.Now())
 	if c.bank.cutAt != 0 {
-		c.say(toneTrouble, "银行线路已切断:圈存等待或冲正,消费照常 / bank line cut: loads wait or are reversed, purchases go on")
+		c.say(toneTrouble, "银行线路已切断:圈存不扣款即拒(91)或冲正,消费照常 / bank line cut: loads are refused or reversed, purchases go on")
 		return
 	}
 	c.say(toneTrick, "银行线路已恢复:重新签到,补发冲正 / bank line restored: links sign on, reversals go out")
@@ -53,7 +53,8 @@ type killing struct {
 	kills     int
 	recovery  time.Duration // of the last kill, until the first answer; 0: none yet
 	ledger    time.Duration // of that, opening the ledger
-	inFlight  int           // taps without an answer when it was killed
+	goneAt    int64         // when the conductor knew that the process was gone; 0: not yet
+	repeated  int64         // by the fleet, before the kill
 	announced bool
 	failed    error
 }
@@ -62,22 +63,21 @@ type killing struct {
 const readyLimit = 2 * time.Minute
 
 // kill is key k: SIGKILL, and a new process on the same data.
-func (c *conductor) kill(ctx context.Context) {
+func (c *conductor) kill(life context.Context) {
 	if c.killing.on {
 		return
 	}
 	k := &c.killing
-	*k = killing{on: true, at: c.fleet.Now(), kills: k.kills + 1, inFlight: len(c.asked)}
+	*k = killing{on: true, at: c.fleet.Now(), kills: k.kills + 1, repeated: c.fleet.Stats().Repeated}
 	c.gone.Store(false)
 	c.say(toneTrouble, "kill -9 %d:交换机被断电,正在重启 / the switch was killed and is being restarted", c.child.process.Pid)
 	old := c.child
-	ctx = context.WithoutCancel(ctx) // the day is closed with a switch that runs
 	c.aside(func() func() {
 		old.kill()
 		c.gone.Store(true)
 		fresh, err := c.startSwitch()
 		if err == nil {
-			_, err = fresh.awaitReady(ctx, readyLimit)
+			_, err = fresh.awaitReady(life, readyLimit)
 		}
 		return func() {
 			if fresh != nil {
@@ -90,7 +90,7 @@ func (c *conductor) kill(ctx context.Context) {
 
 // heardAfterKill takes the time of the first answer after a kill.
 func (c *conductor) heardAfterKill(now int64) {
-	if k := &c.killing; k.kills > 0 && k.recovery == 0 && c.gone.Load() {
+	if k := &c.killing; k.kills > 0 && k.recovery == 0 && k.goneAt != 0 {
 		k.recovery = time.Duration(now - k.at)
 	}
 }
@@ -108,13 +108,14 @@ func (c *conductor) afterKill() {
 	}
 	k.ledger = time.Duration(s.RecoveryMS * 1e6)
 	for at := range c.asked {
-		if at <= k.at {
-			return // was in flight and still has no answer
+		if at <= k.goneAt {
+			return // was in flight and has no answer yet
 		}
 	}
 	k.announced = true
-	c.say(toneTrick, "断电 %s 后又有应答(开账 %s),当时在途 %d 笔全部重发并答复 / answers again %s after the kill; all %d in flight were repeated and answered",
-		latencyText(k.recovery), latencyText(k.ledger), k.inFlight, latencyText(k.recovery), k.inFlight)
+	repeated := c.fleet.Stats().Repeated - k.repeated
+	c.say(toneTrick, "断电 %s 后又有应答(开账 %s),重发 %d 笔,在途的全部有了答复 / answers again after %s, %d repeated, all that were in flight are answered",
+		latencyText(k.recovery), latencyText(k.ledger), repeated, latencyText(k.recovery), repeated)
 }
 
 func (c *conductor) switchView(now int64, s *status) SwitchView {
@@ -139,7 +140,7 @@ type lostCard struct {
 }
 
 // reportLost is key l: a card that is about to be tapped is reported lost, and held against the terminal all the same.
-func (c *conductor) reportLost(ctx context.Context) {
+func (c *conductor) reportLost(life context.Context) {
 	if c.lost.on || c.killing.on {
 		c.say(toneTrouble, "请稍候再挂失:正忙 / not just now: still busy")
 		return
@@ -151,7 +152,7 @@ func (c *conductor) reportLost(ctx context.Context) {
 	c.crowd.people[t.holder].away = true
 	h := &c.campus.Holders[t.holder]
 	c.aside(func() func() {
-		err := c.watch.control.reportLost(ctx, h.Card)
+		err := c.watch.control.reportLost(life, h.Card)
 		return func() {
 			if err != nil {
 				c.lost.on = false
@@ -194,11 +195,12 @@ type receipt struct {
 	last  kept // the newest receipt
 	again kept // the one that was sent again
 	on    bool
+	sent  bool // the repeat
 	since int64
 }
 
-// againLimit is how long the answer to a repeat is waited for.
-const againLimit = int64(3 * time.Second)
+// againLimit is how long the answer to a repeat is waited for: the terminal may have to sign on first.
+const againLimit = int64(10 * time.Second)
 
 func (r *receipt) waiting() bool { return r.on }
 
@@ -223,11 +225,7 @@ func (c *conductor) sayAgain() {
 		c.say(toneTrouble, "小票写不下 / receipts cannot be written: %v", err)
 		return
 	}
-	if err := c.fleet.Repeat(r.last.device, r.last.trace); err != nil {
-		c.say(toneTrouble, "重发未成 / it could not be sent again: %v", err)
-		return
-	}
-	r.again, r.on, r.since = r.last, true, c.fleet.Now()
+	r.again, r.on, r.sent, r.since = r.last, true, false, c.fleet.Now()
 	c.crowd.people[r.again.tap.holder].away = true
 	c.paper.search = &search{terminal: c.campus.Terminals[r.again.device].Code, batch: r.again.batch, trace: r.again.trace}
 }
@@ -237,6 +235,9 @@ func (c *conductor) checkReceipt() {
 	r := &c.receipt
 	if !r.on || c.paper.search == nil {
 		return
+	}
+	if !r.sent {
+		r.sent = c.fleet.Repeat(r.again.device, r.again.trace) == nil // else the terminal is not signed on: a moment later
 	}
 	for _, p := range c.paper.search.found {
 		if p.reference != r.again.reference || p.code != emulator.Approved {
