@@ -83,7 +83,7 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 		return withCode(exitUsage, fmt.Errorf("%w\n  帮助 / help: %s --help", err, c.CommandPath()))
 	})
 	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(),
-		newTerminalCommand(), newTraceCommand(), newConfigCommand(), newVersionCommand(version))
+		newTerminalCommand(), newTraceCommand(), newIndexCommand(), newConfigCommand(), newVersionCommand(version))
 	return root
 }
 

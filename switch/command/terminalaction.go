@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/term"
-	"golang.org/x/text/width"
 
 	"onecard/ledger/money"
 	"onecard/switch/iso8583"
@@ -211,23 +210,14 @@ func (s screenOfTerminal) frame(sent bool, frame []byte) {
 				meaning += " / " + m.EN
 			}
 		}
-		fmt.Fprintf(s.out, "    %-4s %s %s%s\n", part.Key, padded(part.Name.ZH+" / "+part.Name.EN, 46), part.Value, meaning)
+		fmt.Fprintf(s.out, "    %-4s %s %s%s\n", part.Key, pad(part.Name.ZH+" / "+part.Name.EN, 46), part.Value, meaning)
 	}
-	if err != nil {
-		fmt.Fprintf(s.out, "    %v\n", err)
+	switch {
+	case d.Fault != nil:
+		fmt.Fprintf(s.out, "    ✗ 第 %d 字节 / at byte %d: %s / %s\n      %s / %s\n", d.Fault.Offset, d.Fault.Offset, d.Fault.What.ZH, d.Fault.What.EN, d.Fault.Advice.ZH, d.Fault.Advice.EN)
+	case err != nil:
+		fmt.Fprintf(s.out, "    ✗ %v\n", err)
 	}
-}
-
-// padded fills a text up to so many columns of a screen, where Chinese characters take two.
-func padded(text string, columns int) string {
-	used := 0
-	for _, r := range text {
-		used++
-		if k := width.LookupRune(r).Kind(); k == width.EastAsianWide || k == width.EastAsianFullwidth {
-			used++
-		}
-	}
-	return text + strings.Repeat(" ", max(0, columns-used))
 }
 
 func (s screenOfTerminal) outcome(a *emulator.Answer, took time.Duration) {

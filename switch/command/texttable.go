@@ -1,8 +1,11 @@
 package command
 
 import (
+	"fmt"
 	"io"
 	"strings"
+
+	"golang.org/x/text/width"
 )
 
 // textTable is a table on a terminal whose columns are as wide as what stands in them.
@@ -41,3 +44,28 @@ func (t *textTable) write(out io.Writer) {
 	}
 	_, _ = io.WriteString(out, b.String())
 }
+
+// thousands prints 1234567 as 1,234,567.
+func thousands(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// columns is how wide text is on a terminal: a Chinese character takes two.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		n++
+		if k := width.LookupRune(r).Kind(); k == width.EastAsianWide || k == width.EastAsianFullwidth {
+			n++
+		}
+	}
+	return n
+}
+
+func pad(text string, to int) string { return text + strings.Repeat(" ", max(0, to-columns(text))) }
+
+func padLeft(text string, to int) string { return strings.Repeat(" ", max(0, to-columns(text))) + text }

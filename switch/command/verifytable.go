@@ -3,10 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
-
-	"golang.org/x/text/width"
 
 	"onecard/ledger/money"
 )
@@ -103,28 +100,3 @@ func span(first, last string) string {
 
 func fenText(fen int64) string  { return money.Fen(fen).String() }
 func yuanText(fen int64) string { return money.Fen(fen).Yuan() }
-
-// thousands prints 1234567 as 1,234,567.
-func thousands(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// columns is how wide text is on a terminal: a Chinese character takes two.
-func columns(text string) int {
-	n := 0
-	for _, r := range text {
-		n++
-		if k := width.LookupRune(r).Kind(); k == width.EastAsianWide || k == width.EastAsianFullwidth {
-			n++
-		}
-	}
-	return n
-}
-
-func pad(text string, to int) string { return text + strings.Repeat(" ", max(0, to-columns(text))) }
-
-func padLeft(text string, to int) string { return strings.Repeat(" ", max(0, to-columns(text))) + text }

@@ -17,8 +17,8 @@ import (
 	"onecard/switch/transaction"
 )
 
-// hasLedger says whether the folder holds a ledger.
-func hasLedger(dir string) bool {
+// HasLedger says whether the folder holds a ledger.
+func HasLedger(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "pebble"))
 	return err == nil
 }
@@ -32,7 +32,7 @@ type opened struct {
 
 // openLedger opens or makes the ledger of a data folder and brings the state back.
 func openLedger(ctx context.Context, c *Config, now int64, events pebblestore.Events, engineEvents transaction.Events) (*opened, error) {
-	site, err := LoadSiteKey(c.SiteKeyPath(), !hasLedger(c.Data.Directory))
+	site, err := LoadSiteKey(c.SiteKeyPath(), !HasLedger(c.Data.Directory))
 	if err != nil {
 		return nil, err
 	}

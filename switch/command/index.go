@@ -1,0 +1,46 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"onecard/ledger/pebblestore"
+	"onecard/switch/daemon"
+	"onecard/switch/transaction"
+)
+
+func newIndexCommand() *cobra.Command {
+	var data string
+	c := &cobra.Command{
+		Use:   "index --data DIR",
+		Short: "丢弃并由账块重建流水索引 / drop the statement index and build it again from the blocks",
+		Long: `流水索引只是账块的目录:verify 发现它有错时,用本命令丢弃并重建;账本本身不变。请先停止交换机。
+The statement index is only a register of the blocks: when verify finds it wrong, this drops it and builds it again. The ledger itself does
+not change. Stop the switch first.`,
+		Example: "  onecard index --data /var/lib/onecard",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if data == "" {
+				return withCode(exitUsage, errors.New("请给出 --data / give --data"))
+			}
+			if !daemon.HasLedger(data) {
+				return fmt.Errorf("%s: %w", data, pebblestore.ErrNoLedger)
+			}
+			store, err := pebblestore.Open(pebblestore.Options{Dir: data})
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, store.Close()) }()
+			if err := store.RebuildIndex(c.Context(), transaction.StatementKeys); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "索引已重建至第 %s 条 / index built up to entry %[1]s\n", thousands(store.IndexedTo()))
+			return err
+		},
+	}
+	c.Flags().StringVar(&data, "data", "", "数据目录 / data folder")
+	_ = c.MarkFlagDirname("data")
+	return c
+}
