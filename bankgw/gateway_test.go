@@ -2,6 +2,7 @@ package bankgw_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,15 +21,14 @@ import (
 
 // bench is a gateway without an owner: the test gives orders and hears outcomes.
 type bench struct {
-	bank     *banksim.Bank
-	gateway  *bankgw.Gateway
-	messages []string // as the bank sees them; read them after synctest.Wait
-	refused  map[string]int
-	faults   map[string]int
-	stop     context.CancelFunc
-	ended    chan struct{}
+	bank    *banksim.Bank
+	gateway *bankgw.Gateway
+	stop    context.CancelFunc
+	ended   chan struct{}
 
 	mu       sync.Mutex
+	messages []string              // guarded by mu; as the bank sees them
+	refused  map[string]int        // guarded by mu
 	outcomes []transaction.Request // guarded by mu
 	busy     int                   // guarded by mu: submits still to be refused
 }
@@ -44,6 +44,24 @@ func (b *bench) submit(r transaction.Request) error {
 	return nil
 }
 
+// causes are why loads were not sent, and how many.
+func (b *bench) causes() map[string]int {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.refused)
+}
+
+// told are the messages since the last call.
+func (b *bench) told() []string {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	told := b.messages
+	b.messages = nil
+	return told
+}
+
 // heard are the outcomes since the last call.
 func (b *bench) heard() []transaction.Request {
 	synctest.Wait()
@@ -57,9 +75,11 @@ func (b *bench) heard() []transaction.Request {
 // onBench runs a test in virtual time with a gateway that is signed on.
 func onBench(t *testing.T, script string, change func(*bankgw.Config), test func(t *testing.T, b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{refused: make(map[string]int), faults: make(map[string]int), ended: make(chan struct{})}
+		b := &bench{refused: make(map[string]int), ended: make(chan struct{})}
 		var err error
 		b.bank, err = banksim.New(banksim.Config{MACKey: bankKey, MACMode: iso8583.MACSM4CBC, Script: script, Trace: func(direction, message string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.messages = append(b.messages, direction+" "+message)
 		}})
 		require.NoError(t, err)
@@ -73,7 +93,11 @@ func onBench(t *testing.T, script string, change func(*bankgw.Config), test func
 		}
 		m := &machine{network: n, passing: func(bool, bool) bool { return true }}
 		b.gateway, err = bankgw.New(c, bankKey, b.submit, bankgw.Events{
-			LoadRefused: func(cause string) { b.refused[cause]++ }, Fault: func(f string) { b.faults[f]++ },
+			LoadRefused: func(cause string) {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.refused[cause]++
+			},
 		}, bankgw.Options{Dial: m.dial, Seed: 1})
 		require.NoError(t, err)
 		var running context.Context
@@ -119,7 +143,9 @@ func kindsOf(outcomes []transaction.Request) (kinds []transaction.Kind) {
 // TestBusyOwner: outcomes are offered again, in their order, and none is lost or doubled.
 func TestBusyOwner(t *testing.T) {
 	onBench(t, "approve; decline 51; approve", nil, func(t *testing.T, b *bench) {
+		b.mu.Lock()
 		b.busy = 7
+		b.mu.Unlock()
 		for load := uint64(1); load <= 3; load++ {
 			b.gateway.Load(orderOf(load, 100))
 			b.pause(10 * time.Millisecond)
@@ -147,7 +173,7 @@ func TestSameLoadTwice(t *testing.T) {
 		b.gateway.Load(orderOf(4, 100))
 		require.Equal(t, []transaction.Kind{transaction.KindLoadConfirmed}, kindsOf(b.heard()))
 		require.Equal(t, 1, b.bank.Stats().Loads)
-		require.Equal(t, map[string]int{"duplicate": 4}, b.refused)
+		require.Equal(t, map[string]int{"duplicate": 4}, b.causes())
 	})
 }
 
@@ -162,7 +188,7 @@ func TestKeyInUse(t *testing.T) {
 		require.Equal(t, transaction.BankCannotOperate, heard[0].BankCode)
 		b.pause(3 * time.Second)
 		require.Equal(t, []transaction.Kind{transaction.KindLoadConfirmed}, kindsOf(b.heard()))
-		require.Equal(t, map[string]int{"key_in_use": 1}, b.refused)
+		require.Equal(t, map[string]int{"key_in_use": 1}, b.causes())
 	})
 }
 
@@ -177,7 +203,7 @@ func TestWindows(t *testing.T) {
 			require.Equal(t, 4, l.InFlight)
 		}
 		require.Equal(t, 12, b.gateway.Status().LoadsInFlight)
-		require.Equal(t, map[string]int{"window_full": 1}, b.refused)
+		require.Equal(t, map[string]int{"window_full": 1}, b.causes())
 		b.pause(2 * time.Second)
 		require.Len(t, b.heard(), 13)
 		require.Zero(t, b.gateway.Status().LoadsInFlight)
@@ -234,14 +260,13 @@ func TestReversalsOldestFirst(t *testing.T) {
 		b.pause(time.Minute)
 		require.Equal(t, 12, b.gateway.Status().ReversalsQueued)
 		require.Equal(t, time.Minute, b.gateway.Status().OldestReversalAge(time.Now()))
-		b.messages = nil
+		b.told()
 		b.bank.Restore()
 		var sent []string
+		answered := 0
 		for range 300 {
 			b.pause(100 * time.Millisecond)
-			sent = sent[:0]
-			answered := 0
-			for _, m := range b.messages {
+			for _, m := range b.told() {
 				switch {
 				case strings.HasPrefix(m, "in 042"):
 					sent = append(sent, m[strings.Index(m, " 37=")+4:][:12])
@@ -295,7 +320,7 @@ func TestNoLoadWhileStopping(t *testing.T) {
 		require.Equal(t, []transaction.Kind{transaction.KindLoadDeclined}, kindsOf(b.heard()))
 		<-b.ended
 		require.Equal(t, []transaction.Kind{transaction.KindLoadConfirmed}, kindsOf(b.heard()))
-		require.Equal(t, map[string]int{"stopping": 1}, b.refused)
+		require.Equal(t, map[string]int{"stopping": 1}, b.causes())
 	})
 }
 

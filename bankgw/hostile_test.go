@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +23,7 @@ import (
 // imposter is a bank of the test's own: it signs links on, and answers loads with whatever the test writes.
 type imposter struct {
 	listener *network
-	answer   func(request *iso8583.BankMessage, mac *iso8583.MAC) [][]byte // frames for a 0200
+	answer   func(request *iso8583.BankMessage, mac *iso8583.MAC) [][]byte // frames for a 0200 or a 0420
 }
 
 func (i *imposter) serve(t *testing.T) {
@@ -57,7 +59,7 @@ func (i *imposter) serve(t *testing.T) {
 						return
 					}
 					frames = [][]byte{iso8583.AppendBankFrame(nil, iso8583.FramingASCII4, sealed)}
-				case "0200":
+				case "0200", "0420":
 					frames = i.answer(request, mac)
 				}
 				for _, f := range frames {
@@ -149,6 +151,9 @@ func TestOnlyTheRightAnswerCredits(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("F%d %q", c.field, c.value), func(t *testing.T) {
 			outcomes, faults := withImposter(t, func(request *iso8583.BankMessage, mac *iso8583.MAC) [][]byte {
+				if request.MTI() != "0200" {
+					return nil
+				}
 				return [][]byte{seal(t, mac, approval(request, c.field, c.value))}
 			})
 			require.NotEmpty(t, outcomes)
@@ -269,5 +274,51 @@ func TestAnotherBanksKey(t *testing.T) {
 		stop()
 		require.NoError(t, <-ended)
 		_ = i.listener.Close()
+	})
+}
+
+// TestReversalFollowsItsOriginal: a 0420 goes out behind its 0200 on the same line, so that it cannot overtake it.
+func TestReversalFollowsItsOriginal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		lines := make(map[*iso8583.MAC][]string) // by connection: each has its own MAC
+		i := &imposter{listener: newNetwork()}
+		i.answer = func(request *iso8583.BankMessage, mac *iso8583.MAC) [][]byte {
+			mu.Lock()
+			defer mu.Unlock()
+			lines[mac] = append(lines[mac], request.MTI()+" "+request.String(37))
+			return nil
+		}
+		go i.serve(t)
+		m := &machine{network: i.listener, passing: func(bool, bool) bool { return true }}
+		c := bankgw.DefaultConfig()
+		c.Links, c.MaxReversalsInFlight = 4, 64
+		g, err := bankgw.New(c, bankKey, func(transaction.Request) error { return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- g.Run(ctx) }()
+		time.Sleep(time.Second)
+		for load := uint64(1); load <= 42; load++ {
+			g.Load(orderOf(load, 100))
+			g.Reverse(orderOf(load, 100))
+		}
+		time.Sleep(time.Second)
+		stop()
+		require.NoError(t, <-ended)
+		_ = i.listener.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		require.Len(t, lines, 4)
+		reversals := 0
+		for _, messages := range lines {
+			for at, message := range messages {
+				if reference, ok := strings.CutPrefix(message, "0420 "); ok {
+					reversals++
+					require.Contains(t, messages[:at], "0200 "+reference)
+				}
+			}
+		}
+		require.Equal(t, 42, reversals)
 	})
 }

@@ -405,12 +405,6 @@ func (w *world) ask(kind transaction.Kind, trace uint32, amount money.Fen) {
 	w.life.door.Wake()
 }
 
-func (w *world) fault(label string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.faults[label]
-}
-
 // books are what the ledger says.
 type books struct {
 	credited          money.Fen // to the purse, beyond what it had
