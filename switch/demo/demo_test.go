@@ -115,31 +115,64 @@ func TestLunchWithAllKeys(t *testing.T) {
 	requireNothingLeft(t, o.Data)
 }
 
-// requireNothingLeft looks for processes that work on the folder.
-func requireNothingLeft(t *testing.T, data string) {
+// working are the processes of a switch that works on the folder.
+func working(t *testing.T, data string) (found []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	require.NoError(t, err)
 	for _, e := range entries {
 		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		if err == nil && strings.Contains(string(line), filepath.Join(data, "switch.yaml")) {
-			t.Errorf("process %s was left behind: %s", e.Name(), bytes.ReplaceAll(line, []byte{0}, []byte(" ")))
+			found = append(found, e.Name()+" "+string(bytes.ReplaceAll(line, []byte{0}, []byte(" "))))
 		}
 	}
+	return found
+}
+
+func requireNothingLeft(t *testing.T, data string) {
+	t.Helper()
+	require.Empty(t, working(t, data), "left behind")
+}
+
+// start starts the program itself on a small campus and waits until it sells.
+func start(t *testing.T) (command *exec.Cmd, data string, out *heard) {
+	t.Helper()
+	data, out = t.TempDir(), new(heard)
+	command = exec.Command(program, "demo", "--data", data, "--holders", "500", "--merchants", "2", "--pos", "10", "--gates", "2", "--kiosks", "2", "--start", "11h44m",
+		"--speed", "100", "--listen", "127.0.0.1:0", "--listen-operations", "127.0.0.1:0")
+	command.Stdout, command.Stderr = out, out
+	require.NoError(t, command.Start())
+	t.Cleanup(func() { _ = command.Process.Kill() })
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "笔/秒") }, 30*time.Second, 10*time.Millisecond)
+	return command, data, out
 }
 
 // TestTerminationClosesTheDay as q does.
 func TestTerminationClosesTheDay(t *testing.T) {
 	t.Parallel()
-	o, out := small(t)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- Run(ctx, o) }()
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "笔/秒") }, 30*time.Second, 10*time.Millisecond)
-	stop()
-	require.NoError(t, <-done, "%s", out)
+	command, data, out := start(t)
+	require.NoError(t, command.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, command.Wait(), "%s", out)
 	require.Contains(t, out.String(), "差额 difference")
-	requireNothingLeft(t, o.Data)
+	require.Contains(t, out.String(), "两边一致 both agree")
+	requireNothingLeft(t, data)
+}
+
+// TestSwitchDiesWithTheDemonstration even when that is killed.
+func TestSwitchDiesWithTheDemonstration(t *testing.T) {
+	t.Parallel()
+	command, data, _ := start(t)
+	require.NotEmpty(t, working(t, data))
+	require.NoError(t, command.Process.Kill())
+	require.Error(t, command.Wait())
+	require.Eventually(t, func() bool { return len(working(t, data)) == 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestExitCodes(t *testing.T) {
+	err := exec.Command(program, "demo", "--data", t.TempDir(), "--speed", "1000").Run()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 2, exit.ExitCode())
 }
 
 // TestSwitchThatEndsByItself ends the demonstration with its last words.
@@ -166,12 +199,11 @@ func TestSwitchThatEndsByItself(t *testing.T) {
 	requireNothingLeft(t, o.Data)
 }
 
-func TestChildDiesWithUs(t *testing.T) {
-	// The kernel's promise is set for the child; that it is kept is the kernel's business. What is ours: the child is in a group of its own,
-	// so that the interrupt key leaves it alone, and it is not given what would configure it.
+// TestChildIsLeftAlone by the interrupt key and by what would configure it.
+func TestChildIsLeftAlone(t *testing.T) {
 	t.Setenv("ONECARD_LOG_LEVEL", "nonsense")
 	var log bytes.Buffer
-	c, err := startChild("/bin/sh", &log, "-c", `ps -o pgid= -p $$; env | grep -c ^ONECARD_; echo ready a=1; exec sleep 600`)
+	c, err := startChild("/bin/sh", &log, "-c", `env | grep -c ^ONECARD_; echo ready a=1; exec sleep 600`)
 	require.NoError(t, err)
 	ready, err := c.awaitReady(t.Context(), 10*time.Second)
 	require.NoError(t, err)
@@ -182,5 +214,5 @@ func TestChildDiesWithUs(t *testing.T) {
 	require.True(t, c.alive())
 	c.kill()
 	require.False(t, c.alive())
-	require.Contains(t, c.log.last(), "\n0\n", "environment of the child")
+	require.True(t, strings.HasPrefix(c.log.last(), "0\n"), c.log.last())
 }

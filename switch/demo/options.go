@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,17 +32,16 @@ type Options struct {
 	JSON  string // file for the summary, "" for none
 	Plain bool   // lines instead of a screen
 
-	In       *os.File // a terminal: keys are read from it
-	Out      io.Writer
-	Screen   *os.File // a terminal to draw on; nil: lines
-	ErrorOut io.Writer
+	Out    io.Writer // what is to stay: the start, the sheet
+	In     *os.File  // a terminal that keys are read from
+	Screen *os.File  // a terminal to draw on; nil: lines
 }
 
 // DefaultOptions is the demonstration that `make run` starts.
 func DefaultOptions() Options {
 	return Options{
 		Data: "data", Size: Size{Holders: 30_000, Merchants: 12, POS: 400, Gates: 40, Kiosks: 6}, Seed: 1,
-		Speed: 14, Start: 11*time.Hour + 40*time.Minute, Loop: time.Hour,
+		Speed: 14, Start: 11*time.Hour + 40*time.Minute, Loop: 36 * time.Minute,
 		Terminals: "127.0.0.1:8583", Operations: "127.0.0.1:9583", Bank: "127.0.0.1:0",
 	}
 }
@@ -96,5 +97,6 @@ func parseKeys(text string) ([]pressed, error) {
 		}
 		keys = append(keys, pressed{after, key[0]})
 	}
+	slices.SortStableFunc(keys, func(a, b pressed) int { return cmp.Compare(a.after, b.after) })
 	return keys, nil
 }

@@ -136,7 +136,7 @@ func TestOptions(t *testing.T) {
 		change(&o)
 		require.ErrorIs(t, o.validate(), ErrOptions, name)
 	}
-	keys, err := parseKeys("b@2s k@3.5s")
+	keys, err := parseKeys("k@3.5s b@2s")
 	require.NoError(t, err)
 	require.Equal(t, []pressed{{2 * time.Second, 'b'}, {3500 * time.Millisecond, 'k'}}, keys)
 }
