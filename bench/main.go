@@ -52,7 +52,7 @@ receipts each time. Build both programs first: make build.`,
   bin/bench kill --rounds 50 --seed 7`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
-	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
+	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
 	return root
 }
 

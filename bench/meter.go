@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,27 +28,35 @@ type journal struct{ groups, entries float64 }
 
 // scrape reads the switch's metrics. The scrape costs the switch some processor time: it is made outside of the measured span.
 func (p *process) scrape(ctx context.Context) (journal, error) {
-	var j journal
+	values, err := p.metrics(ctx, "onecard_journal_group_entries_sum", "onecard_journal_group_entries_count")
+	if err != nil {
+		return journal{}, err
+	}
+	return journal{entries: values[0], groups: values[1]}, nil
+}
+
+// metrics reads values without labels, in the order of their names; one that is not there is 0.
+func (p *process) metrics(ctx context.Context, names ...string) ([]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.operations+"/metrics", nil)
 	if err != nil {
-		return j, err
+		return nil, err
 	}
 	reply, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return j, fmt.Errorf("reading metrics: %w", err)
+		return nil, fmt.Errorf("reading metrics: %w", err)
 	}
 	defer func() { _ = reply.Body.Close() }()
+	values := make([]float64, len(names))
 	lines := bufio.NewScanner(reply.Body)
 	for lines.Scan() {
-		for name, value := range map[string]*float64{"onecard_journal_group_entries_sum ": &j.entries, "onecard_journal_group_entries_count ": &j.groups} {
-			if number, ok := strings.CutPrefix(lines.Text(), name); ok {
-				if *value, err = strconv.ParseFloat(number, 64); err != nil {
-					return j, fmt.Errorf("reading metrics: %w", err)
-				}
+		name, number, _ := strings.Cut(lines.Text(), " ")
+		if i := slices.Index(names, name); i >= 0 {
+			if values[i], err = strconv.ParseFloat(number, 64); err != nil {
+				return nil, fmt.Errorf("reading metrics: %w", err)
 			}
 		}
 	}
-	return j, lines.Err()
+	return values, lines.Err()
 }
 
 // mean is the entries of a group between two looks.
