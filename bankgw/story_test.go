@@ -45,10 +45,10 @@ func (d *diary) take() string {
 	return d.lines.String()
 }
 
-// TestStories runs the scripts in testdata: wire handbook 4.2 and 5.2, domain handbook 3.8, with the real owner, in virtual time. Messages
+// TestStories runs the scripts in testdata/stories: wire handbook 4.2 and 5.2, domain handbook 3.8, with the real owner, in virtual time. Messages
 // are printed as the bank sees them, masked.
 func TestStories(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
 		synctest.Test(t, func(t *testing.T) { tell(t, path) })
 	})
 }
