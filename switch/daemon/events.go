@@ -66,7 +66,7 @@ func (s *server) bankEvents() bankgw.Events {
 		Message: s.metrics.BankMessage,
 		Fault: func(fault string) {
 			s.metrics.BankFault(fault)
-			s.log.Warn("银行报文异常 / an answer of the bank fits nothing", zap.String("fault", fault))
+			s.log.Warn("银行侧异常 / the bank did not do what was expected", zap.String("fault", fault))
 		},
 	}
 }
