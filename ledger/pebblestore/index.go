@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -249,17 +250,34 @@ func (s *Store) IndexedTo() uint64 {
 	return sequence
 }
 
+// blocksAfter returns an iterator on the block that holds the entry after a sequence.
+//
+// Looking back for it reads, in every level of Pebble, the block before: far down that is an import's of many megabytes, decompressed at
+// each look. Blocks end where the indexer ends, so the entry wanted is nearly always the first of its block and can be asked for by its key.
+func (s *Store) blocksAfter(after uint64) (it *pebble.Iterator, valid bool, err error) {
+	key := blockKey(nil, after+1)
+	if it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: []byte{prefixBlock + 1}}); err != nil {
+		return nil, false, fmt.Errorf("reading blocks: %w", err)
+	}
+	if it.First() && bytes.Equal(it.Key(), key) {
+		return it, true, nil
+	}
+	if err = it.Close(); err != nil {
+		return nil, false, fmt.Errorf("reading blocks: %w", err)
+	}
+	if it, err = s.blocks(); err != nil {
+		return nil, false, err
+	}
+	return it, it.SeekLT(blockKey(nil, after+2)) || it.First(), nil
+}
+
 // eachEntry visits the entries after one sequence up to another.
 func (s *Store) eachEntry(after, upTo uint64, visit func(uint64, *ledger.Entry) error) error {
-	it, err := s.blocks()
+	it, valid, err := s.blocksAfter(after)
 	if err != nil {
 		return err
 	}
 	defer it.Close()
-	valid := it.SeekLT(blockKey(nil, after+2))
-	if !valid {
-		valid = it.First()
-	}
 	for ; valid; valid = it.Next() {
 		b, err := storedUnder(it, ledger.OpenBlock)
 		if err != nil {
