@@ -219,11 +219,14 @@ func (b *Book) overdrawn(id AccountID, e *Entry, released Hold) bool {
 	return balance < held
 }
 
-// checkStates: an account that closes is empty when the entry has been posted.
+// checkStates: an account that closes is empty when the entry has been posted, and stays closed for ever.
 func (b *Book) checkStates(e *Entry, released Hold) Refusal {
 	for _, s := range e.States {
 		if !b.Known(s.Account) || s.State > AccountClosed {
 			return AccountUnknown
+		}
+		if b.Account(s.Account).State == AccountClosed {
+			return AccountNotOpen
 		}
 		if balance, held := b.after(s.Account, e, released); s.State == AccountClosed && (balance != 0 || held != 0) {
 			return AccountNotEmpty

@@ -160,6 +160,9 @@ func (a *Auditor) applyStates() {
 			continue
 		}
 		to := &a.accounts[s.account]
+		if to.state == stateClosed {
+			a.note("已关闭的账户 %d 又改变了状态", "account %d was closed and has changed its state again", s.account)
+		}
 		if s.state == stateClosed && (to.balance != 0 || to.held != 0) {
 			a.note("关闭账户 %d 时仍有余额 %s、冻结 %s", "account %d was closed with a balance of %s and holds of %s", s.account, yuan(to.balance), yuan(to.held))
 		}

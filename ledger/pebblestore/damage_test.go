@@ -49,9 +49,11 @@ func newFolder(t testing.TB, seed uint64, clean bool) *folder {
 	for range 4 {
 		s, err := Open(o)
 		require.NoError(t, err)
-		require.NoError(t, f.w.write(s, 12+f.w.rng.IntN(40)))
-		f.before = append(f.before, files(t, copyOf()))
-		f.now = f.before[len(f.before)-1]
+		for range 3 { // copies of files as they were a moment before, in the same process
+			f.before = append(f.before, files(t, copyOf()))
+			require.NoError(t, f.w.write(s, 5+f.w.rng.IntN(30)))
+		}
+		f.now = files(t, copyOf())
 		require.NoError(t, s.Close())
 	}
 	if clean {

@@ -28,12 +28,13 @@ func errorPoint(t testing.TB, seed uint64, at int64, cause error, counts *errorC
 	w := newWorkload(seed)
 	mem := vfs.NewCrashableMem()
 	var ops atomic.Int64
-	o := crashOptions(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	o := crashOptions(inject(mem, func(op errorfs.Op) error {
 		if changes(op) && ops.Add(1) == at {
 			return cause
 		}
 		return nil
-	})))
+	}))
+	o.cold = at%4 != 0
 	// The process is over at the first fatal error: what is acknowledged later counts no more, and what is on the disk is what was then.
 	type end struct {
 		fatal bool
@@ -68,7 +69,7 @@ func errorPoint(t testing.TB, seed uint64, at int64, cause error, counts *errorC
 }
 
 func TestErrorAtEveryOperation(t *testing.T) {
-	seed, every := uint64(21), int64(7)
+	seed, every := uint64(21), int64(11)
 	if child, err := strconv.ParseUint(os.Getenv("ONECARD_ERROR_SEED"), 10, 64); err == nil { // the campaign's child: every operation
 		seed, every = child, 1
 	}
@@ -104,12 +105,12 @@ func TestTheProcessStopsWhenTheJournalCannotBeWritten(t *testing.T) {
 func failingChild() {
 	var failing atomic.Bool
 	w := newWorkload(1)
-	o := crashOptions(errorfs.Wrap(vfs.NewCrashableMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if failing.Load() && strings.HasSuffix(op.Path, ".log") && changes(op) {
+	o := crashOptions(inject(vfs.NewCrashableMem(), func(op errorfs.Op) error {
+		if failing.Load() && (op.Path == "" || strings.HasSuffix(op.Path, ".log")) && changes(op) {
 			return errorfs.ErrInjected
 		}
 		return nil
-	})))
+	}))
 	s, err := Open(o)
 	if err == nil {
 		err = w.write(s, 4)

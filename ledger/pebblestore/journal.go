@@ -36,6 +36,9 @@ func (s *Store) Append(b ledger.Block) error {
 	if err := b.Follows(s.head); err != nil {
 		return err
 	}
+	if err := s.awaitWarm(); err != nil {
+		return err
+	}
 	if len(s.flights) >= flightBound {
 		if err := s.Wait(s.flights[0].head.Sequence); err != nil {
 			return err

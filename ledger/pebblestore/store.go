@@ -23,7 +23,7 @@ const ExitJournalFailed = 76
 
 // Defaults of Options.
 const (
-	DefaultMemTableBytes = 64 << 20
+	DefaultMemTableBytes = 32 << 20
 	DefaultBallastBytes  = 256 << 20
 	DefaultLowWaterBytes = 1 << 30
 )
@@ -58,6 +58,7 @@ type Options struct {
 
 	slotBytes int  // of the witness; tests have smaller ones
 	noStats   bool // Pebble v2.1.7 leaves its statistics goroutine behind when Open fails, and that panics; tests of failing opens do without
+	cold      bool // logs are not readied: what the benchmark compares with
 	blind     bool // the witness is not looked at: a mutant, by which the tests prove that they would notice
 }
 
@@ -69,14 +70,16 @@ type Store struct {
 	db      *pebble.DB
 	witness *witness
 
-	witnessed []slot  // the slots as they were when the store was opened, oldest first
-	inspect   bool    // what is wrong is kept as a doubt
-	doubts    []error // see Inspect
+	warmed    chan error // owner: the caller of Append; what warm has ended with, nil when it was taken
+	witnessed []slot     // the slots as they were when the store was opened, oldest first
+	inspect   bool       // what is wrong is kept as a doubt
+	doubts    []error    // see Inspect
 
 	head    ledger.Head     // owner: the caller of Append and Wait
 	flights []flight        // owner: the caller of Append and Wait; oldest first
 	spare   []*pebble.Batch // owner: the caller of Append and Wait
 	key     []byte
+	opened  atomic.Bool
 	durable atomic.Uint64 // sequence that the indexer may read up to
 	free    atomic.Uint64
 	indexer *indexer
@@ -128,6 +131,46 @@ func (s *Store) open() error {
 		return err
 	}
 	s.durable.Store(s.head.Sequence)
+	s.opened.Store(true)
+	if !s.options.ReadOnly && !s.options.cold {
+		s.warmed = make(chan error, 1)
+		go s.warm()
+	}
+	return nil
+}
+
+// warmRotations take Pebble's memtable, which begins with 256 KiB and doubles, to its full size. On the way two logs are made, filled and
+// used in turn.
+const warmRotations = 8
+
+func (s *Store) fillBytes() int64 {
+	if s.options.cold {
+		return 0
+	}
+	return int64(min(s.options.MemTableBytes, fillBytes))
+}
+
+// warm readies the logs, while the owner replays blocks: the first Append waits for it.
+func (s *Store) warm() {
+	var err error
+	for range warmRotations {
+		if err = s.db.Flush(); err != nil {
+			break
+		}
+	}
+	s.warmed <- err
+}
+
+// awaitWarm waits for warm, once. REQUIRES: the caller is that of Append, or has its place.
+func (s *Store) awaitWarm() error {
+	if s.warmed == nil {
+		return nil
+	}
+	err := <-s.warmed
+	s.warmed = nil
+	if err != nil {
+		return fmt.Errorf("readying the logs: %w", err)
+	}
 	return nil
 }
 
@@ -227,7 +270,7 @@ func openError(dir string, err error) error {
 // pebbleOptions follow the ledger study, section 4.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          markerFS{s.fs, s.options.fatal},
+		FS:                          s.pebbleFS(),
 		WALDir:                      s.options.WALDir,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                s.options.MemTableBytes,
@@ -256,10 +299,15 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { stall(events, true) },
 		WriteStallEnd:   func() { stall(events, false) },
 	}
-	if s.options.BallastBytes > 0 {
-		o.FS = vfs.OnDiskFull(o.FS, func() { _ = s.fs.Remove(s.path(ballastName)) })
-	}
 	return o
+}
+
+func (s *Store) pebbleFS() vfs.FS {
+	inner := s.fs
+	if s.options.BallastBytes > 0 {
+		inner = vfs.OnDiskFull(inner, func() { _ = s.fs.Remove(s.path(ballastName)) })
+	}
+	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes()}
 }
 
 func stall(events Events, begin bool) {
@@ -298,9 +346,9 @@ func (o Options) fatal(text string) {
 // Close stops the indexer, waits for what is in flight and closes Pebble.
 func (s *Store) Close() error {
 	s.stopIndexer()
-	var err error
+	err := s.awaitWarm()
 	if len(s.flights) > 0 {
-		err = s.Wait(s.head.Sequence)
+		err = errors.Join(err, s.Wait(s.head.Sequence))
 	}
 	return errors.Join(err, s.release())
 }

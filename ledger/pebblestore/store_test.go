@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -263,22 +261,4 @@ func TestDirectoryRowsCanBeErased(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, row)
 	require.NoError(t, s.Close())
-}
-
-func BenchmarkAppendWait(b *testing.B) {
-	for _, n := range []int{64, 512} {
-		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			dir, err := os.MkdirTemp("", "onecard-bench")
-			require.NoError(b, err)
-			defer os.RemoveAll(dir)
-			s := open(b, Options{Dir: dir})
-			books := newBooks(b, s)
-			b.ReportAllocs()
-			for b.Loop() {
-				books.pay(n)
-			}
-			b.StopTimer()
-			require.NoError(b, s.Close())
-		})
-	}
 }

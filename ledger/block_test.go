@@ -1,0 +1,172 @@
+package ledger_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"onecard/ledger"
+	"onecard/ledger/money"
+)
+
+// drawAnyEntry draws entries that no book would accept too: a block carries whatever was decided.
+func drawAnyEntry(t *rapid.T, time int64) ledger.Entry {
+	e := ledger.Entry{
+		Kind: ledger.Kind(rapid.Byte().Draw(t, "kind")), Time: time + int64(rapid.Uint32().Draw(t, "step")),
+		Payload: rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(t, "payload"),
+	}
+	e.Legs = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ledger.Leg {
+		return ledger.Leg{Account: ledger.AccountID(rapid.Uint32().Draw(t, "account")), Amount: money.Fen(rapid.Int64().Draw(t, "amount"))}
+	}), 0, 15).Draw(t, "legs")
+	switch rapid.IntRange(0, 3).Draw(t, "hold") {
+	case 0:
+		e.Hold = ledger.HoldAction{
+			Op: ledger.HoldOpen, From: ledger.AccountID(rapid.Uint32().Draw(t, "from")), To: ledger.AccountID(rapid.Uint32().Draw(t, "to")),
+			Amount: money.Fen(rapid.Int64Min(0).Draw(t, "held")), Expires: rapid.Int64().Draw(t, "expires"),
+		}
+	case 1:
+		e.Hold = ledger.HoldAction{Op: ledger.HoldOp(rapid.IntRange(2, 4).Draw(t, "op")), ID: rapid.Uint64().Draw(t, "id")}
+	}
+	e.Opens = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ledger.Opening {
+		return ledger.Opening{Code: ledger.AccountCode(rapid.Uint16().Draw(t, "code")), Flags: ledger.AccountFlags(rapid.Byte().Draw(t, "flags"))}
+	}), 0, 3).Draw(t, "opens")
+	e.States = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ledger.StateChange {
+		return ledger.StateChange{Account: ledger.AccountID(rapid.Uint32().Draw(t, "whose")), State: ledger.AccountState(rapid.Byte().Draw(t, "state"))}
+	}), 0, 3).Draw(t, "states")
+	return e
+}
+
+// same compares entries, an empty slice being as good as none.
+func same(a, b *ledger.Entry) bool {
+	return a.Kind == b.Kind && a.Time == b.Time && a.Hold == b.Hold && slices.Equal(a.Legs, b.Legs) && slices.Equal(a.Opens, b.Opens) &&
+		slices.Equal(a.States, b.States) && bytes.Equal(a.Payload, b.Payload)
+}
+
+// TestBlocksGiveBackWhatWasPutIn: any entries, block after block, come back as they were, and the chain holds.
+func TestBlocksGiveBackWhatWasPutIn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var builder ledger.BlockBuilder
+		head, time := ledger.Head{Sequence: rapid.Uint64Range(0, 1<<60).Draw(t, "before")}, rapid.Int64Range(0, 1<<60).Draw(t, "time")
+		for range rapid.IntRange(1, 3).Draw(t, "blocks") {
+			builder.Begin(head, rapid.Uint32().Draw(t, "day"))
+			var put []ledger.Entry
+			for range rapid.IntRange(1, 10).Draw(t, "entries") {
+				e := drawAnyEntry(t, time)
+				time = e.Time
+				if got, want := builder.Add(&e), head.Sequence+uint64(len(put))+1; got != want {
+					t.Fatalf("sequence %d, %d expected", got, want)
+				}
+				put = append(put, e)
+			}
+			block, err := ledger.OpenBlock(slices.Clone(builder.Seal().Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := block.Follows(head); err != nil {
+				t.Fatal(err)
+			}
+			next := head.Sequence
+			err = block.Each(func(sequence uint64, e *ledger.Entry) error {
+				next++
+				if want := &put[sequence-head.Sequence-1]; sequence != next || !same(e, want) {
+					t.Fatalf("entry %d is %+v, put in as %+v", sequence, e, want)
+				}
+				return nil
+			})
+			if err != nil || int(block.Count()) != len(put) || block.Last() != next {
+				t.Fatal(err, block.Count(), block.Last())
+			}
+			head = block.Head()
+		}
+	})
+}
+
+func sampleBlock() []byte {
+	var builder ledger.BlockBuilder
+	builder.Begin(ledger.Head{Sequence: 41, Hash: ledger.Hash{1, 2, 3}}, 20_000)
+	builder.Add(&ledger.Entry{Kind: 13, Time: 5, Legs: []ledger.Leg{{Account: 12, Amount: -500}, {Account: 10, Amount: 500}}, Payload: []byte("payload")})
+	builder.Add(&ledger.Entry{Kind: 14, Time: 9, Hold: ledger.HoldAction{Op: ledger.HoldOpen, From: 3, To: 12, Amount: 100}})
+	builder.Add(&ledger.Entry{Kind: 2, Time: 9, Opens: []ledger.Opening{{Code: 2001, Flags: 1}}, States: []ledger.StateChange{{Account: 4, State: 2}}})
+	return slices.Clone(builder.Seal().Bytes())
+}
+
+// TestEveryFlippedBitIsNoticed in a block: header, hash or body.
+func TestEveryFlippedBitIsNoticed(t *testing.T) {
+	raw := sampleBlock()
+	_, err := ledger.OpenBlock(raw)
+	require.NoError(t, err)
+	for i := range raw {
+		for bit := range 8 {
+			raw[i] ^= 1 << bit
+			_, err := ledger.OpenBlock(raw)
+			require.ErrorIs(t, err, ledger.ErrMalformed, "byte %d bit %d", i, bit)
+			raw[i] ^= 1 << bit
+		}
+	}
+	for n := range raw {
+		_, err := ledger.OpenBlock(raw[:n])
+		require.ErrorIs(t, err, ledger.ErrMalformed, "cut to %d bytes", n)
+	}
+}
+
+// FuzzOpenBlock: bytes that pass the header are walked to the end or refused; nothing panics, nothing is read outside.
+func FuzzOpenBlock(f *testing.F) {
+	f.Add(sampleBlock())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if _, err := ledger.OpenBlock(raw); err == nil && !bytes.Equal(raw, sampleBlock()) {
+			t.Logf("a block with a good hash: %x", raw)
+		}
+		b, err := ledger.SkimBlock(raw)
+		if err != nil {
+			return
+		}
+		count := uint64(0)
+		if err := b.Each(func(uint64, *ledger.Entry) error { count++; return nil }); err == nil && count != uint64(b.Count()) {
+			t.Fatalf("%d entries of %d", count, b.Count())
+		}
+	})
+}
+
+// TestFrozenTablesStayAsTheyWere: a table is frozen now and then while its owner goes on editing; each frozen one is what it was.
+func TestFrozenTablesStayAsTheyWere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var table ledger.Table[int64]
+		var model []int64
+		type moment struct {
+			frozen ledger.Frozen[int64]
+			rows   []int64
+		}
+		var moments []moment
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0:
+				moments = append(moments, moment{table.Freeze(), slices.Clone(model)})
+			case 1, 2:
+				for range rapid.IntRange(1, 700).Draw(t, "rows") {
+					model = append(model, int64(len(model)))
+					table.Append(int64(len(model) - 1))
+				}
+			default:
+				if len(model) > 0 {
+					i := rapid.IntRange(0, len(model)-1).Draw(t, "row")
+					model[i] -= 1000
+					*table.Edit(uint32(i)) -= 1000
+				}
+			}
+		}
+		moments = append(moments, moment{table.Freeze(), model})
+		for _, m := range moments {
+			if int(m.frozen.Len()) != len(m.rows) {
+				t.Fatalf("%d rows, %d expected", m.frozen.Len(), len(m.rows))
+			}
+			for i, want := range m.rows {
+				if got := *m.frozen.At(uint32(i)); got != want {
+					t.Fatalf("row %d is %d, was %d when it was frozen", i, got, want)
+				}
+			}
+		}
+	})
+}
