@@ -23,7 +23,7 @@ const ExitJournalFailed = 76
 
 // Defaults of Options.
 const (
-	DefaultMemTableBytes = 32 << 20
+	DefaultMemTableBytes = 64 << 20
 	DefaultBallastBytes  = 256 << 20
 	DefaultLowWaterBytes = 1 << 30
 )
@@ -116,8 +116,11 @@ func (s *Store) open() error {
 	if fresh && s.options.ReadOnly {
 		return fmt.Errorf("%s: %w", s.options.Dir, ErrNoLedger)
 	}
-	if fresh {
-		if err := makeFolder(s.fs, s.path("pebble")); err != nil {
+	for _, folder := range []string{s.path("pebble"), s.options.WALDir} {
+		if folder == "" || s.options.ReadOnly {
+			continue
+		}
+		if err := makeFolder(s.fs, folder); err != nil {
 			return fmt.Errorf("making the data folder: %w", err)
 		}
 	}

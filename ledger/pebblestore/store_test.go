@@ -262,3 +262,19 @@ func TestDirectoryRowsCanBeErased(t *testing.T) {
 	require.Nil(t, row)
 	require.NoError(t, s.Close())
 }
+
+// TestLogsInAFolderOfTheirOwn: a store whose logs are elsewhere is opened with them, and refused without: never shorter.
+func TestLogsInAFolderOfTheirOwn(t *testing.T) {
+	o := testOptions(t.TempDir(), nil)
+	o.WALDir = t.TempDir() + "/logs/ledger"
+	s := open(t, o)
+	last := newBooks(t, s).pay(5)
+	require.NoError(t, s.Close())
+	elsewhere := o
+	elsewhere.WALDir = ""
+	_, err := Open(elsewhere)
+	require.Error(t, err)
+	s = open(t, o)
+	require.Equal(t, last, s.Head().Sequence)
+	require.NoError(t, s.Close())
+}
