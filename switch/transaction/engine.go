@@ -205,6 +205,9 @@ func (e *Engine) turn(wait time.Duration) error {
 	if e.requests, err = e.door.Poll(wait, e.requests[:0]); err != nil {
 		return fmt.Errorf("taking requests: %w", err)
 	}
+	if len(e.requests) > 1 {
+		e.state.warm(e.requests)
+	}
 	for i := range e.requests {
 		if err := e.handle(&e.requests[i]); err != nil {
 			return err

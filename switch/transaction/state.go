@@ -16,9 +16,10 @@ type State struct {
 	cards     ledger.Table[Card]
 	answers   ledger.Table[answered]
 	loads     map[uint64]load
-	lastTime  int64  // of the newest entry: time in the ledger never goes back
-	window    uint32 // remembered answers per terminal and class; fixed when the ledger is made
-	zone      int32  // seconds east of UTC of the site; fixed when the ledger is made
+	lastTime  int64     // of the newest entry: time in the ledger never goes back
+	window    uint32    // remembered answers per terminal and class; fixed when the ledger is made
+	warmth    money.Fen // sink of warm
+	zone      int32     // seconds east of UTC of the site; fixed when the ledger is made
 
 	// Indexes, rebuilt from the tables.
 	cardByNumber   map[CardNumber]uint32
@@ -112,6 +113,23 @@ func (s *State) Merchant(t *Terminal) *Merchant { return &s.merchants[t.Merchant
 
 // Site is what was fixed when the ledger was made.
 func (s *State) Site() Site { return Site{Window: s.window, ZoneSeconds: s.zone} }
+
+// warm brings the rows that requests will need into the processor's cache. Deciding waits for memory most of its time, one row after
+// another, because each decision rests on the one before; these reads rest on nothing and overlap.
+func (s *State) warm(requests []Request) {
+	var sink money.Fen
+	for i := range requests {
+		r := &requests[i]
+		if n, ok := s.cardByNumber[r.Card]; ok {
+			h := s.holders.At(s.cards.At(n).Holder)
+			sink += s.book.Account(h.Main).Balance + s.book.Account(h.Subsidy).Balance
+		}
+		if r.Terminal != 0 && uint32(r.Terminal) <= s.terminals.Len() {
+			sink += s.answers.At(s.rowOf(r.Terminal, r.Trace, false)).amount
+		}
+	}
+	s.warmth = sink // so that the reads are not left out
+}
 
 // Holders is the number of holders ever registered.
 func (s *State) Holders() uint32 { return s.holders.Len() }
