@@ -42,7 +42,8 @@ type Name struct {
 type Import struct {
 	Directory transaction.Directory
 	Names     []Name
-	lines     map[string][]int // table -> line of each row
+	lines     map[string][]int         // table -> line of each row
+	bad       map[string]map[cell]bool // table -> what could not be read
 }
 
 // Files are the names that Read looks for.
@@ -70,7 +71,7 @@ func Read(folder fs.FS, keys Keys) (Import, []Problem, error) {
 	if err != nil {
 		return Import{}, nil, err
 	}
-	r := &reader{folder: folder, keys: keys, verification: verification, result: Import{lines: make(map[string][]int)}}
+	r := &reader{folder: folder, keys: keys, verification: verification, result: Import{lines: make(map[string][]int), bad: make(map[string]map[cell]bool)}}
 	r.readOrganisations()
 	r.keep("classes", r.readClasses())
 	r.keep("merchants", r.readMerchants())
@@ -84,13 +85,19 @@ func Read(folder fs.FS, keys Keys) (Import, []Problem, error) {
 	return r.result, r.problems, nil
 }
 
-func (r *reader) keep(name string, t *table) { r.result.lines[name] = t.lines }
+func (r *reader) keep(name string, t *table) {
+	r.result.lines[name], r.result.bad[name] = t.lines, t.bad
+}
 
-// Problems maps what the core found to file and line.
+// Problems maps what the core found to file and line. What it finds in a cell that could not be read is left out: the cell has been reported,
+// and two card numbers that could not be read are not one number given twice.
 func (i Import) Problems(faults []transaction.Fault) []Problem {
 	problems := make([]Problem, 0, len(faults))
 	for _, f := range faults {
-		p := Problem{File: f.Table + ".csv", Text: f.Text}
+		if i.bad[f.Table][cell{f.Row, f.Column}] {
+			continue
+		}
+		p := Problem{File: f.Table + ".csv", Column: f.Column, Text: f.Text}
 		if lines := i.lines[f.Table]; f.Row >= 0 && f.Row < len(lines) {
 			p.Line = lines[f.Row]
 		}
@@ -165,9 +172,11 @@ func (r *reader) readTerminals() *table {
 		}
 		mode := iso8583.MACAESCMAC
 		if name := w.text("mac"); name != "" {
-			var err error
-			if mode, err = iso8583.ParseMACMode(name); err != nil {
-				w.problem("mac", "%v", err)
+			given, err := iso8583.ParseMACMode(name)
+			if err != nil {
+				w.problem("mac", "无此 MAC 方式 / no such way: %v", err)
+			} else {
+				mode = given
 			}
 		}
 		if mode.Legacy() && w.choice("legacy", "no", "yes") == 0 {
@@ -182,6 +191,9 @@ func (r *reader) readTerminals() *table {
 // seal checks a terminal's master key against its check value and seals it under the site key.
 func (r *reader) seal(w *row, code string, mode iso8583.MACMode) []byte {
 	key := iso8583.Secret(w.hex("tmk"))
+	if key == nil {
+		return nil
+	}
 	if len(key) != 16 {
 		w.problem("tmk", "主密钥须为 16 字节 / the master key must have 16 bytes")
 		return nil

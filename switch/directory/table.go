@@ -38,7 +38,15 @@ type table struct {
 	file    string
 	columns []string
 	header  map[string]int
-	lines   []int // line number of each row kept
+	lines   []int           // line number of each row kept
+	bad     map[cell]bool   // what could not be read
+	lacking map[string]bool // needed columns that the header lacks, each reported once
+}
+
+// cell is one place in the rows kept.
+type cell struct {
+	row    int // from 0
+	column string
 }
 
 // row is one line of a table.
@@ -46,7 +54,6 @@ type row struct {
 	table  *table
 	line   int
 	fields []string
-	bad    bool
 }
 
 // maxRows bounds one file.
@@ -54,7 +61,7 @@ const maxRows = 2_000_000
 
 // each calls visit with every row of a file. A missing file has no rows.
 func (r *reader) each(file string, columns []string, visit func(*row)) *table {
-	t := &table{reader: r, file: file, columns: columns}
+	t := &table{reader: r, file: file, columns: columns, bad: make(map[cell]bool), lacking: make(map[string]bool)}
 	contents, err := fs.ReadFile(r.folder, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t
@@ -66,7 +73,7 @@ func (r *reader) each(file string, columns []string, visit func(*row)) *table {
 	r.found++
 	contents = bytes.TrimPrefix(contents, []byte("\xEF\xBB\xBF"))
 	if !utf8.Valid(contents) {
-		r.problem(file, 0, "", "不是 UTF-8 编码,请另存为 UTF-8 / is not UTF-8: save it as UTF-8")
+		r.problem(file, 0, "", "不是 UTF-8 编码(可能是 GBK),请另存为“CSV UTF-8” / is not UTF-8 (it may be GBK): save it as \"CSV UTF-8\"")
 		return t
 	}
 	source := csv.NewReader(bytes.NewReader(contents))
@@ -108,15 +115,15 @@ func (t *table) readRows(source *csv.Reader, visit func(*row)) {
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		line, _ := source.FieldPos(0)
+		if parse := new(csv.ParseError); errors.As(err, &parse) {
+			t.reader.problem(t.file, parse.StartLine, "", "引号不成对或位置不对 / is not CSV: %v", parse.Err)
+			continue // the reader has gone on to the next line: what is wrong there is told too
+		}
 		if err != nil {
-			var parse *csv.ParseError
-			if errors.As(err, &parse) {
-				line = parse.Line
-			}
-			t.reader.problem(t.file, line, "", "不是正确的 CSV / is not CSV: %v", err)
+			t.reader.problem(t.file, 0, "", "读不出 / cannot be read: %v", err)
 			return
 		}
+		line, _ := source.FieldPos(0)
 		if len(fields) == 1 && strings.TrimSpace(fields[0]) == "" {
 			continue
 		}
@@ -141,8 +148,8 @@ func (w *row) text(column string) string {
 	}
 	value := strings.TrimSpace(w.fields[i])
 	for _, r := range value {
-		if unicode.IsControl(r) {
-			w.problem(column, "含控制字符 / contains a control character")
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // what cannot be seen, or turns the text round, makes two names look like one
+			w.problem(column, "含控制字符或不可见字符 / contains a control character or one that cannot be seen")
 			return ""
 		}
 	}
@@ -151,24 +158,49 @@ func (w *row) text(column string) string {
 
 // name is a text for people: it may not begin like a formula of a spreadsheet.
 func (w *row) name(column string) string {
-	value := w.text(column)
-	if value != "" && strings.ContainsRune("=+-@", rune(value[0])) {
+	return w.plain(column, w.text(column))
+}
+
+// plain refuses what a spreadsheet would take for a formula when it is exported again, in full width too.
+func (w *row) plain(column, value string) string {
+	if first, _ := utf8.DecodeRuneInString(value); value != "" && strings.ContainsRune("=+-@\uFF1D\uFF0B\uFF0D\uFF20", first) {
 		w.problem(column, "不能以 = + - @ 开头 / may not begin with = + - @")
 		return ""
 	}
 	return strings.Clone(value)
 }
 
+// has says whether a needed column is there. One that is not is the header's fault, told once and not for each line.
+func (w *row) has(column string) bool {
+	if _, ok := w.table.header[column]; ok {
+		return true
+	}
+	w.spoil(column)
+	if !w.table.lacking[column] {
+		w.table.lacking[column] = true
+		w.table.reader.problem(w.table.file, 1, column, "缺此列 / this column is missing")
+	}
+	return false
+}
+
 // needed is text that may not be empty.
 func (w *row) needed(column string) string {
+	if !w.has(column) {
+		return ""
+	}
 	value := w.text(column)
-	if value == "" {
+	if value == "" && !w.spoiled(column) {
 		w.problem(column, "不能为空 / may not be empty")
 	}
-	return strings.Clone(value)
+	return w.plain(column, value)
 }
 
 func (w *row) problem(column, format string, args ...any) {
-	w.bad = true
+	w.spoil(column)
 	w.table.reader.problem(w.table.file, w.line, column, format, args...)
 }
+
+// spoil marks a cell of this row as not read.
+func (w *row) spoil(column string) { w.table.bad[cell{len(w.table.lines) - 1, column}] = true }
+
+func (w *row) spoiled(column string) bool { return w.table.bad[cell{len(w.table.lines) - 1, column}] }

@@ -55,9 +55,9 @@ func (w *row) choice(column string, values ...string) int {
 // minute reads HH:MM; 24:00 is 00:00.
 func (w *row) minute(column, value string) uint16 {
 	hour, minute, ok := strings.Cut(value, ":")
-	h, err1 := strconv.Atoi(hour)
-	m, err2 := strconv.Atoi(minute)
-	if !ok || len(minute) != 2 || err1 != nil || err2 != nil || h < 0 || m < 0 || m > 59 || h > 24 || h == 24 && m > 0 {
+	h, err1 := strconv.ParseUint(hour, 10, 8) // unlike Atoi it takes no sign
+	m, err2 := strconv.ParseUint(minute, 10, 8)
+	if !ok || len(minute) != 2 || err1 != nil || err2 != nil || m > 59 || h > 24 || h == 24 && m > 0 {
 		w.problem(column, "%q 不是时间,如 07:30 / is not a time such as 07:30", value)
 		return 0
 	}
@@ -78,8 +78,15 @@ func (w *row) day(column string) uint32 {
 }
 
 func (w *row) digits(column string, least, most int) uint64 {
+	if !w.has(column) {
+		return 0
+	}
 	value := w.text(column)
 	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil && strings.ContainsAny(value, "eE") && strings.Contains(value, "+") {
+		w.problem(column, "%q 被表格软件改成了科学计数,请将该列设为文本 / was turned into a power of ten by a spreadsheet: format the column as text", value)
+		return 0
+	}
 	if err != nil || len(value) < least || len(value) > most {
 		w.problem(column, "须为 %d 至 %d 位数字 / must be %d to %d digits", least, most, least, most)
 		return 0
@@ -87,11 +94,15 @@ func (w *row) digits(column string, least, most int) uint64 {
 	return n
 }
 
+// hex returns nil when it has reported a problem.
 func (w *row) hex(column string) []byte {
-	value := w.text(column)
-	b, err := hex.DecodeString(value)
+	if !w.has(column) {
+		return nil
+	}
+	b, err := hex.DecodeString(w.text(column))
 	if err != nil || len(b) == 0 {
 		w.problem(column, "须为十六进制 / must be hexadecimal")
+		return nil
 	}
 	return b
 }

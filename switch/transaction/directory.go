@@ -128,9 +128,10 @@ type CardRow struct {
 
 // Fault is one thing wrong with one row of a directory.
 type Fault struct {
-	Table string // "holders"
-	Row   int    // from 0
-	Text  string // what is wrong and what to do
+	Table  string // "holders"
+	Row    int    // from 0
+	Column string // as in the import files; "" the row as a whole
+	Text   string // what is wrong and what to do
 }
 
 // CardStateChange moves a card to another state; the holder or an operator asks for it.
