@@ -43,6 +43,71 @@ type listKey struct {
 	id    uint64
 }
 
+// list is what has been gathered for one number: the first sequence, and the differences of all, encoded as they will be stored.
+type list struct {
+	first, last uint64
+	steps       []byte
+}
+
+func (l *list) add(sequence uint64) {
+	l.steps = binary.AppendUvarint(l.steps, sequence-l.last)
+	l.last = sequence
+}
+
+// lists are those of a window. Cards and terminals are numbered densely: their lists stand in an array per space, which costs a tenth of a
+// map's look-up; what has larger numbers is in a map.
+type lists struct {
+	dense   [256][]list
+	sparse  map[listKey]*list
+	touched []listKey
+}
+
+const (
+	denseIDs = 1 << 22
+	// keptSteps bytes of a dense list stay for the next window.
+	keptSteps = 64
+)
+
+func (g *lists) add(key listKey, sequence uint64) {
+	l := g.of(key)
+	if l.first == 0 {
+		l.first, l.last = sequence, sequence
+		g.touched = append(g.touched, key)
+	}
+	l.add(sequence)
+}
+
+func (g *lists) of(key listKey) *list {
+	if key.id < denseIDs {
+		space := &g.dense[key.space]
+		for key.id >= uint64(len(*space)) {
+			*space = append(*space, make([]list, max(1024, len(*space)))...)
+		}
+		return &(*space)[key.id]
+	}
+	l := g.sparse[key]
+	if l == nil {
+		l = new(list)
+		g.sparse[key] = l
+	}
+	return l
+}
+
+// reset forgets what was gathered.
+func (g *lists) reset() {
+	for _, key := range g.touched {
+		if key.id < denseIDs {
+			l := g.of(key)
+			l.first, l.steps = 0, l.steps[:0]
+			if cap(l.steps) > keptSteps {
+				l.steps = nil
+			}
+		}
+	}
+	clear(g.sparse)
+	g.touched = g.touched[:0]
+}
+
 type indexer struct {
 	store   *Store
 	keys    Keys
@@ -50,11 +115,10 @@ type indexer struct {
 	stop    chan struct{}
 	done    chan struct{}
 	mu      sync.Mutex
-	pending map[listKey][]uint64 // guarded by mu
-	read    uint64               // guarded by mu; sequence up to which blocks are gathered
-	written uint64               // guarded by mu; sequence up to which lists are on disk (unsynced)
-	entries int                  // guarded by mu; gathered since the last write
-	buf     []byte
+	pending lists  // guarded by mu
+	read    uint64 // guarded by mu; sequence up to which blocks are gathered
+	written uint64 // guarded by mu; sequence up to which lists are on disk (unsynced)
+	entries int    // guarded by mu; gathered since the last write
 }
 
 // follow tells the indexer that a block is durable.
@@ -86,7 +150,7 @@ func (s *Store) newIndexer(keys Keys) (*indexer, error) {
 	}
 	return &indexer{
 		store: s, keys: keys, news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		pending: make(map[listKey][]uint64), read: from, written: from,
+		pending: lists{sparse: make(map[listKey]*list)}, read: from, written: from,
 	}, nil
 }
 
@@ -145,8 +209,7 @@ func (x *indexer) gather() error {
 	}
 	err := x.store.eachEntry(x.read, upTo, func(sequence uint64, e *ledger.Entry) error {
 		x.keys(sequence, e, func(space byte, id uint64) {
-			key := listKey{space, id}
-			x.pending[key] = append(x.pending[key], sequence)
+			x.pending.add(listKey{space, id}, sequence)
 		})
 		x.read = sequence
 		x.entries++
@@ -172,9 +235,9 @@ func (x *indexer) write() error {
 	}
 	batch := x.store.db.NewBatch()
 	defer func() { _ = batch.Close() }()
-	for key, list := range x.pending {
-		x.buf = appendList(x.buf[:0], list)
-		if err := batch.Set(indexKey(key, list[0]), x.buf, nil); err != nil {
+	for _, key := range x.pending.touched {
+		l := x.pending.of(key)
+		if err := batch.Set(indexKey(key, l.first), l.steps, nil); err != nil {
 			return err
 		}
 		if batch.Count() >= indexBatch {
@@ -190,7 +253,7 @@ func (x *indexer) write() error {
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		return err
 	}
-	clear(x.pending)
+	x.pending.reset()
 	x.written, x.entries = x.read, 0
 	return nil
 }
@@ -198,15 +261,6 @@ func (x *indexer) write() error {
 func indexKey(k listKey, first uint64) []byte {
 	key := binary.BigEndian.AppendUint64([]byte{prefixIndex, k.space}, k.id)
 	return binary.BigEndian.AppendUint64(key, first)
-}
-
-func appendList(dst []byte, list []uint64) []byte {
-	previous := list[0]
-	for _, sequence := range list {
-		dst = binary.AppendUvarint(dst, sequence-previous)
-		previous = sequence
-	}
-	return dst
 }
 
 // readList appends the sequences of one stored list that begins at first.

@@ -36,9 +36,6 @@ func (s *Store) Append(b ledger.Block) error {
 	if err := b.Follows(s.head); err != nil {
 		return err
 	}
-	if err := s.awaitWarm(); err != nil {
-		return err
-	}
 	if len(s.flights) >= flightBound {
 		if err := s.Wait(s.flights[0].head.Sequence); err != nil {
 			return err
@@ -53,7 +50,9 @@ func (s *Store) Append(b ledger.Block) error {
 	if err := s.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return fmt.Errorf("block at %d: %w", b.First(), err)
 	}
-	s.flights = append(s.flights, flight{batch: batch, block: b, head: b.Head(), count: b.Count(), size: len(b.Bytes()), began: began})
+	s.flights = append(s.flights, flight{
+		batch: batch, block: b, head: b.Head(), count: b.Count(), size: len(b.Bytes()), began: began, testimony: s.clerk.take(b, s.witness),
+	})
 	s.head = b.Head()
 	return nil
 }
@@ -67,9 +66,8 @@ func (s *Store) batch() *pebble.Batch {
 	return s.db.NewBatch()
 }
 
-// Wait syncs the witness while Pebble syncs its WAL and returns when both are durable (ledger.Journal).
-//
-// The witness is synced here, on the caller's goroutine: while it waits for one disk it waits for both, and no goroutine has to be woken.
+// Wait returns when the WAL and the witness are durable (ledger.Journal). The witness is synced here, while Pebble syncs its WAL, unless
+// the clerk has it in hand.
 // REQUIRES: the blocks appended and not yet waited for are unchanged.
 func (s *Store) Wait(sequence uint64) error {
 	done := 0
@@ -90,7 +88,7 @@ func (s *Store) land(f *flight) error {
 	}
 	fits := s.witness.holds(f.size)
 	if fits {
-		if err := s.witness.write(f.head, f.block.Bytes()); err != nil {
+		if err := f.testimony.finish(s.witness); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"onecard/ledger"
@@ -23,7 +24,7 @@ const ExitJournalFailed = 76
 
 // Defaults of Options.
 const (
-	DefaultMemTableBytes = 64 << 20
+	DefaultMemTableBytes = 16 << 20
 	DefaultBallastBytes  = 256 << 20
 	DefaultLowWaterBytes = 1 << 30
 )
@@ -69,8 +70,9 @@ type Store struct {
 	watch   io.Closer // of the real file system; nil for another
 	db      *pebble.DB
 	witness *witness
+	clerk   *clerk // nil: read only
 
-	warmed    chan error // owner: the caller of Append; what warm has ended with, nil when it was taken
+	warmed    chan error // what warm has ended with; nil: it was not started
 	witnessed []slot     // the slots as they were when the store was opened, oldest first
 	inspect   bool       // what is wrong is kept as a doubt
 	doubts    []error    // see Inspect
@@ -93,6 +95,8 @@ type flight struct {
 	count uint32
 	size  int
 	began time.Time
+
+	testimony *testimony
 }
 
 // ErrInUse says that another process has the folder open.
@@ -135,6 +139,9 @@ func (s *Store) open() error {
 	}
 	s.durable.Store(s.head.Sequence)
 	s.opened.Store(true)
+	if s.witness != nil && !s.options.ReadOnly {
+		s.clerk = newClerk(s.witness)
+	}
 	if !s.options.ReadOnly && !s.options.cold {
 		s.warmed = make(chan error, 1)
 		go s.warm()
@@ -153,7 +160,8 @@ func (s *Store) fillBytes() int64 {
 	return int64(min(s.options.MemTableBytes, fillBytes))
 }
 
-// warm readies the logs, while the owner replays blocks: the first Append waits for it.
+// warm readies the logs, while the owner replays blocks and the first terminals come back. Nobody waits for it but Close: blocks that are
+// appended meanwhile take the logs as they are.
 func (s *Store) warm() {
 	var err error
 	for range warmRotations {
@@ -164,7 +172,7 @@ func (s *Store) warm() {
 	s.warmed <- err
 }
 
-// awaitWarm waits for warm, once. REQUIRES: the caller is that of Append, or has its place.
+// awaitWarm waits for warm, once.
 func (s *Store) awaitWarm() error {
 	if s.warmed == nil {
 		return nil
@@ -179,6 +187,7 @@ func (s *Store) awaitWarm() error {
 
 // release closes what is open, in reverse.
 func (s *Store) release() error {
+	s.clerk.close()
 	err := s.witness.close()
 	if s.db != nil {
 		err = errors.Join(err, s.db.Close())
@@ -286,6 +295,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Logger:                      logger{s.options},
 	}
 	events := s.options.Events
+	// What is flushed goes down to be compressed later; blocks of purchases do not gain by it.
+	o.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	o.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	o.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) {
 			if events.Failed != nil {

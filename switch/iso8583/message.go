@@ -283,12 +283,18 @@ func (m *Message) Number(n int) (value uint64, ok bool) {
 		return 0, false
 	}
 	packed := m.Value(n)
-	skip := 0
-	if f == numberRight {
-		skip = digits % 2
+	whole, odd := packed, digits%2 == 1
+	switch {
+	case odd && f == numberRight: // the first nibble is a pad
+		value, whole = uint64(packed[0]&0x0F), packed[1:]
+	case odd: // the last one is
+		whole = packed[:len(packed)-1]
 	}
-	for i := skip; i < digits+skip; i++ {
-		value = value*10 + uint64(nibble(packed, i))
+	for _, b := range whole {
+		value = value*100 + uint64(b>>4)*10 + uint64(b&0x0F)
+	}
+	if odd && f != numberRight {
+		value = value*10 + uint64(packed[len(packed)-1]>>4)
 	}
 	return value, true
 }
@@ -313,9 +319,9 @@ func (m *Message) Network() (messageType uint8, batch uint32, code uint16, ok bo
 	if digits < 8 {
 		return 0, 0, 0, false
 	}
-	messageType = nibble(packed, 0)*10 + nibble(packed, 1)
-	for i := 2; i < 8; i++ {
-		batch = batch*10 + uint32(nibble(packed, i))
+	messageType = packed[0]>>4*10 + packed[0]&0x0F
+	for _, b := range packed[1:4] {
+		batch = batch*100 + uint32(b>>4)*10 + uint32(b&0x0F)
 	}
 	if digits >= 11 {
 		for i := 8; i < 11; i++ {

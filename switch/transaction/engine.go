@@ -55,25 +55,12 @@ type Engine struct {
 	inbox    chan Request
 	jobs     chan func()
 	requests []Request        // owner: Run
-	groups   [2]group         // owner: Run; open is being decided, the other one may be on its way to the disk
-	open     *group           // owner: Run
-	flying   *group           // owner: Run; appended, not yet durable
+	pipeline                  // owner: Run
 	head     ledger.Head      // owner: Run; of the newest block appended
 	waiting  map[uint64]asker // owner: Run; who waits for which open load
 	echo     int64            // owner: Run; last number given to an answer that stores nothing
 	failure  error            // owner: Run; of the journal. It stays: what was decided after it is not on disk
 	stopped  chan struct{}    // closed when Run has ended
-}
-
-// group is a block in the making with everything that waits for it.
-type group struct {
-	builder   ledger.BlockBuilder
-	begun     bool
-	day       uint32
-	last      uint64
-	decisions []Decision
-	orders    []bankOrder
-	done      []chan<- error
 }
 
 // asker is who waits for an answer, and since when.
@@ -104,7 +91,7 @@ func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 		invariant.Hold(e.decider.routes[c.Routes[i].Kind] == nil, "two routes for kind %d", c.Routes[i].Kind)
 		e.decider.routes[c.Routes[i].Kind] = &c.Routes[i]
 	}
-	e.open = &e.groups[0]
+	e.pipeline.begin()
 	e.echo = max(now, e.state.lastTime)
 	if e.state.book.Sequence() == 0 {
 		first := genesis(c.Site, now)
@@ -168,9 +155,8 @@ func (e *Engine) Connect(door Door, bank Bank) { e.door, e.bank = door, bank }
 // Run is the owner goroutine: it takes what has arrived, decides it, has it written and answers, until the context ends. Loads that
 // were open when the ledger was closed are taken up first, at time now. It is called once.
 //
-// One turn decides a group while the group before is on its way to the disk. The wait for the disk is here, on this goroutine, and not
-// on one of its own: with few connections there is nothing to decide meanwhile and a hand-over costs more than it saves (ledger study
-// 3.4); with many there is always a next group to decide before the wait.
+// The wait for the disk is here, on this goroutine, and not on one of its own: a hand-over costs more than it saves (ledger study 3.4).
+// What happens meanwhile is said in pipeline.go.
 func (e *Engine) Run(ctx context.Context, now int64) error {
 	defer close(e.stopped)
 	stop := context.AfterFunc(ctx, e.door.Wake)
@@ -242,81 +228,6 @@ func (e *Engine) takeInbox() error {
 		}
 	}
 	return nil
-}
-
-// cycle waits for the group on its way, answers it, and sends the open group on its way.
-func (e *Engine) cycle() error {
-	if e.failure == nil {
-		e.failure = e.advance()
-	}
-	return e.failure
-}
-
-func (e *Engine) advance() error {
-	if e.flying != nil {
-		if err := e.journal.Wait(e.flying.last); err != nil {
-			return fmt.Errorf("waiting for entry %d to be durable: %w", e.flying.last, err)
-		}
-		e.deliver(e.flying)
-		e.flying = nil
-	}
-	if !e.open.begun {
-		e.deliver(e.open) // rests on nothing that is not durable
-		return nil
-	}
-	block := e.open.builder.Seal()
-	if err := e.journal.Append(block); err != nil {
-		return fmt.Errorf("writing the block at entry %d: %w", block.First(), err)
-	}
-	e.head = block.Head()
-	if e.config.Events.Group != nil {
-		e.config.Events.Group(block.Count(), len(block.Bytes()))
-	}
-	e.open.last, e.flying = block.Last(), e.open
-	e.open = &e.groups[0]
-	if e.flying == e.open {
-		e.open = &e.groups[1]
-	}
-	return nil
-}
-
-// settle makes everything decided durable and answered.
-func (e *Engine) settle() error {
-	for e.open.begun || e.flying != nil {
-		if err := e.cycle(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deliver sends what a durable group has decided and makes the group ready for the next.
-func (e *Engine) deliver(g *group) {
-	if len(g.decisions) > 0 {
-		if e.config.Events.Answered != nil {
-			e.config.Events.Answered(g.decisions)
-		}
-		e.door.Answer(g.decisions)
-	}
-	for _, o := range g.orders {
-		if o.reverse {
-			e.bank.Reverse(o.order)
-		} else {
-			e.bank.Load(o.order)
-		}
-	}
-	for _, done := range g.done {
-		done <- nil
-	}
-	g.decisions, g.orders, g.done, g.begun = g.decisions[:0], g.orders[:0], g.done[:0], false
-}
-
-func (e *Engine) beginGroup(day uint32) {
-	e.open.begun, e.open.day = true, day
-	e.open.builder.Begin(e.head, day)
-	if e.flying != nil {
-		invariant.Hold(e.head.Sequence == e.flying.last, "a group that does not follow the one before")
-	}
 }
 
 // add writes an entry into the open group and applies it.

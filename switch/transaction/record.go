@@ -185,6 +185,21 @@ func (r *record) decode(src []byte, kind Kind) error {
 	return p.done(kind)
 }
 
+// owners reads only whose a record is: its terminal, and its card's index + 1 or 0. It is the whole work of the statement index for nearly
+// every entry.
+func owners(payload []byte) (terminal TerminalID, card uint32, ok bool) {
+	p := payloadReader{b: payload}
+	flags := p.byte()
+	p.take(2)
+	terminal = TerminalID(p.uvarint())
+	p.uvarint() // batch
+	p.uvarint() // trace
+	if flags&flagCard != 0 {
+		card = uint32(p.uvarint())
+	}
+	return terminal, card, !p.bad
+}
+
 // loadRecord is the payload of what the bank says about a load:
 //
 //	load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint

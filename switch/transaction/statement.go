@@ -21,13 +21,13 @@ const (
 func StatementKeys(_ uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
 	switch e.Kind {
 	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
-		var r record
-		if r.decode(e.Payload, e.Kind) != nil {
+		terminal, card, ok := owners(e.Payload)
+		if !ok {
 			return
 		}
-		emit(StatementTerminal, uint64(r.terminal))
-		if r.card != 0 {
-			emit(StatementCard, uint64(r.card))
+		emit(StatementTerminal, uint64(terminal))
+		if card != 0 {
+			emit(StatementCard, uint64(card))
 		}
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
 		var r loadRecord
