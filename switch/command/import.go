@@ -64,8 +64,12 @@ func runImport(ctx context.Context, config *daemon.Config, folder string, out io
 		zh, en string
 		n      int
 	}{
-		{"身份类别", "classes", imported.Classes}, {"商户", "merchants", imported.Merchants}, {"门", "doors", imported.Doors},
-		{"终端", "terminals", imported.Terminals}, {"持卡人", "holders", imported.Holders}, {"卡", "cards", imported.Cards},
+		{"身份类别", "classes", imported.Classes},
+		{"商户", "merchants", imported.Merchants},
+		{"门", "doors", imported.Doors},
+		{"终端", "terminals", imported.Terminals},
+		{"持卡人", "holders", imported.Holders},
+		{"卡", "cards", imported.Cards},
 		{"名称", "names", imported.Names},
 	} {
 		fmt.Fprintf(out, "%9d  %s / %s\n", row.n, row.zh, row.en)
