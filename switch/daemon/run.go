@@ -49,7 +49,6 @@ type server struct {
 	clock      *clock
 	started    time.Time
 	recovered  time.Duration
-	blocks     uint64 // recovered from the witness at the start
 }
 
 // Run runs a switch until the context ends, then stops it politely: terminals are answered, the bank is signed off from, a checkpoint is
