@@ -29,6 +29,7 @@ type rule struct {
 var importTable = []rule{
 	{"ledger/money", nil, []string{"github.com/", "net", "os"}},
 	{"ledger/invariant", nil, []string{"github.com/", "net", "os"}},
+	{"ledger/merkle", nil, []string{"net", "os"}},
 	{"ledger/pebblestore", []string{"ledger", "ledger/money", "ledger/invariant"}, []string{"net"}},
 	{"ledger/ledgertest", nil, []string{"net", "testing"}},
 	{"ledger", []string{"ledger/money", "ledger/invariant"}, []string{"github.com/", "net", "os"}},
@@ -58,6 +59,7 @@ var onlyImporter = map[string]string{
 	"github.com/moov-io/iso8583":         "switch/iso8583",
 	"github.com/emmansun/gmsm":           "switch/iso8583",
 	"github.com/goccy/go-yaml":           "switch/daemon",
+	"github.com/transparency-dev/merkle": "ledger/merkle",
 	"github.com/HdrHistogram":            "",
 	"github.com/spf13/cobra":             "",
 	"github.com/cockroachdb/redact":      "nobody",
