@@ -26,7 +26,7 @@ Changes a card's state: lost, active again, frozen, closed (for good). The next 
 				return withCode(exitUsage, fmt.Errorf("卡号须为数字 / the card number must be digits"))
 			}
 			if _, err := transaction.ParseCardState(args[1]); err != nil {
-				return withCode(exitUsage, err)
+				return withCode(exitUsage, fmt.Errorf("卡的状态 %q:写 active、lost、frozen 或 closed / state of a card: write active, lost, frozen or closed", args[1]))
 			}
 			if err := daemon.NewClient(data).ChangeCard(c.Context(), daemon.CardChange{Card: number, State: args[1], Operator: operator}); err != nil {
 				return err

@@ -10,12 +10,10 @@ import (
 )
 
 func newConfigCommand() *cobra.Command {
-	c := &cobra.Command{
+	c := group(&cobra.Command{
 		Use:   "config",
 		Short: "检查或打印配置 / check or print the configuration",
-		Args:  usage(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
+	})
 	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "一次列出全部错误,带行号 / list every fault at once, with its line",

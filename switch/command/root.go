@@ -56,14 +56,14 @@ func Run(version string, args []string, in io.Reader, out, errOut io.Writer) int
 	if e := new(exitError); errors.As(err, &e) {
 		code = e.code
 	}
-	if text := err.Error(); text != "" {
+	if text := interrupted(ctx, err).Error(); text != "" {
 		fmt.Fprintf(errOut, "错误 / error: %s\n", text)
 	}
 	return code
 }
 
 func newRoot(version string) *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "onecard",
 		Short: "校园一卡通交易交换平台 / the campus one-card transaction switch",
 		Long: `校园一卡通交易交换平台:终端进,银行出,每一分钱都有账。
@@ -76,23 +76,17 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,
-		Args:          cobra.NoArgs,
-	}
-	root.SetVersionTemplate("onecard {{.Version}}\n")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return withCode(exitUsage, fmt.Errorf("%w\n  帮助 / help: %s --help", err, c.CommandPath()))
 	})
+	root.SetVersionTemplate("onecard {{.Version}}\n")
+	root.SetFlagErrorFunc(wrongFlag)
+	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(),
-		newTerminalCommand(), newTraceCommand(), newIndexCommand(), newConfigCommand(), newVersionCommand(version))
+		newTerminalCommand(), newTraceCommand(), newIndexCommand(), newConfigCommand(), newVersionCommand(version),
+		newCompletionCommand())
+	help := newHelpCommand()
+	root.SetHelpCommand(help)
+	root.AddCommand(help)
+	root.Flags().BoolP("version", "v", false, "版本 / version")
+	inBothLanguages(root)
 	return root
-}
-
-// usage marks a wrong number of arguments as a wrong command line.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return withCode(exitUsage, fmt.Errorf("%w\n  帮助 / help: %s --help", err, c.CommandPath()))
-		}
-		return nil
-	}
 }

@@ -83,7 +83,7 @@ func TestTraceRefusesWhatIsNoHex(t *testing.T) {
 		args  []string
 		say   string
 	}{
-		{"", nil, "requires at least 1 arg"},
+		{"", nil, "给了 0 个"},
 		{"", []string{"00zz"}, `'z'`},
 		{"", []string{"00 5"}, "3 个"},
 		{" \n", []string{"-"}, "没有报文"},
