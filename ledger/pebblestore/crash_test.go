@@ -115,7 +115,8 @@ func applyTo(book *ledger.Book) func(uint64, *ledger.Entry) error {
 	return func(sequence uint64, e *ledger.Entry) error { book.Apply(sequence, e); return nil }
 }
 
-// build makes the next block: mostly a few transfers, sometimes more than a slot of the witness holds.
+// build makes the next block: mostly a few transfers, sometimes as many as the clerk takes, sometimes more than a
+// slot of the witness holds.
 func (w *workload) build(builder *ledger.BlockBuilder, head ledger.Head, book *ledger.Book) ledger.Block {
 	builder.Begin(head, 20000)
 	add := func(e *ledger.Entry) {
@@ -127,8 +128,11 @@ func (w *workload) build(builder *ledger.BlockBuilder, head ledger.Head, book *l
 		return builder.Seal()
 	}
 	n, padding := 1+w.rng.IntN(30), w.rng.IntN(80)
-	if w.rng.IntN(12) == 0 {
+	switch {
+	case w.rng.IntN(12) == 0:
 		padding = 600
+	case w.rng.IntN(8) == 0:
+		n, padding = handOverEntries+w.rng.IntN(30), 0 // work for the clerk, behind small blocks that the owner witnesses himself
 	}
 	for range n {
 		payload := binary.BigEndian.AppendUint32(nil, w.rng.Uint32())

@@ -51,7 +51,7 @@ func (s *Store) Append(b ledger.Block) error {
 		return fmt.Errorf("block at %d: %w", b.First(), err)
 	}
 	s.flights = append(s.flights, flight{
-		batch: batch, block: b, head: b.Head(), count: b.Count(), size: len(b.Bytes()), began: began, testimony: s.clerk.take(b, s.witness),
+		batch: batch, block: b, head: b.Head(), count: b.Count(), size: len(b.Bytes()), began: began, testimony: s.clerk.take(b, s.witness, len(s.flights) == 0),
 	})
 	s.head = b.Head()
 	return nil
