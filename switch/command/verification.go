@@ -42,9 +42,7 @@ func (v *verification) run(ctx context.Context, receipts string) (*verifyResult,
 	} else {
 		v.auditor = ledgertest.New()
 		v.index = newIndexTally(v.store.IndexedTo())
-		if err := v.loadCheckpoint(); err != nil {
-			return nil, err
-		}
+		v.loadCheckpoint()
 	}
 	if err := v.replay(ctx); err != nil {
 		return nil, err
@@ -158,17 +156,19 @@ func (v *verification) checkHead(report ledgertest.Report) {
 	}
 }
 
-// loadCheckpoint finds the newest whole checkpoint and names those that are not.
-func (v *verification) loadCheckpoint() error {
+// loadCheckpoint finds the newest whole checkpoint and names those that are not. That none can be read is a finding, as it is for the index:
+// the ledger is whole without them.
+func (v *verification) loadCheckpoint() {
 	_, damaged, err := v.store.Checkpoints()
-	if err != nil {
-		return err
-	}
 	for _, head := range damaged {
 		v.note(0, head.Sequence, fmt.Sprintf("检查点 %d 损坏(不影响账目) / the checkpoint at %[1]d is damaged (the ledger itself is not harmed)", head.Sequence))
 	}
-	v.checkpoint, err = v.store.LoadCheckpoint()
-	return err
+	if err == nil {
+		v.checkpoint, err = v.store.LoadCheckpoint()
+	}
+	if err != nil {
+		v.note(0, 0, "检查点无法读取(不影响账目) / the checkpoints cannot be read (the ledger itself is not harmed): "+oneLine(err))
+	}
 }
 
 // compareCheckpoint holds the checkpoint's balances against the auditor's own, account by account, when the replay comes past it.
