@@ -112,24 +112,56 @@ func (b Block) sum() Hash {
 // Each decodes the entries in order into one reused Entry and calls visit with the sequence of each.
 func (b Block) Each(visit func(sequence uint64, e *Entry) error) error {
 	var e Entry
-	body, previous := b.raw[blockHeaderSize:], b.time()
-	for sequence := b.First(); sequence <= b.Last(); sequence++ {
-		size, n := binary.Uvarint(body)
-		if n <= 0 || size > uint64(len(body)-n) {
-			return fmt.Errorf("entry %d: length: %w", sequence, ErrMalformed)
+	entries := b.Entries()
+	for entries.More() {
+		sequence, err := entries.Next(&e)
+		if err != nil {
+			return err
 		}
-		if err := e.decode(body[n:n+int(size)], previous); err != nil {
-			return fmt.Errorf("entry %d: %w", sequence, err)
-		}
-		previous, body = e.Time, body[n+int(size):]
 		if err := visit(sequence, &e); err != nil {
 			return err
 		}
 	}
-	if len(body) != 0 {
-		return fmt.Errorf("block at %d: %d bytes after the last entry: %w", b.First(), len(body), ErrMalformed)
+	if len(entries.body) != 0 {
+		return fmt.Errorf("block at %d: %d bytes after the last entry: %w", b.First(), len(entries.body), ErrMalformed)
 	}
 	return nil
+}
+
+// Entries is a place between two entries of a block, for a reader that stops in the middle. The zero value is at an end.
+type Entries struct {
+	body       []byte
+	next, last uint64 // sequences; nothing is left when next > last or next is 0
+	time       int64  // of the entry before
+}
+
+// Entries is the place before the first entry.
+func (b Block) Entries() Entries {
+	return Entries{b.raw[blockHeaderSize:], b.First(), b.Last(), b.time()}
+}
+
+// More says whether an entry follows.
+func (p *Entries) More() bool { return p.next != 0 && p.next <= p.last }
+
+// Next decodes the entry that follows into e, whose payload aliases the block. REQUIRES: More.
+func (p *Entries) Next(e *Entry) (sequence uint64, err error) {
+	sequence = p.next
+	size, n := binary.Uvarint(p.body)
+	if n <= 0 || size > uint64(len(p.body)-n) {
+		return sequence, fmt.Errorf("entry %d: length: %w", sequence, ErrMalformed)
+	}
+	if err := e.decode(p.body[n:n+int(size)], p.time); err != nil {
+		return sequence, fmt.Errorf("entry %d: %w", sequence, err)
+	}
+	p.time, p.body, p.next = e.Time, p.body[n+int(size):], sequence+1
+	return sequence, nil
+}
+
+// Own returns the same place in a copy of what is left of the block.
+func (p *Entries) Own() Entries {
+	own := *p
+	own.body = bytes.Clone(p.body)
+	return own
 }
 
 // BlockBuilder gathers entries into one block. Its buffer is reused from block to block.

@@ -17,6 +17,7 @@
 //	K | generation u64                          -> manifest of a complete checkpoint, written last
 //	I | space u8 | id u64 | sequence u64        -> nothing: the statement index
 //	M | name                                    -> marks: how far the index is built
+//	M | feed/ | name                            -> cursor of a feed: sequence u64, hash of the block with that entry
 //	D | kind u8 | key                           -> directory rows: names of people, which must be erasable
 //
 // It decides nothing and reads no payload: what is indexed is said by a function of the caller.

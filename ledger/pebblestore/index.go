@@ -121,9 +121,10 @@ type indexer struct {
 	entries int    // guarded by mu; gathered since the last write
 }
 
-// follow tells the indexer that a block is durable.
+// follow tells the indexer and the feeds that a block is durable.
 func (s *Store) follow(f *flight) {
 	s.durable.Store(f.head.Sequence)
+	s.feeds.tell()
 	if s.indexer != nil {
 		select {
 		case s.indexer.news <- struct{}{}:
@@ -424,9 +425,7 @@ func (s *Store) Entry(sequence uint64) (found ledger.Entry, day uint32, err erro
 	}
 	err = b.Each(func(at uint64, e *ledger.Entry) error {
 		if at == sequence {
-			found = *e
-			found.Legs, found.Opens, found.States = slices.Clone(e.Legs), slices.Clone(e.Opens), slices.Clone(e.States)
-			found.Payload = slices.Clone(e.Payload)
+			found = e.Clone()
 		}
 		return nil
 	})

@@ -85,6 +85,7 @@ type Store struct {
 	durable atomic.Uint64 // sequence that the indexer may read up to
 	free    atomic.Uint64
 	indexer *indexer
+	feeds   feeds
 }
 
 // flight is a block on its way to the disk.
@@ -360,6 +361,7 @@ func (o Options) fatal(text string) {
 
 // Close stops the indexer, waits for what is in flight and closes Pebble.
 func (s *Store) Close() error {
+	s.feeds.close()
 	s.stopIndexer()
 	err := s.awaitWarm()
 	if len(s.flights) > 0 {
