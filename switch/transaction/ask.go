@@ -172,6 +172,11 @@ func (e *Engine) command(ctx context.Context, job func(durable chan<- error) err
 
 // signOn decides a 0800. Nothing is written: a sign-on proves nothing until the first message with a good MAC, and an entry for each
 // would let anybody who can connect fill the disk.
+//
+// It opens a batch (safety handbook 1.8): the one after the newest that has a record. A terminal that has lost its memory, and begins its
+// traces again, must not meet its own old numbers: in the same batch an old trace with the same card and amount would be given its old
+// approval, and nobody would have paid. What was asked in the batch before can still be repeated and reversed in it. A batch that was
+// granted and never used is granted again.
 func (d *decider) signOn(r *Request, out *Decision) result {
 	s := d.state
 	id, ok := s.terminalByCode[r.TerminalCode]
@@ -185,7 +190,7 @@ func (d *decider) signOn(r *Request, out *Decision) result {
 	case t.Suspended:
 		return d.answer(out, ReasonTerminalSuspended)
 	}
-	out.Terminal, out.Batch = id, max(t.Batch, 1)
+	out.Terminal, out.Batch = id, t.Batch%numberSpace+1
 	out.SignOn = &SignOnGrant{Terminal: id, Batch: out.Batch, SealedKey: t.SealedKey, MACMode: t.MACMode}
 	return d.answer(out, ReasonNone)
 }

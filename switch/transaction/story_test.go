@@ -248,6 +248,9 @@ func printDecision(b *strings.Builder, d *transaction.Decision) {
 	if d.Replayed {
 		b.WriteString(" again")
 	}
+	if d.SignOn != nil {
+		fmt.Fprintf(b, " batch=%d", d.SignOn.Batch)
+	}
 	b.WriteString("\n")
 	if d.Code != transaction.Approved || d.Reason != transaction.ReasonNone {
 		fmt.Fprintf(b, "  %s / %s\n", d.Reason.Sentence(d.Numbers), d.Reason.English(d.Numbers))
