@@ -76,6 +76,16 @@ func TestBlocksGiveBackWhatWasPutIn(t *testing.T) {
 				}
 				return nil
 			})
+			stored := block.EachStored(func(sequence uint64, moment int64, encoded []byte) error {
+				e, err := ledger.DecodeStored(moment, encoded)
+				if want := &put[sequence-head.Sequence-1]; err != nil || !same(&e, want) {
+					t.Fatalf("entry %d away from its block is %+v (%v), put in as %+v", sequence, e, err, want)
+				}
+				return nil
+			})
+			if stored != nil {
+				t.Fatal(stored)
+			}
 			if err != nil || int(block.Count()) != len(put) || block.Last() != next {
 				t.Fatal(err, block.Count(), block.Last())
 			}

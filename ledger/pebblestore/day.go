@@ -1,0 +1,99 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"onecard/ledger"
+)
+
+// ErrNoEntry says that the ledger holds no entry of a number.
+var ErrNoEntry = errors.New("账本中没有此条 / the ledger holds no such entry")
+
+// DayOf finds the business day of an entry and the durable entries of that day. Days only go forward, so the day's first and last block
+// are found by halving: some twenty looks in a ledger of millions of blocks. It may be called while blocks are appended.
+func (s *Store) DayOf(sequence uint64) (ledger.Span, error) {
+	end := s.durable.Load()
+	if sequence == 0 || sequence > end {
+		return ledger.Span{}, fmt.Errorf("%w: %d (1 – %d)", ErrNoEntry, sequence, end)
+	}
+	it, err := s.blocks()
+	if err != nil {
+		return ledger.Span{}, err
+	}
+	defer it.Close()
+	own, err := blockWith(it, sequence)
+	if err != nil {
+		return ledger.Span{}, err
+	}
+	span := ledger.Span{Day: own.Day(), Last: end}
+	// search returns the first entry from low on whose block satisfies; high+1 when there is none up to high.
+	search := func(low, high uint64, satisfies func(day uint32) bool) uint64 {
+		return low + uint64(sort.Search(int(high-low+1), func(i int) bool {
+			b, fault := blockWith(it, low+uint64(i))
+			err = errors.Join(err, fault)
+			return fault != nil || satisfies(b.Day())
+		}))
+	}
+	span.First = search(1, sequence, func(day uint32) bool { return day >= span.Day })
+	if later := search(sequence, end, func(day uint32) bool { return day > span.Day }); later <= end {
+		span.Last, span.Followed = later-1, true
+	}
+	return span, err
+}
+
+// blockWith opens the block that holds an entry. Its bytes are good until the iterator moves.
+func blockWith(it *pebble.Iterator, sequence uint64) (ledger.Block, error) {
+	if !it.SeekLT(blockKey(nil, sequence+1)) {
+		return ledger.Block{}, errors.Join(fmt.Errorf("no block holds entry %d: %w", sequence, ledger.ErrMalformed), it.Error())
+	}
+	b, err := storedUnder(it, ledger.SkimBlock)
+	if err == nil && b.Last() < sequence {
+		err = fmt.Errorf("the block with entry %d is missing: %w", sequence, ledger.ErrMalformed)
+	}
+	return b, err
+}
+
+// EachOf visits the blocks of a span in order, each checked for its hash and its place in the chain, the block behind the span included in
+// the check. A block's bytes are good until visit returns. It may be called while blocks are appended.
+func (s *Store) EachOf(ctx context.Context, span ledger.Span, visit func(ledger.Block) error) error {
+	it, valid, err := s.blocksAfter(span.First - 1)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	head := ledger.Head{Sequence: span.First - 1}
+	for ; valid; valid = it.Next() {
+		b, err := storedUnder(it, ledger.OpenBlock)
+		if err != nil {
+			return err
+		}
+		if head.Sequence == span.First-1 {
+			head.Hash = b.Previous()
+		}
+		behind := head.Sequence == span.Last
+		if behind && !span.Followed {
+			return nil
+		}
+		if err := errors.Join(ctx.Err(), b.Follows(head)); err != nil || behind {
+			return err
+		}
+		if head = b.Head(); b.Day() != span.Day || head.Sequence > span.Last {
+			return fmt.Errorf("block at %d is not of the day it stands in: %w", b.First(), ledger.ErrMalformed)
+		}
+		if err := visit(b); err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("reading blocks: %w", err)
+	}
+	if head.Sequence != span.Last || span.Followed {
+		return fmt.Errorf("blocks end at %d, the day at %d: %w", head.Sequence, span.Last, ledger.ErrMalformed)
+	}
+	return nil
+}
