@@ -37,7 +37,7 @@ type Config struct {
 	FrameTimeout time.Duration `yaml:"frame_timeout"`
 	// BadFramesBeforeClose in a row that cannot be read close the connection.
 	BadFramesBeforeClose int `yaml:"bad_frames_before_close"`
-	// BadMACsBeforeClose in a row close the connection.
+	// BadMACsBeforeClose in a row close the connection, and one sign-on more than these without a good MAC between them.
 	BadMACsBeforeClose int `yaml:"bad_macs_before_close"`
 	// Institution is DE 32 of replies: our code as acquirer, at most 11 digits.
 	Institution string `yaml:"institution"`

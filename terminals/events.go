@@ -33,7 +33,7 @@ const (
 	ClosedFraming                        // length prefix out of bounds: the stream cannot be read any further
 	ClosedGarbage                        // a frame that names nobody who could be answered
 	ClosedBadFrames                      // too many frames that cannot be read, or requests without a sign-on
-	ClosedBadMACs                        // too many wrong MACs in a row
+	ClosedBadMACs                        // too many wrong MACs, or sign-ons without a good one, in a row
 	ClosedSlowReader                     // answers are not taken
 	ClosedReplaced                       // the terminal has signed on elsewhere
 	ClosedPerAddress                     // too many connections from its address
@@ -77,12 +77,13 @@ const (
 	rejectedNotARequest
 	rejectedScheme
 	rejectedKeys
+	rejectedUnproven
 	rejectionCount
 )
 
 var rejectionLabels = [rejectionCount]string{
 	"not_signed_on", "mac", "missing_field", "identity", "currency", "card_number", "purse", "pin_format", "unsupported", "not_a_request",
-	"key_scheme", "terminal_key",
+	"key_scheme", "terminal_key", "unproven",
 }
 
 // Rejections calls visit with every label of FrameRejected that is not a fault of the codec.

@@ -56,7 +56,7 @@ func (s *Session) financial(now int64, payload []byte, requests []transaction.Re
 	if !m.Has(64) || !s.mac.Verify(nil, m.MAB(), m.MAC()) {
 		return requests, s.wrongMAC(now)
 	}
-	s.badMACs = 0
+	s.badMACs, s.unproven = 0, 0
 	s.prove()
 	kind, ok := s.kindOf(m)
 	if !ok {

@@ -103,6 +103,9 @@ func (s *Session) answerSignOn(m *iso8583.Message, d *transaction.Decision) {
 		s.network(m, d.SignOn.Batch)
 		b.Bytes(62, keys)
 	})
+	if s.tooManySignOns() {
+		s.finish(ClosedBadMACs)
+	}
 }
 
 // network writes F60 with the batch that the terminal is to use from now on.

@@ -29,6 +29,7 @@ type Session struct {
 	badFrames int
 	badMACs   int
 	keyless   int // requests since there were keys
+	unproven  int // sets of keys drawn since the last good MAC on this connection
 
 	signedOn       bool
 	proven         bool

@@ -66,6 +66,10 @@ func (s *Session) management(now int64, payload []byte, requests []transaction.R
 
 // openSession draws working keys for an approved sign-on and returns them wrapped: F62. A code other than 00 refuses. The keys become
 // the session's only with it.
+//
+// Anybody can ask for keys in the name of a terminal that he knows, and drawing and wrapping them costs two to ten times what a purchase
+// does. So a connection gets only so many without a message that proves them; whoever wants more must come back through the bounds on new
+// connections.
 func (s *Session) openSession(m *iso8583.Message, grant *transaction.SignOnGrant) (field62 []byte, code transaction.ResponseCode) {
 	t := s.sessions
 	_, _, asked, _ := m.Network()
@@ -74,6 +78,10 @@ func (s *Session) openSession(m *iso8583.Message, grant *transaction.SignOnGrant
 	if scheme != iso8583.SchemeOf(mode) {
 		t.events.rejected(rejectionLabels[rejectedScheme])
 		return nil, transaction.ReasonSchemeMismatch.Code()
+	}
+	if s.unproven++; s.tooManySignOns() {
+		t.events.rejected(rejectionLabels[rejectedUnproven])
+		return nil, transaction.SystemBusy
 	}
 	var code8 transaction.TerminalCode
 	copy(code8[:], m.Value(41))
@@ -101,6 +109,9 @@ func (s *Session) openSession(m *iso8583.Message, grant *transaction.SignOnGrant
 	}
 	return field62, transaction.Approved
 }
+
+// tooManySignOns: several sets of keys in a row that nobody has proven to hold are no accident.
+func (s *Session) tooManySignOns() bool { return s.unproven > s.sessions.config.BadMACsBeforeClose }
 
 func (t *Sessions) drawKeys(code transaction.TerminalCode, mode iso8583.MACMode, scheme iso8583.KeyScheme, sealed []byte) ([]byte, iso8583.WorkingKeys, error) {
 	master, err := t.keys.OpenTerminalKey(code, sealed)
