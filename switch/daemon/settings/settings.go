@@ -9,6 +9,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -28,7 +29,7 @@ type Fault struct {
 
 func (f Fault) Error() string { return f.Key + ": " + f.Text }
 
-// Faults makes an error that names a key: packages' Validate methods join several.
+// Faultf makes an error that names a key: packages' Validate methods join several.
 func Faultf(key, format string, args ...any) error {
 	return Fault{key, fmt.Sprintf(format, args...)}
 }
@@ -48,13 +49,20 @@ func Load(name string, source []byte, environment []string, target Validator) er
 
 // load returns where each key came from.
 func load(name string, source []byte, environment []string, target Validator) (origins map[string]string, err error) {
-	w := walker{name: name, origins: map[string]string{}}
+	w := walker{origins: map[string]string{}, name: name}
 	file, err := parser.ParseBytes(source, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+		return nil, fmt.Errorf("%s: 不是正确的 YAML / is not well-formed YAML: %s", name, yaml.FormatError(err, false, true))
 	}
-	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
-		w.mapping("", file.Docs[0].Body, reflect.ValueOf(target).Elem())
+	for i, document := range file.Docs {
+		if document.Body == nil {
+			continue
+		}
+		if i > 0 { // whoever appended it means it to count
+			w.fault("---", "第 %d 行起是另一份文档,一个文件只能有一份 / another document begins at line %[1]d: a file holds one", document.Body.GetToken().Position.Line)
+			break
+		}
+		w.mapping("", document.Body, reflect.ValueOf(target).Elem())
 	}
 	w.environment(environment, reflect.ValueOf(target).Elem())
 	if err := target.Validate(); err != nil {
@@ -102,7 +110,7 @@ func (w *walker) mapping(path string, node ast.Node, target reflect.Value) {
 	case *ast.NullNode:
 		return
 	default:
-		w.fault(path, "须为一组键值 / a group of keys is expected here")
+		w.fault(cmp.Or(path, w.name), "须为一组键值 / a group of keys is expected here")
 		return
 	}
 	seen := map[string]bool{}
@@ -112,7 +120,7 @@ func (w *walker) mapping(path string, node ast.Node, target reflect.Value) {
 		field, ok := fieldOf(target, key)
 		switch {
 		case !ok:
-			w.fault(full, "无此键 / unknown key; known here: %s", strings.Join(keysOf(target), ", "))
+			w.fault(full, "无此键;此处有 / unknown key; known here: %s", strings.Join(keysOf(target), ", "))
 		case seen[key]:
 			w.fault(full, "键重复 / key given twice")
 		case isGroup(field):
@@ -136,12 +144,24 @@ func (w *walker) environment(lines []string, target reflect.Value) {
 		}
 		if key, field, ok := lookup(target, "", rest); !ok {
 			w.fault(name, "环境变量不对应任何键 / this environment variable names no key")
-		} else if err := yaml.Unmarshal([]byte(value), field.Addr().Interface()); err != nil {
-			w.fault(key, "%s (%s)", typeText(field, value), name)
+		} else if field.Kind() == reflect.String { // as it stands: [::1]:8583 is no list, and nothing is the empty text
+			field.SetString(value)
+			w.origins[key] = name
+		} else if err := fromText(value, field); err != nil {
+			w.fault(key, "%s", typeText(field, value))
+			w.origins[key] = name
 		} else {
 			w.origins[key] = name
 		}
 	}
+}
+
+// fromText reads a value that is no text. An empty variable gives none.
+func fromText(value string, field reflect.Value) error {
+	if strings.TrimSpace(value) == "" {
+		return errors.New("there is no value")
+	}
+	return yaml.Unmarshal([]byte(value), field.Addr().Interface())
 }
 
 // lookup finds the leaf whose path in capitals, joined by _, is name.
@@ -206,31 +226,35 @@ func keysOf(target reflect.Value) []string {
 }
 
 func typeText(field reflect.Value, got string) string {
-	kind := "text"
+	zh, en := "文本", "text"
 	switch {
 	case field.Type().String() == "time.Duration":
-		kind = "a duration such as 500ms, 10s or 5m"
+		zh, en = "时长,如 500ms、10s、5m", "a duration such as 500ms, 10s or 5m"
 	case field.CanInt() || field.CanUint():
-		kind = "a whole number"
+		zh, en = "整数", "a whole number"
 	case field.Kind() == reflect.Bool:
-		kind = "true or false"
+		zh, en = "true 或 false", "true or false"
 	case field.Kind() == reflect.Slice:
-		kind = "a list"
+		zh, en = "列表", "a list"
 	}
-	return fmt.Sprintf("值 %q 类型不对 / %q is not %s", got, got, kind)
+	return fmt.Sprintf("值 %q 类型不对,须为%s / %[1]q is not %[3]s", got, zh, en)
 }
 
 // report prints all faults, in the order of the file where they have a line.
 func (w *walker) report(name string, source []byte) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d 处错误 / %d faults", name, len(w.faults), len(w.faults))
+	plural := "s"
 	if len(w.faults) == 1 {
-		b.Reset()
-		fmt.Fprintf(&b, "%s: 1 处错误 / 1 fault", name)
+		plural = ""
 	}
+	fmt.Fprintf(&b, "%s: %d 处错误 / %[2]d fault%s", cmp.Or(name, "配置 / configuration"), len(w.faults), plural)
 	slices.SortStableFunc(w.faults, func(a, c Fault) int { return lineOf(source, a.Key) - lineOf(source, c.Key) })
 	for _, f := range w.faults {
 		fmt.Fprintf(&b, "\n\n%s: %s", f.Key, f.Text)
+		if origin := w.origins[f.Key]; strings.HasPrefix(origin, EnvironmentPrefix) {
+			fmt.Fprintf(&b, "\n  取自环境变量 / from the environment: %s", origin)
+			continue // the line of the file is not what is in force
+		}
 		if excerpt := excerptOf(source, f.Key); excerpt != "" {
 			fmt.Fprintf(&b, "\n%s", excerpt)
 		}

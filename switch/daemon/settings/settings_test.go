@@ -64,7 +64,34 @@ func TestEveryFaultIsReportedWithItsLine(t *testing.T) {
 
 func TestNotYAML(t *testing.T) {
 	err := settings.Load("a.yaml", []byte("terminals: [\n"), nil, &sample{})
-	require.ErrorContains(t, err, "a.yaml")
+	require.ErrorContains(t, err, "a.yaml: 不是正确的 YAML")
+	err = settings.Load("a.yaml", []byte("- a\n"), nil, &sample{})
+	require.ErrorContains(t, err, "a.yaml: 须为一组键值")
+}
+
+// TestSecondDocumentIsAFault: keys below a line --- would otherwise be passed over in silence.
+func TestSecondDocumentIsAFault(t *testing.T) {
+	err := settings.Load("a.yaml", []byte("terminals:\n  listen: a\n---\nbank:\n  enabled: true\n"), nil, &sample{})
+	require.ErrorContains(t, err, "begins at line 4")
+	require.NoError(t, settings.Load("a.yaml", []byte("---\nterminals:\n  listen: a\n"), nil, &sample{}))
+	require.ErrorContains(t, settings.Load("", nil, nil, &sample{}), "配置 / configuration: 1 处错误 / 1 fault\n", "no file: the report has a name all the same")
+}
+
+// TestEnvironmentIsTakenAsItStands: a text is no YAML, an empty variable is the empty text and no number, and a fault names the variable
+// rather than a line of the file that is not in force.
+func TestEnvironmentIsTakenAsItStands(t *testing.T) {
+	for _, listen := range []string{"[::1]:8583", "00010000", "a # b", "", "{x"} {
+		var s sample
+		s.Terminals.Listen = "before"
+		err := settings.Load("", nil, []string{"ONECARD_TERMINALS_LISTEN=" + listen}, &s)
+		require.Equal(t, listen, s.Terminals.Listen)
+		require.Equal(t, listen == "", err != nil, "%q: %v", listen, err)
+	}
+	source := []byte("terminals:\n  listen: a\n  max_connections: 5\n  idle_timeout: 5s\n")
+	err := settings.Load("a.yaml", source, []string{"ONECARD_TERMINALS_MAX_CONNECTIONS=101", "ONECARD_TERMINALS_IDLE_TIMEOUT="}, &sample{})
+	require.ErrorContains(t, err, "101 is above 100\n  取自环境变量 / from the environment: ONECARD_TERMINALS_MAX_CONNECTIONS")
+	require.ErrorContains(t, err, "from the environment: ONECARD_TERMINALS_IDLE_TIMEOUT")
+	require.NotContains(t, err.Error(), ">")
 }
 
 func TestDescribeSaysWhereEachKeyComesFrom(t *testing.T) {
