@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -22,7 +23,10 @@ Checks a configuration file with the ONECARD_ environment: unknown keys, types, 
 		Example: "  onecard config check /etc/onecard/switch.yaml",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := daemon.Load(args[0], os.Environ()); err != nil {
+			switch _, err := daemon.Load(args[0], os.Environ()); {
+			case errors.Is(err, daemon.ErrConfigUnread):
+				return withCode(exitUsage, err)
+			case err != nil:
 				return withCode(exitFindings, err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: 正确 / no fault found\n", args[0])

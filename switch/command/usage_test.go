@@ -31,6 +31,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"verify -x", "没有选项 -x"},
 		{"card --data", "选项 --data 缺少值 / the flag --data needs a value"},
 		{"statement --limit many", `选项 --limit 的值 "many" 不对`},
+		{"config check nosuch.yaml", "读不出配置文件 / the configuration cannot be read"},
 		{"completion csh", `没有外壳 "csh"`},
 		{"card 9156000000000019 gone", "写 active、lost、frozen 或 closed"},
 	} {

@@ -111,13 +111,16 @@ func Describe(path string, environment []string) (string, error) {
 	return settings.Describe(path, source, environment, &c)
 }
 
+// ErrConfigUnread says that there was no configuration to look at.
+var ErrConfigUnread = errors.New("读不出配置文件 / the configuration cannot be read")
+
 func readSource(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
 	source, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("读不出配置文件 / reading the configuration: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrConfigUnread, err)
 	}
 	return source, nil
 }
@@ -151,7 +154,7 @@ func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {
 		wrong("operations.listen", "须为 主机:端口 / must be host:port: %s", err)
 	}
-	if _, err := levelOf(c.Log.Level); err != nil {
+	if _, ok := levels[c.Log.Level]; !ok {
 		wrong("log.level", "须为 debug、info、warn 或 error / must be debug, info, warn or error, is %q", c.Log.Level)
 	}
 	faults = append(faults, inGroup("terminals", c.Terminals.Validate())...)

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,23 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	} {
 		require.Contains(t, text, want)
 	}
+}
+
+// TestLogLevelKeepsErrors: zap knows levels above error, under which a failure would leave no line.
+func TestLogLevelKeepsErrors(t *testing.T) {
+	for level, good := range map[string]bool{"debug": true, "info": true, "warn": true, "error": true, "fatal": false, "panic": false, "": false, "INFO": false} {
+		_, err := daemon.Load("", []string{"ONECARD_LOG_LEVEL=" + level})
+		require.Equal(t, good, err == nil, "%q: %v", level, err)
+	}
+}
+
+// TestNoLedgerBesideAWrongBankKey: a switch that cannot run does not make a data folder first.
+func TestNoLedgerBesideAWrongBankKey(t *testing.T) {
+	c := daemon.DefaultConfig()
+	c.Data.Directory = filepath.Join(t.TempDir(), "data")
+	c.Bank.Addresses, c.Bank.MACKeyFile = []string{"127.0.0.1:1"}, filepath.Join(t.TempDir(), "nowhere")
+	require.ErrorContains(t, daemon.Run(t.Context(), c, daemon.Options{Log: io.Discard}), "the MAC key of the bank")
+	require.NoDirExists(t, c.Data.Directory)
 }
 
 func TestSiteKey(t *testing.T) {

@@ -22,7 +22,6 @@ import (
 // control is a socket in the data folder through which its owner changes what a running switch knows: a card's state, an import. Who may
 // is decided by the file system: the folder and the socket are open to their owner alone, and the peer's user is asked for besides.
 type control struct {
-	path   string
 	server *http.Server
 	failed chan error
 }
@@ -43,7 +42,7 @@ func listenControl(s *server) (*control, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("the control socket: %w", err), listener.Close())
 	}
-	c := &control{path: path, failed: make(chan error, 1)}
+	c := &control{failed: make(chan error, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", s.answerStatus)
 	mux.HandleFunc("POST /cards/state", s.changeCard)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"onecard/bankgw"
+	"onecard/switch/iso8583"
 	"onecard/switch/telemetry"
 	"onecard/switch/transaction"
 	"onecard/terminals"
@@ -61,15 +62,16 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	if s.options.Random == nil {
 		s.options.Random = rand.Reader
 	}
-	if s.log, err = newLogger(c.Log, s.options.Log); err != nil {
+	s.log, s.metrics, s.pulse = newLogger(c.Log, s.options.Log), telemetry.New(o.Version), newPulse(s.clock)
+	bankKey, err := s.bankKey() // before a ledger is made beside a configuration that cannot run
+	if err != nil {
 		return err
 	}
-	s.metrics, s.pulse = telemetry.New(o.Version), newPulse(s.clock)
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.connect(); err != nil {
+	if err := s.connect(bankKey); err != nil {
 		return err
 	}
 	return s.serve(ctx)
@@ -93,8 +95,17 @@ func (s *server) open(ctx context.Context) error {
 	return nil
 }
 
-// connect opens the ports and the way to the bank.
-func (s *server) connect() error {
+// bankKey reads the key that is shared with the bank; nil when there is no bank.
+func (s *server) bankKey() (iso8583.Secret, error) {
+	if !s.config.hasBank() {
+		return nil, nil
+	}
+	return LoadBankKey(s.config.Bank.MACKeyFile)
+}
+
+// connect opens the ports and the way to the bank. The operations port and the control socket come last: whoever asks them may look at
+// every part.
+func (s *server) connect(bankKey iso8583.Secret) error {
 	keys, err := newTerminalKeys(s.opened.site)
 	if err != nil {
 		return err
@@ -102,27 +113,20 @@ func (s *server) connect() error {
 	if s.terminals, err = terminals.Listen(s.config.Terminals, keys, s.options.Random, s.clock.micros, s.terminalEvents()); err != nil {
 		return err
 	}
+	var bank transaction.Bank = noBank{}
+	if s.config.hasBank() {
+		if s.bank, err = bankgw.New(s.config.Bank, bankKey, s.opened.engine.Submit, s.bankEvents(), bankgw.Options{Dial: s.options.Dial}); err != nil {
+			return err
+		}
+		bank = s.bank
+	}
+	s.opened.engine.Connect(s.terminals, bank)
+	s.registerGauges()
 	if s.operations, err = listenOperations(s); err != nil {
 		return err
 	}
-	if s.control, err = listenControl(s); err != nil {
-		return err
-	}
-	if !s.config.hasBank() {
-		s.opened.engine.Connect(s.terminals, noBank{})
-		s.registerGauges()
-		return nil
-	}
-	key, err := LoadBankKey(s.config.Bank.MACKeyFile)
-	if err != nil {
-		return err
-	}
-	if s.bank, err = bankgw.New(s.config.Bank, key, s.opened.engine.Submit, s.bankEvents(), bankgw.Options{Dial: s.options.Dial}); err != nil {
-		return err
-	}
-	s.opened.engine.Connect(s.terminals, s.bank)
-	s.registerGauges()
-	return nil
+	s.control, err = listenControl(s)
+	return err
 }
 
 // addresses are where the parts listen.
