@@ -146,15 +146,25 @@ func (p *Entries) More() bool { return p.next != 0 && p.next <= p.last }
 // Next decodes the entry that follows into e, whose payload aliases the block. REQUIRES: More.
 func (p *Entries) Next(e *Entry) (sequence uint64, err error) {
 	sequence = p.next
-	size, n := binary.Uvarint(p.body)
-	if n <= 0 || size > uint64(len(p.body)-n) {
-		return sequence, fmt.Errorf("entry %d: length: %w", sequence, ErrMalformed)
+	encoded, rest, err := p.stored()
+	if err != nil {
+		return sequence, err
 	}
-	if err := e.decode(p.body[n:n+int(size)], p.time); err != nil {
+	if err := e.decode(encoded, p.time); err != nil {
 		return sequence, fmt.Errorf("entry %d: %w", sequence, err)
 	}
-	p.time, p.body, p.next = e.Time, p.body[n+int(size):], sequence+1
+	p.time, p.body, p.next = e.Time, rest, sequence+1
 	return sequence, nil
+}
+
+// stored is the bytes of the entry that follows, and what stands behind them.
+func (p *Entries) stored() (encoded, rest []byte, err error) {
+	size, n := binary.Uvarint(p.body)
+	if n <= 0 || size > uint64(len(p.body)-n) {
+		return nil, nil, fmt.Errorf("entry %d: length: %w", p.next, ErrMalformed)
+	}
+	end := n + int(size)
+	return p.body[n:end], p.body[end:], nil
 }
 
 // Own returns the same place in a copy of what is left of the block.

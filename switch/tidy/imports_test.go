@@ -37,6 +37,7 @@ var importTable = []rule{
 	{"switch/transaction", []string{"ledger", "ledger/money", "ledger/invariant"}, []string{"github.com/", "net", "os"}},
 	{"switch/campus", []string{"ledger", "ledger/money", "ledger/invariant", "switch/transaction", "switch/campus"}, []string{"github.com/", "net", "os"}},
 	{"switch/directory", []string{"ledger/money", "switch/transaction", "switch/iso8583"}, []string{"net"}},
+	{"switch/proof", []string{"ledger", "ledger/merkle", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/telemetry", []string{"switch/transaction"}, []string{"github.com/cockroachdb"}},
 	{"switch/tidy", nil, nil},
 	{"switch/daemon/settings", nil, []string{"net"}},
