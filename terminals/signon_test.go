@@ -27,7 +27,7 @@ func TestSignOnFlood(t *testing.T) {
 	}
 	l.send(changed(w.sale().frame(w.mac), func(b []byte) []byte { b[len(b)-1] ^= 1; return b }))
 	require.Equal(t, "A0", string(l.one().Value(39)))
-	w = h.signOn(l, terminalCode, iso8583.MACAESCMAC)
+	h.signOn(l, terminalCode, iso8583.MACAESCMAC)
 	require.Nil(t, l.ended)
 	drawn := h.counted["signed_on"]
 	one := signOnFrame(terminalCode, 1, 1, iso8583.MACAESCMAC)
