@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"onecard/switch/directory"
+	"onecard/switch/proof"
 	"onecard/switch/transaction"
 )
 
@@ -24,6 +26,9 @@ import (
 type control struct {
 	server *http.Server
 	failed chan error
+
+	asked sync.RWMutex // held for reading by each request; what they read is closed behind them
+	shut  bool         // guarded by asked
 }
 
 // maxUpload bounds the files of an import.
@@ -47,7 +52,8 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("GET /status", s.answerStatus)
 	mux.HandleFunc("POST /cards/state", s.changeCard)
 	mux.HandleFunc("POST /import", s.importUpload)
-	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	mux.HandleFunc("GET /proof/{record}", s.answerProof)
+	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	go c.serve(ownersOnly{listener})
 	return c, nil
 }
@@ -58,7 +64,26 @@ func (c *control) serve(l net.Listener) {
 	}
 }
 
-func (c *control) close() error { return closeServer(c.server) }
+// close ends what is still being asked and waits for it: a proof reads blocks of a ledger that is closed next.
+func (c *control) close() error {
+	err := closeServer(c.server)
+	c.asked.Lock()
+	defer c.asked.Unlock()
+	c.shut = true
+	return err
+}
+
+func (c *control) whileOpen(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.asked.RLock()
+		defer c.asked.RUnlock()
+		if c.shut {
+			answerJSON(w, http.StatusServiceUnavailable, Answer{Error: "交换机正在停止 / the switch is stopping"})
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
 
 // ownersOnly accepts connections of the switch's own user and of root.
 type ownersOnly struct{ *net.UnixListener }
@@ -98,6 +123,7 @@ type Answer struct {
 	Error    string              `json:"error,omitempty"`
 	Problems []directory.Problem `json:"problems,omitempty"`
 	Imported *Imported           `json:"imported,omitempty"`
+	Proof    *proof.Proof        `json:"proof,omitempty"`
 }
 
 // CardChange asks for another state of a card.
