@@ -91,6 +91,10 @@ func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 		invariant.Hold(e.decider.routes[c.Routes[i].Kind] == nil, "two routes for kind %d", c.Routes[i].Kind)
 		e.decider.routes[c.Routes[i].Kind] = &c.Routes[i]
 	}
+	// A log may hold blocks that are not durable yet. What is answered from now on rests on them.
+	if err := e.journal.Wait(e.head.Sequence); err != nil {
+		return nil, fmt.Errorf("waiting for entry %d to be durable: %w", e.head.Sequence, err)
+	}
 	e.pipeline.begin()
 	e.echo = max(now, e.state.lastTime)
 	if e.state.book.Sequence() == 0 {
