@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onecard/ledger/pebblestore"
 	"onecard/switch/daemon"
 	"onecard/switch/directory"
 )
@@ -47,9 +46,10 @@ func runImport(ctx context.Context, config *daemon.Config, folder string, out io
 		return withCode(exitUsage, fmt.Errorf("%s 不是文件夹 / is not a folder", folder))
 	}
 	files := os.DirFS(folder)
-	imported, problems, err := daemon.Import(ctx, config, files)
-	if errors.Is(err, pebblestore.ErrInUse) {
-		imported, problems, err = daemon.NewClient(config.Data.Directory).Import(ctx, files)
+	// A switch that runs is asked first: its folder is not touched from here, by an open that is refused least of all.
+	imported, problems, err := daemon.NewClient(config.Data.Directory).Import(ctx, files)
+	if errors.Is(err, daemon.ErrNotRunning) {
+		imported, problems, err = daemon.Import(ctx, config, files)
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,10 @@ package command_test
 
 import (
 	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/switch/command"
+	"onecard/switch/daemon"
 )
 
 func onecard(args ...string) (out, errOut string, code int) {
@@ -32,6 +37,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"card --data", "选项 --data 缺少值 / the flag --data needs a value"},
 		{"statement --limit many", `选项 --limit 的值 "many" 不对`},
 		{"config check nosuch.yaml", "读不出配置文件 / the configuration cannot be read"},
+		{"verify --data x --json nowhere/x.json", "没有文件夹 nowhere / there is no folder nowhere"},
+		{"demo --json nowhere/x.json", "the folder of --json is not there"},
 		{"completion csh", `没有外壳 "csh"`},
 		{"card 9156000000000019 gone", "写 active、lost、frozen 或 closed"},
 	} {
@@ -82,4 +89,27 @@ func TestCompletion(t *testing.T) {
 	out, _, code := onecard("__complete", "config", "")
 	require.Zero(t, code)
 	require.Contains(t, out, "check\t一次列出")
+}
+
+// TestImportLeavesTheFolderOfARunningSwitchAlone: the running one is asked; an open of our own, refused as it would be, wrote a ballast
+// of another size into the folder before.
+func TestImportLeavesTheFolderOfARunningSwitchAlone(t *testing.T) {
+	c := daemon.DefaultConfig()
+	c.Data.Directory, c.Data.BallastBytes, c.Data.LowWaterBytes = filepath.Join(t.TempDir(), "data"), 0, 0
+	c.Terminals.Listen, c.Operations.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- daemon.Run(ctx, c, daemon.Options{Log: io.Discard, Ready: func(daemon.Addresses) { close(ready) }})
+	}()
+	<-ready
+	files := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(files, "organisations.csv"), []byte("code,name\nA,大学\n"), 0o600))
+	out, errOut, code := onecard("import", "--data", c.Data.Directory, files)
+	require.Zero(t, code, errOut)
+	require.Contains(t, out, "1  名称 / names")
+	require.NoFileExists(t, filepath.Join(c.Data.Directory, "BALLAST"))
+	cancel()
+	require.NoError(t, <-done)
+	require.NoFileExists(t, daemon.ControlPath(c.Data.Directory))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/switch/daemon"
+	"onecard/switch/directory"
 )
 
 const shipped = "../../configs/switch.yaml"
@@ -62,6 +63,15 @@ func TestNoLedgerBesideAWrongBankKey(t *testing.T) {
 	c.Data.Directory = filepath.Join(t.TempDir(), "data")
 	c.Bank.Addresses, c.Bank.MACKeyFile = []string{"127.0.0.1:1"}, filepath.Join(t.TempDir(), "nowhere")
 	require.ErrorContains(t, daemon.Run(t.Context(), c, daemon.Options{Log: io.Discard}), "the MAC key of the bank")
+	require.NoDirExists(t, c.Data.Directory)
+}
+
+// TestNoLedgerForAnEmptyImport: a slip in the folder's name leaves no new ledger behind.
+func TestNoLedgerForAnEmptyImport(t *testing.T) {
+	c := daemon.DefaultConfig()
+	c.Data.Directory = filepath.Join(t.TempDir(), "data")
+	_, _, err := daemon.Import(t.Context(), &c, os.DirFS(t.TempDir()))
+	require.ErrorIs(t, err, directory.ErrNoFiles)
 	require.NoDirExists(t, c.Data.Directory)
 }
 

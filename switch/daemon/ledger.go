@@ -111,6 +111,9 @@ func importFolder(folder fs.FS, store *pebblestore.Store, site iso8583.Secret, c
 // Import brings the CSV files of a folder into the ledger of a data folder that no switch has open, and writes a checkpoint so that the
 // next start is quick. With problems nothing is written.
 func Import(ctx context.Context, c *Config, folder fs.FS) (imported Imported, problems []directory.Problem, err error) {
+	if err := directory.Check(folder); err != nil {
+		return Imported{}, nil, err
+	}
 	now := newClock().micros
 	o, err := openLedger(ctx, c, now(), pebblestore.Events{}, transaction.Events{})
 	if err != nil {

@@ -57,7 +57,6 @@ type reader struct {
 	keys         Keys
 	verification iso8583.Secret
 	problems     []Problem
-	found        int
 	result       Import
 }
 
@@ -65,8 +64,21 @@ func (r *reader) problem(file string, line int, column, format string, args ...a
 	r.problems = append(r.problems, Problem{file, line, column, fmt.Sprintf(format, args...)})
 }
 
+// Check says whether the folder has anything to read.
+func Check(folder fs.FS) error {
+	for _, name := range Files {
+		if _, err := fs.Stat(folder, name); !errors.Is(err, fs.ErrNotExist) {
+			return nil // one that cannot be read is a problem that Read names
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrNoFiles, strings.Join(Files, ", "))
+}
+
 // Read reads all files of a folder. With problems the import must not be used.
 func Read(folder fs.FS, keys Keys) (Import, []Problem, error) {
+	if err := Check(folder); err != nil {
+		return Import{}, nil, err
+	}
 	verification, err := PINVerificationKey(keys.Site)
 	if err != nil {
 		return Import{}, nil, err
@@ -79,9 +91,6 @@ func Read(folder fs.FS, keys Keys) (Import, []Problem, error) {
 	r.keep("terminals", r.readTerminals())
 	r.keep("holders", r.readHolders())
 	r.keep("cards", r.readCards())
-	if r.found == 0 {
-		return Import{}, nil, fmt.Errorf("%w: %s", ErrNoFiles, strings.Join(Files, ", "))
-	}
 	return r.result, r.problems, nil
 }
 

@@ -70,7 +70,6 @@ func (r *reader) each(file string, columns []string, visit func(*row)) *table {
 		r.problem(file, 0, "", "读不出 / cannot be read: %v", err)
 		return t
 	}
-	r.found++
 	contents = bytes.TrimPrefix(contents, []byte("\xEF\xBB\xBF"))
 	if !utf8.Valid(contents) {
 		r.problem(file, 0, "", "不是 UTF-8 编码(可能是 GBK),请另存为“CSV UTF-8” / is not UTF-8 (it may be GBK): save it as \"CSV UTF-8\"")

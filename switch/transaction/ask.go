@@ -108,8 +108,12 @@ func (e *Engine) importNow(dir *Directory, now int64) ([]Fault, error) {
 	if faults := dir.Check(e.state); len(faults) > 0 {
 		return faults, nil
 	}
-	if size := dir.size(); size > ledger.MaxBlockBytes {
-		return nil, fmt.Errorf("import of about %d MiB is larger than one block (%d MiB): split the files", size>>20, ledger.MaxBlockBytes>>20)
+	size := dir.size()
+	if size == 0 { // names alone, or files with nothing but their headers: there is no block without an entry
+		return nil, nil
+	}
+	if size > ledger.MaxBlockBytes {
+		return nil, fmt.Errorf("导入约 %d MiB,大于一个账块(%d MiB),请拆分文件 / the import of about %[1]d MiB is larger than one block (%[2]d MiB): split the files", size>>20, ledger.MaxBlockBytes>>20)
 	}
 	if err := e.settle(); err != nil {
 		return nil, err
