@@ -12,23 +12,26 @@ import (
 )
 
 func newIndexCommand() *cobra.Command {
-	var data string
+	var flags configFlags
 	c := &cobra.Command{
 		Use:   "index --data DIR",
 		Short: "丢弃并由账块重建流水索引 / drop the statement index and build it again from the blocks",
 		Long: `流水索引只是账块的目录:verify 发现它有错时,用本命令丢弃并重建;账本本身不变。请先停止交换机。
 The statement index is only a register of the blocks: when verify finds it wrong, this drops it and builds it again. The ledger itself does
 not change. Stop the switch first.`,
-		Example: "  onecard index --data /var/lib/onecard",
-		Args:    usage(cobra.NoArgs),
+		Example: `  onecard index --data /var/lib/onecard
+  onecard index --config /etc/onecard/switch.yaml    # 日志另放一处时 / when the logs are kept apart`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if data == "" {
-				return withCode(exitUsage, errors.New("请给出 --data / give --data"))
+			config, err := flags.load()
+			if err != nil {
+				return err
 			}
+			data := config.Data.Directory
 			if !daemon.HasLedger(data) {
 				return fmt.Errorf("%s: %w", data, pebblestore.ErrNoLedger)
 			}
-			store, err := pebblestore.Open(pebblestore.Options{Dir: data})
+			store, err := pebblestore.Open(pebblestore.Options{Dir: data, WALDir: config.Data.WALDirectory})
 			if err != nil {
 				return err
 			}
@@ -40,7 +43,6 @@ not change. Stop the switch first.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&data, "data", "", "数据目录 / data folder")
-	_ = c.MarkFlagDirname("data")
+	flags.add(c)
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,11 @@ func (f *verifyFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	from, upTo, err := parseRange(f.blocks)
 	if err == nil && f.blocks != "" && f.receipts != "" {
 		err = errors.New("--blocks 不能与 --receipts 同用 / --blocks does not go with --receipts")
+	}
+	if folder := filepath.Dir(f.json); err == nil && f.json != "" { // better now than after a long replay
+		if info, missing := os.Stat(folder); missing != nil || !info.IsDir() {
+			err = fmt.Errorf("--json: 没有文件夹 %s / there is no folder %[1]s", folder)
+		}
 	}
 	if err != nil {
 		return withCode(exitUsage, err)

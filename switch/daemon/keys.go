@@ -43,15 +43,15 @@ func drawSiteKey(path string) (iso8583.Secret, error) {
 		return nil, fmt.Errorf("drawing the site key: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of the site key: %w", err)
+		return nil, fmt.Errorf("建站点密钥的文件夹 / making the folder of the site key: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("writing the site key: %w", err)
+		return nil, fmt.Errorf("写站点密钥 / writing the site key: %w", err)
 	}
 	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("writing the site key: %w", err)
+		return nil, fmt.Errorf("写站点密钥 / writing the site key: %w", err)
 	}
 	return key, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -74,7 +75,12 @@ func (o *Options) validate() error {
 	case s.Holders < 50 || s.Holders > mostHolders:
 		return wrong("人数须在 50 与 200000 之间", "the campus must have 50 to 200,000 people")
 	case s.Merchants < 1 || s.POS < s.Merchants || s.Gates < 0 || s.Kiosks < 1 || s.POS+s.Gates+s.Kiosks > 4000 || s.Merchants > 500:
-		return wrong("终端数不合理", "merchants 1 to 500, at least one POS for each, at least one kiosk, at most 4000 terminals")
+		return wrong("商户 1 至 500,每户至少一台 POS,至少一台圈存机,终端共不超过 4000", "merchants 1 to 500, at least one POS for each, at least one kiosk, at most 4000 terminals")
+	}
+	if o.JSON != "" { // better now than when the day is over
+		if folder, err := os.Stat(filepath.Dir(o.JSON)); err != nil || !folder.IsDir() {
+			return wrong("--json 所在文件夹不存在", "the folder of --json is not there")
+		}
 	}
 	_, err := parseKeys(o.Keys)
 	return errors.Join(err, loopback(o.Terminals), loopback(o.Operations), loopback(o.Bank))
