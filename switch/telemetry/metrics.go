@@ -36,7 +36,6 @@ type Metrics struct {
 	macFailures  prometheus.Counter
 	bankMessages *prometheus.CounterVec
 	bankFaults   *prometheus.CounterVec
-	checkpoints  prometheus.Counter
 	checkpointed prometheus.Histogram
 	stalls       prometheus.Counter
 	slowDisk     prometheus.Counter
@@ -82,7 +81,6 @@ func New(version string) *Metrics {
 		macFailures:  counter("onecard_terminal_mac_failures_total", "Messages with a wrong MAC."),
 		bankMessages: counters("onecard_bank_messages_total", "Messages on the bank links, by direction and MTI.", "direction", "mti"),
 		bankFaults:   counters("onecard_bank_faults_total", "Answers of the bank that fit nothing, by fault.", "fault"),
-		checkpoints:  counter("onecard_checkpoints_total", "Checkpoints written."),
 		checkpointed: prometheus.NewHistogram(histogram("onecard_checkpoint_duration_seconds", "Time to write a checkpoint behind the switch.", durationBuckets)),
 		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
 		slowDisk:     counter("onecard_journal_disk_slow_total", "Disk operations that Pebble reported as slow."),
@@ -94,7 +92,7 @@ func New(version string) *Metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
-		m.bankMessages, m.bankFaults, m.checkpoints, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, build,
+		m.bankMessages, m.bankFaults, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prepare()
 	return m
@@ -192,13 +190,10 @@ func (m *Metrics) BankMessage(direction, mti string) {
 // BankFault counts an answer of the bank that fits nothing.
 func (m *Metrics) BankFault(fault string) { m.bankFaults.WithLabelValues(fault).Inc() }
 
-// Checkpointed counts a checkpoint.
-func (m *Metrics) Checkpointed(took time.Duration) {
-	m.checkpoints.Inc()
-	m.checkpointed.Observe(took.Seconds())
-}
+// Checkpointed counts a checkpoint and how long it took.
+func (m *Metrics) Checkpointed(took time.Duration) { m.checkpointed.Observe(took.Seconds()) }
 
-// WriteStalled and DiskSlow count what Pebble reports.
+// WriteStalled counts a time that Pebble held up writes.
 func (m *Metrics) WriteStalled() { m.stalls.Inc() }
 
 // DiskSlow counts a slow disk operation.
