@@ -30,7 +30,8 @@ type Proof struct {
 	Signed   Root   `json:"signed_root"`
 }
 
-// Record is what is proven. Everything but Leaf says again, for people, what stands in the leaf, and is compared with it.
+// Record is what is proven: the leaf. The rest is for people: Sequence and Day are compared with the leaf, Says is as its maker worded it,
+// and whoever checks the proof goes by the leaf.
 type Record struct {
 	Sequence    uint64 `json:"sequence"`
 	Day         Day    `json:"day"`
@@ -74,7 +75,7 @@ func appendLeaf(dst []byte, sequence uint64, day uint32, moment int64, encoded [
 }
 
 // Make makes the proof of a record and signs the root of its day. over says of a day whether it is past at the site; the root of a day that
-// is neither past nor followed by another is signed as provisional. The words of the record are the caller's to write.
+// is neither past nor followed by another is signed as provisional. What the record says in words is the caller's to write.
 func Make(ctx context.Context, blocks Blocks, sequence uint64, over func(day uint32) bool, key ed25519.PrivateKey) (Proof, error) {
 	span, err := blocks.DayOf(sequence)
 	if err != nil {
@@ -175,7 +176,7 @@ func (r *Record) contents() (Contents, error) {
 // Contents reads what the record says, unchecked: see Check.
 func (p *Proof) Contents() (Contents, error) { return p.Record.contents() }
 
-// Check says whether the proof holds under the site's public key, and what it proves. The record's words are the caller's to compare.
+// Check says whether the proof holds under the site's public key, and what it proves.
 func (p *Proof) Check(site ed25519.PublicKey) (Contents, error) {
 	if err := p.Signed.check(site); err != nil {
 		return Contents{}, err
