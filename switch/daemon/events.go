@@ -99,5 +99,6 @@ func (s *server) registerGauges() {
 	}
 	gauge("onecard_bank_links_up", "Bank links that are signed on.", func() float64 { return float64(s.bank.Status().LinksUp()) })
 	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func() float64 { return float64(s.bank.Status().LoadsInFlight) })
+	gauge("onecard_bank_oldest_reversal_seconds", "How long the oldest reversal has been without the bank's answer; 0: there is none.", func() float64 { return s.bank.Status().OldestReversalAge(time.Now()).Seconds() })
 	gauge("onecard_bank_reversals_queued", "Reversals that the bank has not answered.", func() float64 { return float64(s.bank.Status().ReversalsQueued) })
 }
