@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ import (
 // proveFlags are the command line of prove.
 type proveFlags struct {
 	config    configFlags
-	record    uint64
+	record    string // decimal whatever it begins with: DE 37 is padded with zeros
 	out       string
 	publicKey bool
 }
@@ -42,7 +43,7 @@ The numbers of card and terminal are the site's word and not proven. Directory r
   onecard check-proof --key site.pub receipt.json`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if flags.publicKey == c.Flags().Changed("record") || flags.publicKey && flags.out != "" {
+			if flags.publicKey == (flags.record != "") || flags.publicKey && flags.out != "" {
 				return withCode(exitUsage, errors.New("请给出 --record 或 --public-key 之一,--out 只用于 --record / give one of --record and --public-key; --out goes with --record"))
 			}
 			config, err := flags.config.load()
@@ -56,7 +57,7 @@ The numbers of card and terminal are the site's word and not proven. Directory r
 		},
 	}
 	flags.config.add(c)
-	c.Flags().Uint64Var(&flags.record, "record", 0, "记录号 / number of the record")
+	c.Flags().StringVar(&flags.record, "record", "", "记录号 / number of the record")
 	c.Flags().StringVar(&flags.out, "out", "", "写入文件;默认打印 / write to this file; default: print")
 	c.Flags().BoolVar(&flags.publicKey, "public-key", false, "打印站点公钥 / print the site's public key")
 	_ = c.MarkFlagFilename("out", "json")
@@ -73,7 +74,11 @@ func printPublicKey(c *cobra.Command, directory string) error {
 }
 
 func runProve(c *cobra.Command, config *daemon.Config, flags *proveFlags) error {
-	p, doubts, err := proofOf(c.Context(), config, flags.record)
+	record, err := strconv.ParseUint(flags.record, 10, 64)
+	if err != nil {
+		return withCode(exitUsage, fmt.Errorf("--record 须为记录号 / --record must be the number of a record: %q", flags.record))
+	}
+	p, doubts, err := proofOf(c.Context(), config, record)
 	for _, doubt := range doubts {
 		fmt.Fprintf(c.ErrOrStderr(), "注意 / note: 账本存疑,请运行 verify / the ledger is in doubt, run verify: %v\n", doubt)
 	}
