@@ -1,4 +1,4 @@
-# onecard: run · test · race · fuzz · kill · bench · lint · clean — each is one line below. `make help` lists them.
+# onecard: run · build · test · race · fuzz · kill · crash · bench · lint · clean — each is one line below. `make help` lists them.
 SHELL := /bin/bash
 GO ?= go
 ROUNDS ?= 10
@@ -9,7 +9,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test race fuzz kill crash bench lint tools clean
+.PHONY: help run build test race fuzz kill crash bench lint clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
