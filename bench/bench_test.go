@@ -202,3 +202,17 @@ func BenchmarkLimits(b *testing.B) {
 		}
 	}
 }
+
+// TestNothingIsNoTest: a run of no rounds would report lost=0 without having looked.
+func TestNothingIsNoTest(t *testing.T) {
+	for _, line := range []string{"kill --rounds 0", "kill --connections -1", "lunch --rate 100,0", "saturate --seconds 0", "saturate --rounds 0", "restart --purchases 0"} {
+		root := newRoot()
+		root.SetArgs(append(strings.Fields(line), "--binary", "nowhere"))
+		root.SetOut(io.Discard)
+		require.ErrorContains(t, root.ExecuteContext(t.Context()), "must be above 0", line)
+	}
+	root := newRoot()
+	root.SetArgs([]string{"kill", "--binary", "nowhere", "--work", t.TempDir()})
+	root.SetOut(io.Discard)
+	require.ErrorContains(t, root.ExecuteContext(t.Context()), "no switch to measure", "what is there by default is above 0")
+}

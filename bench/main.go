@@ -16,9 +16,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // version is set by the linker.
@@ -51,9 +53,31 @@ receipts each time. Build both programs first: make build.`,
   bin/bench saturate --seconds 4 --rounds 5 --json out/saturate.json
   bin/bench kill --rounds 50 --seed 7`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return amounts(c.Flags()) },
 	}
 	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
 	return root
+}
+
+// amounts refuses how many and how long of nothing: no kill and no second would be a clean result of no test at all.
+func amounts(flags *pflag.FlagSet) error {
+	var wrong []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		texts := []string{f.Value.String()}
+		switch f.Value.Type() {
+		case "int", "float64":
+		case "float64Slice":
+			texts = f.Value.(pflag.SliceValue).GetSlice()
+		default:
+			return
+		}
+		for _, text := range texts {
+			if n, err := strconv.ParseFloat(text, 64); err != nil || !(n > 0) {
+				wrong = append(wrong, fmt.Errorf("--%s 须大于 0,不是 %s / --%[1]s must be above 0, is %[2]s", f.Name, text))
+			}
+		}
+	})
+	return errors.Join(wrong...)
 }
 
 // common are the flags of everything that runs a switch.
