@@ -140,3 +140,23 @@ func TestProveSaysWhatItNeeds(t *testing.T) {
 	require.Contains(t, errOut, "in use by a running switch")
 	require.NoError(t, store.Close())
 }
+
+// TestProofFromALedgerInDoubt: a ledger that no switch would start on still proves what is there; but its end may be missing, so that a past
+// day that nothing follows is not called complete.
+func TestProofFromALedgerInDoubt(t *testing.T) {
+	dir := makeStatementLedger(t, true)
+	require.NoError(t, os.Remove(filepath.Join(dir, "WITNESS")))
+	_, key, _ := onecard("prove", "--data", dir, "--public-key")
+	site := filepath.Join(t.TempDir(), "site.pub")
+	require.NoError(t, os.WriteFile(site, []byte(key), 0o600))
+	for record, want := range map[string]string{"1": "complete", "9": "provisional"} {
+		file := filepath.Join(t.TempDir(), "proof.json")
+		code, out, errOut := onecard("prove", "--data", dir, "--record", record, "--out", file)
+		require.Zero(t, code, errOut)
+		require.Contains(t, errOut, "the ledger is in doubt, run verify")
+		require.Contains(t, out, want)
+		code, out, errOut = onecard("check-proof", "--key", site, file)
+		require.Zero(t, code, errOut)
+		require.Contains(t, out, want)
+	}
+}
