@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +15,15 @@ import (
 func newServeCommand(version string) *cobra.Command {
 	var path string
 	c := &cobra.Command{
-		Use:   "serve --config FILE",
+		Use:   "serve [--config FILE]",
 		Short: "运行交换机 / run the switch",
 		Long: `运行交换机,直到收到中断或终止信号;然后答完在途请求、向银行签退、写检查点再退出。kill -9 同样安全。
 Runs the switch until it is interrupted or terminated; then it answers what is in flight, signs off from the bank, writes a checkpoint and
 ends. kill -9 is as safe.
 
-日志为 JSON,写到标准错误。/ Logs are JSON lines on standard error.`,
+不给 --config 时用默认值和 ONECARD_ 环境变量。日志为 JSON,写到标准错误;读日志的程序退出,交换机照常运行。
+Without --config the defaults and the ONECARD_ environment hold. Logs are JSON lines on standard error; the switch goes on when their
+reader has gone.`,
 		Example: `  onecard serve --config configs/switch.yaml
   ONECARD_TERMINALS_LISTEN=0.0.0.0:8583 onecard serve --config /etc/onecard/switch.yaml`,
 		Args: usage(cobra.NoArgs),
@@ -28,6 +32,7 @@ ends. kill -9 is as safe.
 			if err != nil {
 				return withCode(exitUsage, err)
 			}
+			signal.Ignore(syscall.SIGPIPE) // a log shipper that ends is no reason to stop selling lunch
 			return daemon.Run(c.Context(), config, daemon.Options{Version: version, Log: c.ErrOrStderr(), Ready: func(a daemon.Addresses) {
 				fmt.Fprintf(c.OutOrStdout(), "ready terminals=%s operations=%s control=%s\n", a.Terminals, a.Operations, a.Control)
 			}})
