@@ -42,10 +42,39 @@ type storeFS struct {
 	fatal  func(text string)
 	opened *atomic.Bool // until then Open returns what is wrong with a log
 	fill   int64        // bytes of a new log to write
+	target *atomic.Pointer[target]
+}
+
+// elsewhere returns the file system for what Pebble writes into a backup: there none of this holds, a failure is the backup's alone, and
+// the ballast is not given up for it. Nil: the path is the ledger's.
+func (fs storeFS) elsewhere(path string) vfs.FS {
+	if t := fs.target.Load(); t != nil && under(t.folder, path) {
+		return t
+	}
+	return nil
+}
+
+// MkdirAll makes folders.
+func (fs storeFS) MkdirAll(dir string, mode os.FileMode) error {
+	if other := fs.elsewhere(dir); other != nil {
+		return other.MkdirAll(dir, mode)
+	}
+	return fs.FS.MkdirAll(dir, mode)
+}
+
+// Link links a file, in Pebble's folder or into a backup.
+func (fs storeFS) Link(from, to string) error {
+	if other := fs.elsewhere(to); other != nil {
+		return other.Link(from, to)
+	}
+	return fs.FS.Link(from, to)
 }
 
 // OpenDir opens a folder whose failed sync stops the process.
 func (fs storeFS) OpenDir(name string) (vfs.File, error) {
+	if other := fs.elsewhere(name); other != nil {
+		return other.OpenDir(name)
+	}
 	dir, err := fs.FS.OpenDir(name)
 	if err != nil {
 		return nil, err
@@ -67,6 +96,9 @@ func (f folderFile) Sync() error {
 }
 
 func (fs storeFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if other := fs.elsewhere(name); other != nil {
+		return other.Create(name, category)
+	}
 	if strings.HasSuffix(name, ".log") {
 		return fs.createLog(name, category)
 	}

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
 
 	"onecard/ledger"
 )
@@ -53,6 +55,7 @@ type Options struct {
 	BallastBytes  int64  // 0: no ballast
 	LowWaterBytes uint64 // below this much free space Space reports low
 	ReadOnly      bool
+	Version       string // of the program, for the manifest of a backup
 	Events        Events
 	// Fatal is called when the journal cannot be written. It must not return. Nil: print the text and exit with ExitJournalFailed.
 	Fatal func(text string)
@@ -86,6 +89,10 @@ type Store struct {
 	free    atomic.Uint64
 	indexer *indexer
 	feeds   feeds
+
+	backing sync.Mutex             // held while a backup is made
+	closed  bool                   // guarded by backing
+	target  atomic.Pointer[target] // of the backup that is being made
 }
 
 // flight is a block on its way to the disk.
@@ -296,6 +303,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Logger:                      logger{s.options},
 	}
 	events := s.options.Events
+	if o.WALDir != "" { // a ledger that comes from a backup has its first logs with its tables
+		o.WALRecoveryDirs = []wal.Dir{{FS: o.FS, Dirname: s.path("pebble")}}
+	}
 	// What is flushed goes down to be compressed later; blocks of purchases do not gain by it.
 	o.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	o.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
@@ -323,7 +333,7 @@ func (s *Store) pebbleFS() vfs.FS {
 	if s.options.BallastBytes > 0 {
 		inner = vfs.OnDiskFull(inner, func() { _ = s.fs.Remove(s.path(ballastName)) })
 	}
-	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes()}
+	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes(), &s.target}
 }
 
 func stall(events Events, begin bool) {
@@ -359,8 +369,11 @@ func (o Options) fatal(text string) {
 	os.Exit(ExitJournalFailed)
 }
 
-// Close stops the indexer, waits for what is in flight and closes Pebble.
+// Close stops the indexer, waits for a backup and for what is in flight, and closes Pebble.
 func (s *Store) Close() error {
+	s.backing.Lock() // a backup that is being made ends first: its context is its caller's to end
+	s.closed = true
+	s.backing.Unlock()
 	s.feeds.close()
 	s.stopIndexer()
 	err := s.awaitWarm()
