@@ -46,7 +46,7 @@ index, and the balances of the newest checkpoint; with --receipts, what terminal
 		},
 	}
 	c.Flags().StringVar(&flags.data, "data", "", "数据目录 / data folder")
-	c.Flags().StringVar(&flags.wal, "wal", "", "日志目录,若配置中与数据分开 / folder of the logs, if the configuration keeps them apart")
+	c.Flags().StringVar(&flags.wal, "wal", "", "日志目录,若配置中与数据分开,写法同配置 / folder of the logs, if the configuration keeps them apart, written as there")
 	c.Flags().StringVar(&flags.json, "json", "", "结果另存为 JSON(- 为标准输出) / also write the result as JSON (- for standard output)")
 	c.Flags().StringVar(&flags.receipts, "receipts", "", "终端回执文件 / file of terminals' receipts")
 	c.Flags().StringVar(&flags.blocks, "blocks", "", "只查条目 A 至 B 所在的区块:形式、哈希与链 / only the blocks with entries A to B: form, hashes and chain")

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
+	"syscall"
 
 	"onecard/switch/directory"
 )
@@ -29,6 +31,10 @@ func NewClient(directory string) *Client {
 // ErrNotRunning says that no switch has the data folder open.
 var ErrNotRunning = errors.New("没有交换机在此数据目录上运行 / no switch is running on this data folder")
 
+// nobodyThere are the errors of a socket that no switch listens at; the last is a path too long for one. Others, such as a folder that may
+// not be entered, say nothing of a switch.
+var nobodyThere = []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR, syscall.ECONNREFUSED, syscall.EINVAL}
+
 func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, method, "http://switch"+path, bytes.NewReader(body))
 	if err != nil {
@@ -36,11 +42,11 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		var unreachable *net.OpError
-		if errors.As(err, &unreachable) && unreachable.Op == "dial" {
-			return fmt.Errorf("%w (%w)", ErrNotRunning, unreachable.Err)
+		var number syscall.Errno
+		if errors.As(err, &number) && slices.Contains(nobodyThere, number) {
+			return fmt.Errorf("%w (%w)", ErrNotRunning, number)
 		}
-		return err
+		return fmt.Errorf("控制套接字 / the control socket: %w", err)
 	}
 	defer response.Body.Close()
 	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {

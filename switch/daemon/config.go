@@ -144,6 +144,9 @@ func (c *Config) Validate() error {
 	if c.Data.Directory == "" {
 		wrong("data.directory", "不能为空 / may not be empty")
 	}
+	if n := len(ControlPath(c.Data.Directory)); n > socketPathMax {
+		wrong("data.directory", "路径太长:其中的控制套接字有 %d 字节,最多 %d / the path is too long: the control socket in it has %[1]d bytes, at most %[2]d", n, socketPathMax)
+	}
 	within("data.memtable_bytes", c.Data.MemTableBytes, 4<<20, 1<<30)
 	within("data.ballast_bytes", c.Data.BallastBytes, 0, 16<<30)
 	within("data.low_water_bytes", c.Data.LowWaterBytes, 0, 1<<40)
@@ -202,6 +205,9 @@ func (c *Config) SiteKeyPath() string {
 
 // ControlPath is the socket of a running switch, for the owner of the data folder.
 func ControlPath(directory string) string { return filepath.Join(directory, "control.sock") }
+
+// socketPathMax is what fits sockaddr_un (unix(7)), with the zero behind it.
+const socketPathMax = 107
 
 func (c *Config) site() transaction.Site {
 	return transaction.Site{Window: uint32(c.Site.Window), ZoneSeconds: int32(c.Site.Zone / time.Second)}

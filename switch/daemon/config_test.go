@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,37 @@ func TestNoLedgerBesideAWrongBankKey(t *testing.T) {
 	c.Bank.Addresses, c.Bank.MACKeyFile = []string{"127.0.0.1:1"}, filepath.Join(t.TempDir(), "nowhere")
 	require.ErrorContains(t, daemon.Run(t.Context(), c, daemon.Options{Log: io.Discard}), "the MAC key of the bank")
 	require.NoDirExists(t, c.Data.Directory)
+}
+
+// TestPathOfTheControlSocket: a data folder whose socket could not be bound is refused before a ledger is made in it.
+func TestPathOfTheControlSocket(t *testing.T) {
+	for _, c := range []struct {
+		length int
+		good   bool
+	}{{107, true}, {108, false}} {
+		directory := strings.Repeat("d", c.length-len("/control.sock"))
+		_, err := daemon.Load("", []string{"ONECARD_DATA_DIRECTORY=" + directory})
+		require.Equal(t, c.good, err == nil, "%d: %v", c.length, err)
+	}
+}
+
+// TestClientSaysWhyItCannotAsk: no socket, or one that was left behind, is no switch; a folder that is none of these is told as it is.
+func TestClientSaysWhyItCannotAsk(t *testing.T) {
+	dir := t.TempDir()
+	_, err := daemon.NewClient(dir).Status(t.Context())
+	require.ErrorIs(t, err, daemon.ErrNotRunning)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: daemon.ControlPath(dir), Net: "unix"})
+	require.NoError(t, err)
+	listener.SetUnlinkOnClose(false)
+	require.NoError(t, listener.Close())
+	_, err = daemon.NewClient(dir).Status(t.Context())
+	require.ErrorIs(t, err, daemon.ErrNotRunning)
+	loop := filepath.Join(dir, "loop")
+	require.NoError(t, os.Symlink(loop, loop))
+	_, err = daemon.NewClient(loop).Status(t.Context())
+	require.Error(t, err)
+	require.NotErrorIs(t, err, daemon.ErrNotRunning)
+	require.ErrorContains(t, err, "too many levels")
 }
 
 // TestNoLedgerForAnEmptyImport: a slip in the folder's name leaves no new ledger behind.
