@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -116,4 +117,22 @@ func TestTerminalByHand(t *testing.T) {
 	out, code = byHand(t, "", "--campus", csv, "--address", "127.0.0.1:1", "buy")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, out, "连不上交换机")
+}
+
+// What stands between a terminal and its answer is told in both languages: a wrong key, a port that is no switch's.
+func TestTerminalSaysWhyThereIsNoAnswer(t *testing.T) {
+	_, address, campus := handSite(t)
+	key := filepath.Join(t.TempDir(), "tmk.hex")
+	require.NoError(t, os.WriteFile(key, []byte("00112233445566778899aabbccddeeff\n"), 0o600))
+	row := &campus.Terminals[0]
+	out, code := byHand(t, "", "--address", address, "--terminal", row.Code, "--merchant", campus.MerchantOf(row), "--key-file", key, "--brief", "signon")
+	require.Equal(t, exitFailed, code, out)
+	require.Contains(t, out, "不是交换机登记的主密钥")
+
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer deaf.Close()
+	out, code = byHand(t, "", "--address", deaf.Addr().String(), "--terminal", row.Code, "--merchant", campus.MerchantOf(row), "--key-file", key, "--brief", "--timeout", "50ms", "echo")
+	require.Equal(t, exitFailed, code, out)
+	require.Contains(t, out, "没有及时应答")
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,8 +26,31 @@ const (
 // defaultSale is what "buy" without an amount costs: a lunch.
 const defaultSale, defaultLoad money.Fen = 650, 5000
 
+// explanations say in both languages what to look at; the terminal's own words follow.
+var explanations = []struct {
+	of   error
+	text string
+}{
+	{emulator.ErrTimeout, "交换机没有及时应答,地址对吗 / the switch did not answer in time, is it the right address"},
+	{iso8583.ErrCheckValue, "密钥校验值不符,这不是交换机登记的主密钥 / this is not the master key that the switch has for the terminal"},
+	{emulator.ErrMAC, "应答的 MAC 不对,密钥或 MAC 算法不符 / wrong MAC: key or --mac differ from what is registered"},
+	{emulator.ErrUnknown, "没有记住这个流水号 / this trace number is not remembered"},
+	{emulator.ErrNoReversal, "查询不能冲正,请重发 / an enquiry is not reversed"},
+	{io.EOF, "交换机断开了连接 / the switch has closed the connection"},
+}
+
 // perform does one action. A refusal is printed and counted, not returned.
 func (w *workbench) perform(words []string) error {
+	err := w.act(words)
+	for _, known := range explanations {
+		if errors.Is(err, known.of) {
+			return fmt.Errorf("%s (%w)", known.text, err)
+		}
+	}
+	return err
+}
+
+func (w *workbench) act(words []string) error {
 	argument := func(i int) string {
 		if i < len(words) {
 			return words[i]

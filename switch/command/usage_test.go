@@ -51,7 +51,7 @@ func TestWrongCommandLines(t *testing.T) {
 
 // TestHelpIsInBothLanguages walks every command's help: no heading, short text or flag is in one language alone.
 func TestHelpIsInBothLanguages(t *testing.T) {
-	name := regexp.MustCompile(`(?m)^  ([a-z]+) +\S.*$`)
+	name := regexp.MustCompile(`(?m)^  ([a-z-]+) +\S.*$`)
 	chinese := regexp.MustCompile(`\p{Han}`)
 	var walk func(words []string)
 	walk = func(words []string) {
