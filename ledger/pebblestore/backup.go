@@ -66,7 +66,7 @@ func (s *Store) Backup(ctx context.Context, dir string) (ledger.Head, error) {
 	if s.closed {
 		return ledger.Head{}, errClosed
 	}
-	if under(filepath.Clean(s.options.Dir), filepath.Clean(dir)) {
+	if s.isInside(dir) {
 		return ledger.Head{}, fmt.Errorf("%s: %w", dir, errInsideData)
 	}
 	target := &target{FS: s.plainFS(), folder: dir, stopped: ctx.Err}
@@ -183,6 +183,13 @@ func (s *Store) plainFS() vfs.FS {
 		return vfs.Default
 	}
 	return s.fs
+}
+
+// isInside says whether a folder lies in the data folder, however the two are written.
+func (s *Store) isInside(dir string) bool {
+	data, err1 := filepath.Abs(s.options.Dir)
+	path, err2 := filepath.Abs(dir)
+	return err1 != nil || err2 != nil || under(data, path)
 }
 
 // under says whether a path is a folder or lies in it.

@@ -8,6 +8,7 @@
 //
 //	DIR/pebble/   Pebble
 //	DIR/WITNESS   the newest blocks again, in slots that are overwritten in turn (witness.go)
+//	DIR/restoring a restore that is not finished (restore.go)
 //	DIR/BALLAST   space that is given up when the disk is full, so that the process can stop and start again
 //
 // Keys, integers big-endian:

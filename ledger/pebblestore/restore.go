@@ -129,7 +129,7 @@ func (r *Restoration) checkEnd(to uint64, left LeftOut) error {
 	switch end := r.source.Head().Sequence; {
 	case to > 0 && r.head.Sequence == 0:
 		return fmt.Errorf("第一个区块止于第 %d 条,第 %d 条之前没有可恢复的区块 / the first block ends at entry %[1]d: no block ends at or before %[2]d", left.firstEnd(r.source), to)
-	case to > end && len(r.source.Doubts()) == 0:
+	case to > end:
 		return fmt.Errorf("备份止于第 %d 条,到不了第 %d 条;要恢复到末尾请去掉 --to / the backup ends at entry %[1]d, before %[2]d: leave --to out to restore all of it", end, to)
 	case !r.named && (to == 0 || to >= r.Backup.Sequence) && r.Backup.Sequence > 0:
 		return fmt.Errorf("%s 所记的区块(止于第 %d 条)不在备份中:文件被改动或混用 / the block that %[1]s names, which ends at entry %[2]d, is not in the backup: files were changed or mixed", backupName, r.Backup.Sequence)

@@ -81,7 +81,8 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(),
-		newProveCommand(), newCheckProofCommand(), newTerminalCommand(), newTraceCommand(), newIndexCommand(), newConfigCommand(), newVersionCommand(version),
+		newProveCommand(), newCheckProofCommand(), newTerminalCommand(), newTraceCommand(), newIndexCommand(), newBackupCommand(version),
+		newRestoreCommand(), newConfigCommand(), newVersionCommand(version),
 		newCompletionCommand())
 	help := newHelpCommand()
 	root.SetHelpCommand(help)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"onecard/ledger/pebblestore"
 	"onecard/switch/directory"
 	"onecard/switch/proof"
 	"onecard/switch/transaction"
@@ -52,6 +53,7 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("GET /status", s.answerStatus)
 	mux.HandleFunc("POST /cards/state", s.changeCard)
 	mux.HandleFunc("POST /import", s.importUpload)
+	mux.HandleFunc("POST /backup", s.makeBackup)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
 	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	go c.serve(ownersOnly{listener})
@@ -123,6 +125,7 @@ type Answer struct {
 	Error    string              `json:"error,omitempty"`
 	Problems []directory.Problem `json:"problems,omitempty"`
 	Imported *Imported           `json:"imported,omitempty"`
+	Backup   *pebblestore.Backup `json:"backup,omitempty"`
 	Proof    *proof.Proof        `json:"proof,omitempty"`
 }
 

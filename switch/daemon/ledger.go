@@ -31,14 +31,14 @@ type opened struct {
 }
 
 // openLedger opens or makes the ledger of a data folder and brings the state back.
-func openLedger(ctx context.Context, c *Config, now int64, events pebblestore.Events, engineEvents transaction.Events) (*opened, error) {
+func openLedger(ctx context.Context, c *Config, version string, now int64, events pebblestore.Events, engineEvents transaction.Events) (*opened, error) {
 	site, err := LoadSiteKey(c.SiteKeyPath(), !HasLedger(c.Data.Directory))
 	if err != nil {
 		return nil, err
 	}
 	store, err := pebblestore.Open(pebblestore.Options{
 		Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, MemTableBytes: uint64(c.Data.MemTableBytes), BallastBytes: int64(c.Data.BallastBytes),
-		LowWaterBytes: uint64(c.Data.LowWaterBytes), Events: events,
+		LowWaterBytes: uint64(c.Data.LowWaterBytes), Version: version, Events: events,
 	})
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func Import(ctx context.Context, c *Config, folder fs.FS) (imported Imported, pr
 		return Imported{}, nil, err
 	}
 	now := newClock().micros
-	o, err := openLedger(ctx, c, now(), pebblestore.Events{}, transaction.Events{})
+	o, err := openLedger(ctx, c, "", now(), pebblestore.Events{}, transaction.Events{})
 	if err != nil {
 		return Imported{}, nil, err
 	}

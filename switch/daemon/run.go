@@ -81,7 +81,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 func (s *server) open(ctx context.Context) error {
 	s.log.Info("正在打开账本 / opening the ledger", zap.String("data", s.config.Data.Directory))
 	began := time.Now()
-	o, err := openLedger(ctx, s.config, s.clock.micros(), s.storeEvents(), s.engineEvents())
+	o, err := openLedger(ctx, s.config, s.options.Version, s.clock.micros(), s.storeEvents(), s.engineEvents())
 	if err != nil {
 		return err
 	}
