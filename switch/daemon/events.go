@@ -7,6 +7,7 @@ import (
 
 	"onecard/bankgw"
 	"onecard/ledger/pebblestore"
+	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 	"onecard/terminals"
 )
@@ -63,7 +64,12 @@ func (s *server) bankEvents() bankgw.Events {
 		LinkState: func(link int, state string) {
 			s.log.Info("银行链路 / bank link", zap.Int("link", link), zap.String("state", state))
 		},
-		Message: s.metrics.BankMessage,
+		LinkLost: func(link int, reason string) {
+			s.log.Warn("银行链路中断 / bank link lost", zap.Int("link", link), zap.String("reason", reason))
+		},
+		Message:     s.metrics.BankMessage,
+		LoadRefused: s.metrics.BankRefused,
+		OwnerBusy:   s.metrics.OwnerBusy,
 		Fault: func(fault string) {
 			s.metrics.BankFault(fault)
 			s.log.Warn("银行侧异常 / the bank did not do what was expected", zap.String("fault", fault))
@@ -74,6 +80,7 @@ func (s *server) bankEvents() bankgw.Events {
 // registerGauges shows what is looked at rather than counted.
 func (s *server) registerGauges() {
 	m := s.metrics
+	m.ExpectTerminals(func(visit func(string)) { terminals.Rejections(visit); iso8583.Faults(visit) }, terminals.CloseReasons)
 	gauge := func(name, help string, read func() float64) { m.Gauge(name, help, nil, read) }
 	gauge("onecard_ledger_sequence", "Sequence of the newest entry.", func() float64 { return float64(s.pulse.seen.Load().Sequence) })
 	gauge("onecard_ledger_difference_fen", "Debits less credits, or the sum of all balances: 0, or the books are broken.", func() float64 { return float64(s.pulse.difference()) })
@@ -97,6 +104,7 @@ func (s *server) registerGauges() {
 	if s.bank == nil {
 		return
 	}
+	m.ExpectBank(bankgw.Faults, bankgw.Refusals, bankgw.MessageTypes)
 	gauge("onecard_bank_links_up", "Bank links that are signed on.", func() float64 { return float64(s.bank.Status().LinksUp()) })
 	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func() float64 { return float64(s.bank.Status().LoadsInFlight) })
 	gauge("onecard_bank_oldest_reversal_seconds", "How long the oldest reversal has been without the bank's answer; 0: there is none.", func() float64 { return s.bank.Status().OldestReversalAge(time.Now()).Seconds() })

@@ -36,6 +36,8 @@ type Metrics struct {
 	macFailures  prometheus.Counter
 	bankMessages *prometheus.CounterVec
 	bankFaults   *prometheus.CounterVec
+	bankRefusals *prometheus.CounterVec
+	ownerBusy    prometheus.Counter
 	checkpointed prometheus.Histogram
 	stalls       prometheus.Counter
 	slowDisk     prometheus.Counter
@@ -81,6 +83,8 @@ func New(version string) *Metrics {
 		macFailures:  counter("onecard_terminal_mac_failures_total", "Messages with a wrong MAC."),
 		bankMessages: counters("onecard_bank_messages_total", "Messages on the bank links, by direction and MTI.", "direction", "mti"),
 		bankFaults:   counters("onecard_bank_faults_total", "Answers of the bank that fit nothing, by fault.", "fault"),
+		bankRefusals: counters("onecard_bank_loads_refused_total", "Loads declined because they could not be sent to the bank, by cause.", "cause"),
+		ownerBusy:    counter("onecard_bank_owner_busy_total", "Times outcomes of loads had to wait because the owner's inbox was full."),
 		checkpointed: prometheus.NewHistogram(histogram("onecard_checkpoint_duration_seconds", "Time to write a checkpoint behind the switch.", durationBuckets)),
 		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
 		slowDisk:     counter("onecard_journal_disk_slow_total", "Disk operations that Pebble reported as slow."),
@@ -92,7 +96,7 @@ func New(version string) *Metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
-		m.bankMessages, m.bankFaults, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, build,
+		m.bankMessages, m.bankFaults, m.bankRefusals, m.ownerBusy, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prepare()
 	return m
@@ -108,13 +112,29 @@ func (m *Metrics) prepare() {
 		m.loads.WithLabelValues(state)
 	}
 	m.kinds.WithLabelValues("purchase", "00", "none")
-	m.rejected.WithLabelValues("none")
-	m.closed.WithLabelValues("none")
-	m.bankFaults.WithLabelValues("none")
-	m.bankMessages.WithLabelValues("out", "0200")
 	for _, bound := range []string{"connection", "total"} {
 		m.held.WithLabelValues(bound)
 	}
+}
+
+// Labels visits every label that an event may bring.
+type Labels func(visit func(label string))
+
+// ExpectTerminals makes the series of the terminal link before their first event: a counter that appears with its first event has not
+// increased in the eyes of Prometheus, and an alert on it would come one event late.
+func (m *Metrics) ExpectTerminals(rejections, closeReasons Labels) {
+	rejections(func(label string) { m.rejected.WithLabelValues(label) })
+	closeReasons(func(label string) { m.closed.WithLabelValues(label) })
+}
+
+// ExpectBank does the same for the bank.
+func (m *Metrics) ExpectBank(faults, refusals, messageTypes Labels) {
+	faults(func(label string) { m.bankFaults.WithLabelValues(label) })
+	refusals(func(label string) { m.bankRefusals.WithLabelValues(label) })
+	messageTypes(func(mti string) {
+		m.bankMessages.WithLabelValues("in", mti)
+		m.bankMessages.WithLabelValues("out", mti)
+	})
 }
 
 // Answered counts the decisions of one durable group at the moment they are sent.
@@ -186,6 +206,12 @@ func (m *Metrics) AnswerDropped() { m.dropped.Inc() }
 func (m *Metrics) BankMessage(direction, mti string) {
 	m.bankMessages.WithLabelValues(direction, mti).Inc()
 }
+
+// BankRefused counts a load that could not be sent to the bank.
+func (m *Metrics) BankRefused(cause string) { m.bankRefusals.WithLabelValues(cause).Inc() }
+
+// OwnerBusy counts a wait for the owner's inbox.
+func (m *Metrics) OwnerBusy() { m.ownerBusy.Inc() }
 
 // BankFault counts an answer of the bank that fits nothing.
 func (m *Metrics) BankFault(fault string) { m.bankFaults.WithLabelValues(fault).Inc() }
