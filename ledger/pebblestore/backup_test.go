@@ -151,6 +151,43 @@ func TestBackupThatFailsIsTheBackupsAlone(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
+// TestTornCopyIsTakenAgain: the log of the first copies has zeros where the owner has overtaken the copying.
+func TestTornCopyIsTakenAgain(t *testing.T) {
+	for _, tears := range []int{backupTries - 1, backupTries} {
+		mem := vfs.NewMem()
+		torn := 0
+		o := testOptions("data", inject(mem, func(op errorfs.Op) error {
+			if op.Kind != errorfs.OpOpen || !strings.HasPrefix(op.Path, "copy/pebble/") || !strings.HasSuffix(op.Path, ".log") || torn == tears {
+				return nil
+			}
+			torn++
+			f, err := mem.OpenReadWrite(op.Path, vfs.WriteCategoryUnspecified)
+			if err == nil {
+				_, err = f.WriteAt(make([]byte, 200), 1000)
+			}
+			return errorsOf(err, f.Close())
+		}))
+		o.cold, o.noStats = true, true
+		s := open(t, o)
+		b := newBooks(t, s)
+		for range 50 {
+			b.pay(3)
+		}
+		head, err := s.Backup(t.Context(), "copy")
+		require.Equal(t, tears, torn)
+		if tears < backupTries {
+			require.NoError(t, err)
+			require.Equal(t, s.Head(), head)
+		} else {
+			require.Error(t, err)
+			_, err = ReadBackup(mem, "copy")
+			require.ErrorIs(t, err, ErrNotABackup)
+		}
+		b.pay(1)
+		require.NoError(t, s.Close())
+	}
+}
+
 func TestBackupIsRefused(t *testing.T) {
 	mem := vfs.NewMem()
 	s := open(t, testOptions("data", mem))
