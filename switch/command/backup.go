@@ -24,9 +24,9 @@ own: verify reads it, restore brings it back. On one file system the tables are 
 original. So copy the folder to another machine.
 
 站点密钥不在备份中:请另行保管,勿与备份放在一起。/ The site key is not in the backup: keep it apart from it.`,
-		Example: `  onecard backup --data /var/lib/onecard /backup/onecard-1125
-  onecard verify --data /backup/onecard-1125
-  onecard restore --from /backup/onecard-1125 --data /var/lib/onecard`,
+		Example: `  onecard backup --data /var/lib/onecard /var/lib/onecard-backup/1125    # 由交换机写入 / written by the switch
+  onecard verify --data /var/lib/onecard-backup/1125
+  onecard restore --from /var/lib/onecard-backup/1125 --data /var/lib/onecard`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			config, err := flags.load()
