@@ -42,17 +42,22 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		var number syscall.Errno
-		if errors.As(err, &number) && slices.Contains(nobodyThere, number) {
-			return fmt.Errorf("%w (%w)", ErrNotRunning, number)
-		}
-		return fmt.Errorf("控制套接字 / the control socket: %w", err)
+		return unreachable(err)
 	}
 	defer response.Body.Close()
 	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
 		return fmt.Errorf("reading the switch's answer (%s): %w", response.Status, err)
 	}
 	return nil
+}
+
+// unreachable says what an error of a call that got no answer means: that nobody is there, or something else.
+func unreachable(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) && slices.Contains(nobodyThere, number) {
+		return fmt.Errorf("%w (%w)", ErrNotRunning, number)
+	}
+	return fmt.Errorf("控制套接字 / the control socket: %w", err)
 }
 
 // Status asks how the switch is.

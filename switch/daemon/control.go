@@ -56,6 +56,7 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("POST /backup", s.makeBackup)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
 	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	s.serveFeeds(mux, c.server)
 	go c.serve(ownersOnly{listener})
 	return c, nil
 }
@@ -122,11 +123,12 @@ func peerOf(c *net.UnixConn) (uid uint32, err error) {
 
 // Answer is what the control socket says: an error for people, or what was done.
 type Answer struct {
-	Error    string              `json:"error,omitempty"`
-	Problems []directory.Problem `json:"problems,omitempty"`
-	Imported *Imported           `json:"imported,omitempty"`
-	Backup   *pebblestore.Backup `json:"backup,omitempty"`
-	Proof    *proof.Proof        `json:"proof,omitempty"`
+	Error    string                   `json:"error,omitempty"`
+	Problems []directory.Problem      `json:"problems,omitempty"`
+	Imported *Imported                `json:"imported,omitempty"`
+	Backup   *pebblestore.Backup      `json:"backup,omitempty"`
+	Proof    *proof.Proof             `json:"proof,omitempty"`
+	Feeds    []pebblestore.FeedStatus `json:"feeds,omitempty"`
 }
 
 // CardChange asks for another state of a card.

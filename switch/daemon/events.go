@@ -87,6 +87,7 @@ func (s *server) registerGauges() {
 	gauge("onecard_ledger_accounts", "Accounts ever opened.", func() float64 { return float64(s.pulse.seen.Load().Accounts) })
 	gauge("onecard_holders", "Card holders.", func() float64 { return float64(s.pulse.seen.Load().Holders) })
 	gauge("onecard_index_sequence", "Sequence up to which statements are complete.", func() float64 { return float64(s.opened.store.IndexedTo()) })
+	gauge("onecard_feed_lag_records", "Records that the change feed furthest behind has not committed.", func() float64 { return largestLag(s.opened.store) })
 	gauge("onecard_loads_open", "Bank loads whose outcome is not settled.", func() float64 { return float64(s.pulse.seen.Load().Loads) })
 	gauge("onecard_terminal_connections", "Terminal connections open.", func() float64 { return float64(s.terminals.Counts().Connections) })
 	gauge("onecard_terminal_sessions", "Terminals signed on.", func() float64 { return float64(s.terminals.Counts().SignedOn) })
