@@ -13,8 +13,6 @@ type Events struct {
 	Fault func(fault string)
 	// LoadRefused is called for each load that is declined because it could not be sent.
 	LoadRefused func(cause string)
-	// Outcome is called when an outcome has been taken by the owner: "confirmed", "declined", "unknown", "reversed" or "late".
-	Outcome func(outcome string)
 	// OwnerBusy is called when the owner's inbox was full and the outcomes wait.
 	OwnerBusy func()
 }
@@ -154,12 +152,6 @@ func (e *Events) fault(f fault) {
 func (e *Events) loadRefused(r refusal) {
 	if e.LoadRefused != nil {
 		e.LoadRefused(refusalLabels[r])
-	}
-}
-
-func (e *Events) outcome(label string) {
-	if e.Outcome != nil {
-		e.Outcome(label)
 	}
 }
 

@@ -238,11 +238,6 @@ func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.Resp
 	g.outcomes = append(g.outcomes, r)
 }
 
-var outcomeLabels = map[transaction.Kind]string{
-	transaction.KindLoadConfirmed: "confirmed", transaction.KindLoadDeclined: "declined", transaction.KindLoadUnknown: "unknown",
-	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late",
-}
-
 // offer hands the outcomes to the owner, in their order, until he is busy.
 func (g *Gateway) offer(now time.Time) (next time.Time) {
 	if now.Before(g.offerAt) {
@@ -258,7 +253,6 @@ func (g *Gateway) offer(now time.Time) (next time.Time) {
 			}
 			return g.offerAt
 		}
-		g.events.outcome(outcomeLabels[g.outcomes[i].Kind])
 	}
 	took := len(g.outcomes) > 0
 	g.outcomes = g.outcomes[:0]

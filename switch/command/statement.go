@@ -55,15 +55,11 @@ type statementOf struct {
 }
 
 func runStatement(ctx context.Context, config *daemon.Config, ask statementOf, out io.Writer) (err error) {
-	store, err := pebblestore.Open(pebblestore.Options{Dir: config.Data.Directory, WALDir: config.Data.WALDirectory, ReadOnly: true})
+	store, engine, err := daemon.OpenToRead(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	engine, err := transaction.Open(ctx, transaction.Config{Journal: store, Checkpoints: store}, 0)
-	if err != nil {
-		return err
-	}
 	s := &statementReader{store: store, state: engine.State(), out: out}
 	var all []uint64
 	if ask.card != "" {
@@ -186,7 +182,7 @@ func (s *statementReader) ofTerminal(ctx context.Context, code string) ([]uint64
 		return nil, err
 	}
 	merchant := s.state.Merchant(s.state.Terminal(id))
-	fmt.Fprintf(s.out, "终端 / terminal %s\n商户 / merchant %s %s\n\n", code, merchant.Code, s.name("merchant", merchant.Code.String()))
+	fmt.Fprintf(s.out, "终端 / terminal %s\n商户 / merchant %s %s\n\n", code, merchant.Code, daemon.NameOf(s.store, "merchant", merchant.Code.String()))
 	s.table = statementTable("卡 / card")
 	return s.entries(transaction.StatementTerminal, uint64(id))
 }

@@ -7,6 +7,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/daemon"
 	"onecard/switch/transaction"
 )
 
@@ -168,15 +169,5 @@ func (s *statementReader) local(micros int64) string {
 
 func (s *statementReader) holderName(holder uint32) string {
 	number := s.state.HolderNumber(holder)
-	return strings.TrimSpace(number + " " + s.name("holder", number))
-}
-
-// name reads a name that may have been erased.
-func (s *statementReader) name(table, key string) string {
-	value, err := s.store.Directory('n', table+"\x00"+key)
-	if err != nil || value == nil {
-		return ""
-	}
-	name, _, _ := strings.Cut(string(value), "\x00")
-	return name
+	return strings.TrimSpace(number + " " + daemon.NameOf(s.store, "holder", number))
 }

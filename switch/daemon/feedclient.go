@@ -178,15 +178,11 @@ func (c *Client) DropFeed(ctx context.Context, name string) error {
 
 // ReadFeed is Feed on a ledger that no switch has open: it is opened for reading, and the cursor stays where it is.
 func ReadFeed(ctx context.Context, c *Config, q FeedQuestion, out io.Writer) (err error) {
-	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ReadOnly: true})
+	store, engine, err := OpenToRead(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	engine, err := transaction.Open(ctx, transaction.Config{Journal: store, Checkpoints: store}, 0)
-	if err != nil {
-		return err
-	}
 	feed, err := openFeed(store, q.Name, q.from())
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"onecard/ledger/pebblestore"
@@ -52,10 +53,33 @@ func openLedger(ctx context.Context, c *Config, version string, now int64, event
 	return &opened{store, engine, site}, nil
 }
 
-// Kinds of directory rows: names of people and things, which can be erased.
-const (
-	rowName = 'n'
-)
+// OpenToRead opens the ledger of a data folder that no switch has open, for reading, and brings its state back.
+func OpenToRead(ctx context.Context, c *Config) (*pebblestore.Store, *transaction.Engine, error) {
+	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ReadOnly: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := transaction.Open(ctx, transaction.Config{Journal: store, Checkpoints: store}, 0)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return store, engine, nil
+}
+
+// rowName is the kind of directory rows that hold names of people and things, which can be erased:
+//
+//	table | 0 | key -> name | 0 | what it belongs to
+const rowName = 'n'
+
+// NameOf reads a name beside the ledger; "" when there is none or it was erased.
+func NameOf(store *pebblestore.Store, table, key string) string {
+	value, err := store.Directory(rowName, table+"\x00"+key)
+	if err != nil {
+		return ""
+	}
+	name, _, _ := strings.Cut(string(value), "\x00")
+	return name
+}
 
 // saveNames writes the names of an import beside the ledger.
 func saveNames(store *pebblestore.Store, names []directory.Name) error {
@@ -120,7 +144,7 @@ func Import(ctx context.Context, c *Config, folder fs.FS) (imported Imported, pr
 		return Imported{}, nil, err
 	}
 	defer func() { err = errors.Join(err, o.store.Close()) }()
-	o.engine.Connect(nowhere{}, nowhere{})
+	o.engine.Connect(nowhere{}, noBank{})
 	imported, problems, err = importFolder(folder, o.store, o.site,
 		func(d *transaction.Directory) ([]transaction.Fault, error) { return d.Check(o.engine.State()), nil },
 		func(d *transaction.Directory) ([]transaction.Fault, error) { return o.engine.ImportBeforeRun(d, now()) })
@@ -137,13 +161,11 @@ func Import(ctx context.Context, c *Config, folder fs.FS) (imported Imported, pr
 	return imported, nil, nil
 }
 
-// nowhere is the door and the bank of a ledger that nobody serves.
+// nowhere is the door of a ledger that nobody serves.
 type nowhere struct{}
 
 func (nowhere) Poll(time.Duration, []transaction.Request) ([]transaction.Request, error) {
 	return nil, nil
 }
-func (nowhere) Answer([]transaction.Decision)   {}
-func (nowhere) Wake()                           {}
-func (nowhere) Load(transaction.LoadOrder)      {}
-func (nowhere) Reverse(o transaction.LoadOrder) {}
+func (nowhere) Answer([]transaction.Decision) {}
+func (nowhere) Wake()                         {}

@@ -28,11 +28,10 @@ type Addresses struct {
 // Options are what a run needs besides its configuration.
 type Options struct {
 	Version string
-	Log     io.Writer         // JSON lines; nil: standard error
-	Ready   func(Addresses)   // called when terminals may come; nil: nobody
-	Exit    func(text string) // what a journal that cannot be written does; nil: exit with pebblestore.ExitJournalFailed
-	Dial    bankgw.DialFunc   // nil: TCP
-	Random  io.Reader         // nil: crypto/rand
+	Log     io.Writer       // JSON lines; nil: standard error
+	Ready   func(Addresses) // called when terminals may come; nil: nobody
+	Dial    bankgw.DialFunc // nil: TCP
+	Random  io.Reader       // nil: crypto/rand
 }
 
 // server is a running switch.
