@@ -11,19 +11,35 @@ type AccountCode uint16
 // The chart of accounts of the domain handbook, section 3.11. Assets have a debit (negative) balance here, liabilities and income a
 // credit (positive) one, so that all balances together are always zero.
 const (
-	CodeCash              AccountCode = 1001 // 库存现金
+	CodeCash              AccountCode = 1001 // 库存现金, one per desk besides the site's own
 	CodeBankCustody       AccountCode = 1002 // 银行存款(代管)
 	CodeLoadInTransit     AccountCode = 1011 // 圈存在途
 	CodeThirdPartyTransit AccountCode = 1012 // 第三方在途
-	CodeSubsidyReceivable AccountCode = 1131 // 应收补贴
-	CodeHolderDebt        AccountCode = 1133 // 持卡人欠款
+	CodeSubsidyReceivable AccountCode = 1131 // 应收补贴, one per provider besides the school's own
+	CodeHolderDebt        AccountCode = 1133 // 持卡人欠款, one per holder who owes besides the site's own
 	CodeMainPurse         AccountCode = 2001 // 主钱包
 	CodeSubsidyPurse      AccountCode = 2002 // 补贴钱包
+	CodeWaterPurse        AccountCode = 2003 // 水控钱包
+	CodeElectronicAccount AccountCode = 2004 // 电子账户
+	CodeCountPurse        AccountCode = 2005 // 计次钱包
 	CodeMerchantPayable   AccountCode = 2101 // 应付商户
 	CodeDeposits          AccountCode = 2201 // 卡押金
 	CodeManagementFee     AccountCode = 2301 // 管理费
 	CodeSuspense          AccountCode = 2901 // 待查
+	CodeUnclaimed         AccountCode = 2902 // 无人认领
+	CodeCardIncome        AccountCode = 5001 // 卡工本费收入
+	CodeServiceIncome     AccountCode = 5002 // 服务费收入
+	CodeDeductionIncome   AccountCode = 5003 // 商户代扣(房租、水电、违约金)
+	CodeLostCardLoss      AccountCode = 6001 // 挂失卡损失
+	CodeSchoolDiscount    AccountCode = 6002 // 学校承担优惠
 )
+
+// AccountSet is a set of books that balances alone (帐套): the legs of an entry sum to zero in each. Set 0 is the campus card fund; a set may
+// count something else than fen, such as meal tickets.
+type AccountSet uint8
+
+// maxSets bounds the account sets of a ledger: four bits of an opening.
+const maxSets = 16
 
 // AccountState says what may be posted.
 type AccountState uint8
@@ -32,6 +48,8 @@ const (
 	AccountOpen   AccountState = iota // everything
 	AccountFrozen                     // credits only; money can still come back
 	AccountClosed                     // nothing; balance and holds are zero
+	// AccountRetained (保留) is an account whose holder has gone: late records and refunds are still posted, nothing else is decided on it.
+	AccountRetained
 )
 
 // AccountFlags are set when the account is opened and never change.
@@ -47,12 +65,13 @@ type Account struct {
 	Code    AccountCode
 	State   AccountState
 	Flags   AccountFlags
+	Set     AccountSet
 }
 
 // Available is what may still be spent: balance less what is held.
 func (a *Account) Available() money.Fen { return a.Balance - a.Held }
 
-// Leg moves Amount into (positive, credit) or out of (negative, debit) an account. The legs of an entry sum to zero.
+// Leg moves Amount into (positive, credit) or out of (negative, debit) an account. The legs of an entry sum to zero in each account set.
 type Leg struct {
 	Account AccountID
 	Amount  money.Fen
@@ -62,6 +81,7 @@ type Leg struct {
 type Opening struct {
 	Code  AccountCode
 	Flags AccountFlags
+	Set   AccountSet // < 16
 }
 
 // HoldOp is what an entry does to a hold.

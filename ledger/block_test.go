@@ -31,7 +31,7 @@ func drawAnyEntry(t *rapid.T, time int64) ledger.Entry {
 		e.Hold = ledger.HoldAction{Op: ledger.HoldOp(rapid.IntRange(2, 4).Draw(t, "op")), ID: rapid.Uint64().Draw(t, "id")}
 	}
 	e.Opens = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ledger.Opening {
-		return ledger.Opening{Code: ledger.AccountCode(rapid.Uint16().Draw(t, "code")), Flags: ledger.AccountFlags(rapid.Byte().Draw(t, "flags"))}
+		return ledger.Opening{Code: ledger.AccountCode(rapid.Uint16().Draw(t, "code")), Flags: ledger.AccountFlags(rapid.ByteMax(15).Draw(t, "flags")), Set: ledger.AccountSet(rapid.ByteMax(15).Draw(t, "set"))}
 	}), 0, 3).Draw(t, "opens")
 	e.States = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ledger.StateChange {
 		return ledger.StateChange{Account: ledger.AccountID(rapid.Uint32().Draw(t, "whose")), State: ledger.AccountState(rapid.Byte().Draw(t, "state"))}

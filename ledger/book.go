@@ -13,7 +13,7 @@ const (
 	TooManyLegs               // more than maxLegs
 	AccountUnknown            // no such account
 	AmountZero                // a leg or a hold without an amount
-	LegsUnbalanced            // legs do not sum to zero
+	LegsUnbalanced            // legs do not sum to zero in each account set, or a hold goes from one to another
 	AmountOverflow            // a balance would not fit
 	AccountNotOpen            // closed, or frozen and debited
 	HoldUnknown               // no such open hold
@@ -116,7 +116,7 @@ func (b *Book) checkLegs(legs []Leg) Refusal {
 			return AmountOverflow
 		}
 	}
-	if sum != 0 {
+	if sum != 0 || !b.setsBalance(legs) {
 		return LegsUnbalanced
 	}
 	for i := range legs {
@@ -136,6 +136,22 @@ func (b *Book) checkLegs(legs []Leg) Refusal {
 		}
 	}
 	return Accepted
+}
+
+// setsBalance: legs that sum to zero together do so in each account set. Nearly all entries touch one set only.
+func (b *Book) setsBalance(legs []Leg) bool {
+	var seen uint32
+	for i := range legs {
+		seen |= 1 << b.Account(legs[i].Account).Set
+	}
+	if seen&(seen-1) == 0 {
+		return true
+	}
+	var sums [maxSets]money.Fen
+	for i := range legs {
+		sums[b.Account(legs[i].Account).Set] += legs[i].Amount
+	}
+	return sums == [maxSets]money.Fen{}
 }
 
 // checkHold returns the hold that the entry releases, if any.
@@ -171,6 +187,8 @@ func (b *Book) checkOpenHold(h *HoldAction) Refusal {
 		return AccountUnknown
 	case h.Amount <= 0:
 		return AmountZero
+	case b.Account(h.From).Set != b.Account(h.To).Set:
+		return LegsUnbalanced
 	case b.Account(h.From).State != AccountOpen || b.Account(h.To).State == AccountClosed:
 		return AccountNotOpen
 	}
@@ -222,7 +240,7 @@ func (b *Book) overdrawn(id AccountID, e *Entry, released Hold) bool {
 // checkStates: an account that closes is empty when the entry has been posted, and stays closed for ever.
 func (b *Book) checkStates(e *Entry, released Hold) Refusal {
 	for _, s := range e.States {
-		if !b.Known(s.Account) || s.State > AccountClosed {
+		if !b.Known(s.Account) || s.State > AccountRetained {
 			return AccountUnknown
 		}
 		if b.Account(s.Account).State == AccountClosed {
@@ -255,7 +273,7 @@ func (b *Book) Apply(sequence uint64, e *Entry) {
 		}
 	}
 	for _, o := range e.Opens {
-		b.accounts.Append(Account{Code: o.Code, Flags: o.Flags})
+		b.accounts.Append(Account{Code: o.Code, Flags: o.Flags, Set: o.Set})
 	}
 	for _, s := range e.States {
 		b.accounts.Edit(uint32(s.Account)).State = s.State

@@ -16,7 +16,7 @@ import (
 
 // TestBookScripts runs the stories in testdata/book: one command an entry, the books after it.
 //
-//	open code=2001 [strict]          opens an account
+//	open code=2001 [strict] [set=1]  opens an account
 //	post 1:-5 2:5 [post=3|void=3|expire=3] [hold=1:2:5] [freeze=1] [close=1] [thaw=1]
 func TestBookScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/book", func(t *testing.T, path string) {
@@ -29,6 +29,11 @@ func TestBookScripts(t *testing.T) {
 				opening := ledger.Opening{Code: ledger.AccountCode(code)}
 				if d.HasArg("strict") {
 					opening.Flags = ledger.MustNotOverdraw
+				}
+				if d.HasArg("set") {
+					var set int
+					d.ScanArgs(t, "set", &set)
+					opening.Set = ledger.AccountSet(set)
 				}
 				e.Opens = []ledger.Opening{opening}
 			} else {

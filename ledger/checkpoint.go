@@ -90,7 +90,7 @@ func encodeAccount(dst []byte, a *Account) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Balance))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Held))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(a.Code))
-	return append(dst, byte(a.State), byte(a.Flags))
+	return append(dst, byte(a.State), byte(a.Flags)|byte(a.Set)<<4)
 }
 
 func decodeAccount(src []byte, a *Account) ([]byte, error) {
@@ -102,7 +102,8 @@ func decodeAccount(src []byte, a *Account) ([]byte, error) {
 		Held:    money.Fen(binary.BigEndian.Uint64(src[8:])),
 		Code:    AccountCode(binary.BigEndian.Uint16(src[16:])),
 		State:   AccountState(src[18]),
-		Flags:   AccountFlags(src[19]),
+		Flags:   AccountFlags(src[19] & 0x0F),
+		Set:     AccountSet(src[19] >> 4),
 	}
 	return src[20:], nil
 }

@@ -42,7 +42,7 @@ const (
 //
 //	kind u8 | shape u8 | time - previous time, uvarint | legs: account uvarint, amount varint ... |
 //	[hold: op u8, id uvarint or (from, to uvarint, amount uvarint, expires varint)] |
-//	[opens: n uvarint, (code uvarint, flags u8) ...] | [states: n uvarint, (account uvarint, state u8) ...] | payload
+//	[opens: n uvarint, (code uvarint, flags low and set high nibble u8) ...] | [states: n uvarint, (account uvarint, state u8) ...] | payload
 //
 // A plain purchase is about 40 bytes.
 func appendEntry(dst []byte, e *Entry, previous int64) []byte {
@@ -69,7 +69,7 @@ func appendEntry(dst []byte, e *Entry, previous int64) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(e.Opens)))
 		for _, o := range e.Opens {
 			dst = binary.AppendUvarint(dst, uint64(o.Code))
-			dst = append(dst, byte(o.Flags))
+			dst = append(dst, byte(o.Flags)|byte(o.Set)<<4)
 		}
 	}
 	if len(e.States) > 0 {
@@ -153,7 +153,10 @@ func (e *Entry) decode(src []byte, previous int64) error {
 	}
 	if shape&shapeOpens != 0 {
 		for n := r.uvarint(); n > 0 && !r.bad; n-- {
-			e.Opens = append(e.Opens, Opening{AccountCode(r.uvarint()), AccountFlags(r.byte())})
+			o := Opening{Code: AccountCode(r.uvarint())}
+			both := r.byte()
+			o.Flags, o.Set = AccountFlags(both&0x0F), AccountSet(both>>4)
+			e.Opens = append(e.Opens, o)
 		}
 	}
 	if shape&shapeStates != 0 {

@@ -160,7 +160,7 @@ func (a *Auditor) post() {
 	a.applyHold()
 	a.applyLegs()
 	for _, o := range e.opens {
-		a.accounts = append(a.accounts, account{code: o.code, flags: o.flags})
+		a.accounts = append(a.accounts, account{code: o.code, flags: o.flags & 0x0F, set: o.flags >> 4})
 	}
 	a.applyStates()
 	switch e.kind {

@@ -6,6 +6,7 @@ const (
 	stateOpen           = 0
 	stateFrozen         = 1
 	stateClosed         = 2
+	stateRetained       = 3
 )
 
 type account struct {
@@ -14,6 +15,7 @@ type account struct {
 	code    uint16
 	state   byte
 	flags   byte
+	set     byte // account set: its balances sum to zero alone
 }
 
 type hold struct {
@@ -45,11 +47,27 @@ func (a *Auditor) checkLegs() {
 	}
 }
 
+// checkSets: what leaves an account set comes back into it in the same entry.
+func (a *Auditor) checkSets() {
+	var sums [16]int64
+	for _, l := range a.entry.legs {
+		if a.known(l.account) {
+			sums[a.accounts[l.account].set] += l.amount
+		}
+	}
+	for set, sum := range sums {
+		if sum != 0 {
+			a.note("帐套 %d 的分录之和为 %s,应为 0.00", "the legs in account set %d sum to %s, not 0.00", set, yuan(sum))
+		}
+	}
+}
+
 func (a *Auditor) known(id uint32) bool { return id > 0 && int(id) < len(a.accounts) }
 
 // applyLegs moves the money and looks at what is left.
 func (a *Auditor) applyLegs() {
 	e := &a.entry
+	a.checkSets()
 	for _, l := range e.legs {
 		if !a.known(l.account) {
 			a.note("账户 %d 不存在(金额 %s)", "account %d does not exist (amount %s)", l.account, yuan(l.amount))
@@ -142,6 +160,9 @@ func (a *Auditor) openHold() {
 		a.note("冻结金额为 %[1]s", "a hold of %[1]s", yuan(h.amount))
 	}
 	from := &a.accounts[h.from]
+	if from.set != a.accounts[h.to].set {
+		a.note("冻结从账户 %d 到 %d 跨越帐套", "the hold from account %d to %d crosses account sets", h.from, h.to)
+	}
 	if from.state != stateOpen || a.accounts[h.to].state == stateClosed {
 		a.note("账户 %d 或 %d 状态不允许冻结", "account %d or %d is not open for a hold", h.from, h.to)
 	}
@@ -155,7 +176,7 @@ func (a *Auditor) openHold() {
 
 func (a *Auditor) applyStates() {
 	for _, s := range a.entry.states {
-		if !a.known(s.account) || s.state > stateClosed {
+		if !a.known(s.account) || s.state > stateRetained {
 			a.note("账户 %d 不能变为状态 %d", "account %d cannot have state %d", s.account, s.state)
 			continue
 		}

@@ -164,7 +164,7 @@ type entry struct {
 //
 //	kind u8 | shape u8 | time - previous time, uvarint | legs: account uvarint, amount varint ... |
 //	[hold: op u8, id uvarint or (from, to uvarint, amount uvarint, expires varint)] |
-//	[opens: n uvarint, (code uvarint, flags u8) ...] | [states: n uvarint, (account uvarint, state u8) ...] | payload
+//	[opens: n uvarint, (code uvarint, flags low and set high nibble u8) ...] | [states: n uvarint, (account uvarint, state u8) ...] | payload
 func (e *entry) read(src []byte, previous int64) bool {
 	r := reader{b: src}
 	e.kind = r.byte()
