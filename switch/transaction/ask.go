@@ -80,7 +80,8 @@ func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int
 		if err := e.prepare(now); err != nil {
 			return err
 		}
-		e.add(&ledger.Entry{Kind: KindCardState, Time: e.decider.now, Payload: encodeCardState(e.state.cardByNumber[change.Card], &change)})
+		row, _ := e.state.cardRow(change.Card)
+		e.add(&ledger.Entry{Kind: KindCardState, Time: e.decider.now, Payload: encodeCardState(row, &change)})
 		e.open.done = append(e.open.done, durable)
 		return nil
 	})

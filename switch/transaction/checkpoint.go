@@ -25,25 +25,17 @@ func (s *State) sections() []ledger.Section {
 	site := binary.BigEndian.AppendUint32(nil, s.window)
 	site = binary.BigEndian.AppendUint32(site, uint32(s.zone))
 	site = binary.BigEndian.AppendUint64(site, uint64(s.lastTime))
-	numbers := s.holderNumbers[:len(s.holderNumbers):len(s.holderNumbers)]
 	return append(s.book.Sections(),
 		whole(sectionSite, site),
 		whole(sectionSmall, s.encodeSmall()),
 		s.terminals.Freeze().Section(sectionTerminals, encodeTerminalRow),
 		s.holders.Freeze().Section(sectionHolders, encodeHolderRow),
-		ledger.Section{Name: sectionNumbers, Rows: uint32(len(numbers)), Parts: (uint32(len(numbers)) + numbersPerPart - 1) / numbersPerPart, Encode: func(dst []byte, part uint32) []byte {
-			for _, n := range numbers[part*numbersPerPart : min(uint32(len(numbers)), (part+1)*numbersPerPart)] {
-				dst = appendText(dst, n)
-			}
-			return dst
-		}},
+		s.numbers.section(sectionNumbers),
 		s.cards.Freeze().Section(sectionCards, encodeCardRow),
 		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
 		whole(sectionLoads, encodeLoads(s)),
 	)
 }
-
-const numbersPerPart = 8192
 
 func whole(name string, contents []byte) ledger.Section {
 	return ledger.Section{Name: name, Rows: 1, Parts: 1, Encode: func(dst []byte, _ uint32) []byte { return append(dst, contents...) }}
@@ -64,7 +56,7 @@ func restoreState(stored ledger.Stored) (*State, error) {
 		{sectionSmall, s.restoreSmall},
 		{sectionTerminals, func(part []byte) error { return s.terminals.Restore(part, decodeTerminalRow) }},
 		{sectionHolders, func(part []byte) error { return s.holders.Restore(part, decodeHolderRow) }},
-		{sectionNumbers, s.restoreNumbers},
+		{sectionNumbers, s.numbers.restore},
 		{sectionCards, func(part []byte) error { return s.cards.Restore(part, decodeCardRow) }},
 		{sectionAnswers, func(part []byte) error { return s.answers.Restore(part, decodeAnswered) }},
 		{sectionLoads, s.restoreLoads},
@@ -90,14 +82,8 @@ func (s *State) index() error {
 	for i := uint32(0); i < s.terminals.Len(); i++ {
 		s.terminalByCode[s.terminals.At(i).Code] = TerminalID(i + 1)
 	}
-	for i, number := range s.holderNumbers {
-		s.holderByNumber[number] = uint32(i)
-	}
-	s.cardByNumber = make(map[CardNumber]uint32, s.cards.Len())
-	for i := uint32(0); i < s.cards.Len(); i++ {
-		s.cardByNumber[s.cards.At(i).Number] = i
-	}
-	if uint32(len(s.holderNumbers)) != s.holders.Len() || s.answers.Len() != s.terminals.Len()*2*s.window || s.window == 0 {
+	s.indexRows()
+	if s.numbers.rows != s.holders.Len() || s.answers.Len() != s.terminals.Len()*2*s.window || s.window == 0 {
 		return fmt.Errorf("tables do not fit each other: %w", ledger.ErrMalformed)
 	}
 	return nil
@@ -142,14 +128,6 @@ func (s *State) restoreSmall(part []byte) error {
 	}
 	for n := p.uvarint(); n > 0 && !p.bad; n-- {
 		s.addDoor(&p)
-	}
-	return p.done(KindDirectory)
-}
-
-func (s *State) restoreNumbers(part []byte) error {
-	p := payloadReader{b: part}
-	for len(p.b) > 0 && !p.bad {
-		s.holderNumbers = append(s.holderNumbers, p.string())
 	}
 	return p.done(KindDirectory)
 }

@@ -52,7 +52,8 @@ func (dir *Directory) entries(s *State, now int64, add func(*ledger.Entry)) {
 
 // openingLegs brings the holder's opening balances in: what the bank keeps for the holders, and the subsidy that the school owes.
 func openingLegs(s *State, h *HolderRow) []ledger.Leg {
-	row := s.holders.At(s.holderByNumber[h.Number])
+	i, _ := s.holderRow([]byte(h.Number))
+	row := s.holders.At(i)
 	var legs []ledger.Leg
 	if h.OpeningMain > 0 {
 		legs = append(legs, ledger.Leg{Account: AccountBankCustody, Amount: -h.OpeningMain}, ledger.Leg{Account: row.Main, Amount: h.OpeningMain})
@@ -185,19 +186,18 @@ func (s *State) addTerminalRow(t Terminal) {
 }
 
 func (s *State) addHolder(p *payloadReader) {
-	number := p.string()
+	number := p.text()
 	h := Holder{Class: s.classByCode[p.string()], State: HolderState(p.byte()), Groups: p.u64(), BankAccount: p.u64()}
 	h.Main, h.Subsidy = ledger.AccountID(s.book.Accounts()-1), ledger.AccountID(s.book.Accounts())
-	s.holderByNumber[number] = s.holders.Append(h)
-	s.holderNumbers = append(s.holderNumbers, number)
+	s.addHolderRow(number, h)
 }
 
 func (s *State) addCard(p *payloadReader) {
 	c := Card{Number: CardNumber(p.u64())}
-	c.Holder = s.holderByNumber[p.string()]
+	c.Holder, _ = s.holderRow(p.text())
 	c.State, c.Expiry = CardState(p.byte()), uint32(p.uvarint())
 	c.PINValue = p.u64()
-	s.cardByNumber[c.Number] = s.cards.Append(c)
+	s.addCardRow(c)
 }
 
 // encodeCardState writes: card index + 1 uvarint | state u8 | operator text.
@@ -230,7 +230,7 @@ func (s *State) applyCardState(e *ledger.Entry) {
 
 // CheckCardState says why a change of state is not allowed; nil when it is. A closed card stays closed (safety handbook A4).
 func (s *State) checkCardState(c *CardStateChange) error {
-	i, ok := s.cardByNumber[c.Card]
+	i, ok := s.cardRow(c.Card)
 	if !ok {
 		return fmt.Errorf("卡号 %s 不存在 / no card %s: check the number", c.Card, c.Card)
 	}

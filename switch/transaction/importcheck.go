@@ -43,7 +43,11 @@ func (k *known[K]) has(key K) bool {
 }
 
 func keysOf[K comparable, V any](m map[K]V) *known[K] {
-	return &known[K]{inState: func(k K) bool { _, ok := m[k]; return ok }, coming: make(map[K]int)}
+	return keysIn(func(k K) bool { _, ok := m[k]; return ok })
+}
+
+func keysIn[K comparable](inState func(K) bool) *known[K] {
+	return &known[K]{inState: inState, coming: make(map[K]int)}
 }
 
 // Check finds everything that is wrong with the directory, in itself and against what is registered.
@@ -128,12 +132,16 @@ func (dir *Directory) checkTerminals(c *checker, merchants *known[MerchantCode],
 }
 
 func (dir *Directory) checkHolders(c *checker, classes *known[string]) *known[string] {
-	keys := keysOf(c.state.holderByNumber)
+	keys := keysIn(func(number string) bool { _, ok := c.state.holderRow([]byte(number)); return ok })
 	for i, row := range dir.Holders {
 		keys.add(c, "holders", i, "number", row.Number, row.Number)
 		c.length("holders", i, "number", row.Number, 20)
 		if !classes.has(row.Class) {
 			c.fault("holders", i, "class", "身份类别 %s 未登记 / class %s is not registered", row.Class, row.Class)
+		}
+		if uint64(c.state.Holders())+uint64(i) > maxIndexedRows {
+			c.fault("holders", i, "", "持卡人最多 %d / at most %[1]d holders", maxIndexedRows+1)
+			break
 		}
 		if row.State > HolderLeft {
 			c.fault("holders", i, "state", "人员状态须为 active、suspended 或 left / state must be active, suspended or left")
@@ -154,7 +162,7 @@ const (
 )
 
 func (dir *Directory) checkCards(c *checker, holders *known[string]) {
-	keys := keysOf(c.state.cardByNumber)
+	keys := keysIn(func(number CardNumber) bool { _, ok := c.state.cardRow(number); return ok })
 	for i, row := range dir.Cards {
 		keys.add(c, "cards", i, "card", row.Number, row.Number.String())
 		if row.Number < minCardNumber || row.Number > maxCardNumber {
@@ -162,6 +170,10 @@ func (dir *Directory) checkCards(c *checker, holders *known[string]) {
 		}
 		if !holders.has(row.Holder) {
 			c.fault("cards", i, "holder", "持卡人 %s 未登记 / holder %s is not registered", row.Holder, row.Holder)
+		}
+		if uint64(c.state.Cards())+uint64(i) > maxIndexedRows {
+			c.fault("cards", i, "", "卡最多 %d / at most %[1]d cards", maxIndexedRows+1)
+			break
 		}
 		if row.State > CardClosed {
 			c.fault("cards", i, "state", "卡状态须为 active、lost、frozen 或 closed / state must be active, lost, frozen or closed")

@@ -135,11 +135,12 @@ func (p *payloadReader) take(n int) []byte {
 	return v
 }
 
-func (p *payloadReader) byte() byte  { return p.take(1)[0] }
-func (p *payloadReader) u64() uint64 { return binary.BigEndian.Uint64(p.take(8)) }
-func (p *payloadReader) string() string {
-	return string(p.take(int(min(p.uvarint(), uint64(len(p.b))))))
-}
+func (p *payloadReader) byte() byte     { return p.take(1)[0] }
+func (p *payloadReader) u64() uint64    { return binary.BigEndian.Uint64(p.take(8)) }
+func (p *payloadReader) string() string { return string(p.text()) }
+
+// text aliases the payload.
+func (p *payloadReader) text() []byte { return p.take(int(min(p.uvarint(), uint64(len(p.b))))) }
 
 func (p *payloadReader) done(kind Kind) error {
 	if p.bad || len(p.b) != 0 {

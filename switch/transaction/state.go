@@ -15,6 +15,7 @@ type State struct {
 	holders   ledger.Table[Holder]
 	cards     ledger.Table[Card]
 	answers   ledger.Table[answered]
+	numbers   numbers // of the holders, by row
 	loads     map[uint64]load
 	lastTime  int64     // of the newest entry: time in the ledger never goes back
 	window    uint32    // remembered answers per terminal and class; fixed when the ledger is made
@@ -22,13 +23,12 @@ type State struct {
 	zone      int32     // seconds east of UTC of the site; fixed when the ledger is made
 
 	// Indexes, rebuilt from the tables.
-	cardByNumber   map[CardNumber]uint32
+	cardIndex      rowIndex
+	holderIndex    rowIndex
 	terminalByCode map[TerminalCode]TerminalID
 	merchantByCode map[MerchantCode]uint32
 	classByCode    map[string]uint8
 	entranceByCode map[string]uint32
-	holderByNumber map[string]uint32
-	holderNumbers  []string // by index
 }
 
 // The site's own accounts, opened by the genesis entry in this order.
@@ -60,12 +60,10 @@ func newState(book *ledger.Book) *State {
 	return &State{
 		book:           book,
 		loads:          make(map[uint64]load),
-		cardByNumber:   make(map[CardNumber]uint32),
 		terminalByCode: make(map[TerminalCode]TerminalID),
 		merchantByCode: make(map[MerchantCode]uint32),
 		classByCode:    make(map[string]uint8),
 		entranceByCode: make(map[string]uint32),
-		holderByNumber: make(map[string]uint32),
 	}
 }
 
@@ -86,7 +84,7 @@ func (s *State) TerminalByCode(code TerminalCode) (TerminalID, bool) {
 
 // CardByNumber finds a card.
 func (s *State) CardByNumber(number CardNumber) (*Card, bool) {
-	i, ok := s.cardByNumber[number]
+	i, ok := s.cardRow(number)
 	if !ok {
 		return nil, false
 	}
@@ -95,8 +93,7 @@ func (s *State) CardByNumber(number CardNumber) (*Card, bool) {
 
 // CardIndex finds a card's row: what entries and statements call it, less one.
 func (s *State) CardIndex(number CardNumber) (uint32, bool) {
-	i, ok := s.cardByNumber[number]
-	return i, ok
+	return s.cardRow(number)
 }
 
 // Card returns a card by its row. REQUIRES: i < Cards().
@@ -106,7 +103,7 @@ func (s *State) Card(i uint32) *Card { return s.cards.At(i) }
 func (s *State) Holder(i uint32) *Holder { return s.holders.At(i) }
 
 // HolderNumber is the holder's 学号/工号. REQUIRES: i < Holders().
-func (s *State) HolderNumber(i uint32) string { return s.holderNumbers[i] }
+func (s *State) HolderNumber(i uint32) string { return string(s.numbers.at(i)) }
 
 // Merchant returns the merchant of a terminal.
 func (s *State) Merchant(t *Terminal) *Merchant { return &s.merchants[t.Merchant] }
@@ -120,7 +117,7 @@ func (s *State) warm(requests []Request) {
 	var sink money.Fen
 	for i := range requests {
 		r := &requests[i]
-		if n, ok := s.cardByNumber[r.Card]; ok {
+		if n, ok := s.cardRow(r.Card); ok {
 			h := s.holders.At(s.cards.At(n).Holder)
 			sink += s.book.Account(h.Main).Balance + s.book.Account(h.Subsidy).Balance
 		}
