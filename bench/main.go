@@ -55,7 +55,7 @@ receipts each time. Build both programs first: make build.`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return amounts(c.Flags()) },
 	}
-	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
+	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newLedgerCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
 	return root
 }
 

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -117,6 +118,7 @@ type indexer struct {
 	mu      sync.Mutex
 	pending lists  // guarded by mu
 	read    uint64 // guarded by mu; sequence up to which blocks are gathered
+	window  int    // entries that are written together
 	written uint64 // guarded by mu; sequence up to which lists are on disk (unsynced)
 	entries int    // guarded by mu; gathered since the last write
 }
@@ -151,7 +153,7 @@ func (s *Store) newIndexer(keys Keys) (*indexer, error) {
 	}
 	return &indexer{
 		store: s, keys: keys, news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		pending: lists{sparse: make(map[listKey]*list)}, read: from, written: from,
+		pending: lists{sparse: make(map[listKey]*list)}, read: from, written: from, window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
 	}, nil
 }
 
@@ -208,18 +210,16 @@ func (x *indexer) gather() error {
 	if x.read >= upTo {
 		return nil
 	}
-	err := x.store.eachEntry(x.read, upTo, func(sequence uint64, e *ledger.Entry) error {
+	return x.store.eachEntry(x.read, upTo, func(sequence uint64, e *ledger.Entry) error {
 		x.keys(sequence, e, func(space byte, id uint64) {
 			x.pending.add(listKey{space, id}, sequence)
 		})
 		x.read = sequence
-		x.entries++
-		return nil
+		if x.entries++; x.entries < x.window {
+			return nil
+		}
+		return x.write() // a rebuild holds one window in memory, however long the ledger is
 	})
-	if err == nil && x.entries >= windowEntries {
-		err = x.write()
-	}
-	return err
 }
 
 // flush writes what is gathered.

@@ -55,8 +55,11 @@ type Options struct {
 	BallastBytes  int64  // 0: no ballast
 	LowWaterBytes uint64 // below this much free space Space reports low
 	ReadOnly      bool
-	Version       string // of the program, for the manifest of a backup
-	Events        Events
+	// IndexWindowEntries is how many entries of the statement index are written together at most; 0: a million. They are written every
+	// three seconds whatever their number.
+	IndexWindowEntries int
+	Version            string // of the program, for the manifest of a backup
+	Events             Events
 	// Fatal is called when the journal cannot be written. It must not return. Nil: print the text and exit with ExitJournalFailed.
 	Fatal func(text string)
 
