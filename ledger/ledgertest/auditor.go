@@ -18,6 +18,7 @@ type Auditor struct {
 	next   uint64   // sequence of the next entry
 	time   int64    // of the entry before
 	day    uint32
+	turned bool   // a day switch has opened the day, or one before it: days go on by switches alone
 	block  uint64 // the block on the table, for findings
 	entry  entry  // the entry on the table
 
@@ -82,10 +83,7 @@ func (a *Auditor) Block(key uint64, raw []byte) {
 	a.checkChain(raw, first, last)
 	a.checkHash(raw, first, last)
 	day := binary.BigEndian.Uint32(raw[24:])
-	if day < a.day {
-		a.note("会计日倒退:由 %d 到 %d", "the business day goes back from %d to %d", a.day, day)
-	}
-	a.day = day
+	a.checkDay(raw, day)
 	if a.firstDay == 0 {
 		a.firstDay = day
 	}
@@ -172,6 +170,8 @@ func (a *Auditor) post() {
 		a.cardState()
 	case kindOpening:
 		a.openingBalance()
+	case kindDaySwitch:
+		a.daySwitch()
 	case kindBalance, kindPurchase, kindLoad, kindPassage:
 		a.original()
 	case kindReversal:

@@ -23,6 +23,7 @@ type campus struct {
 	holderByNumber map[string]uint32
 	cardByNumber   map[uint64]uint32
 	transit        uint32 // account of loads in transit, 0 unknown
+	zone           int64  // seconds east of UTC
 }
 
 type merchant struct {
@@ -63,12 +64,18 @@ func (a *Auditor) genesis() {
 	if e.sequence != 1 || len(e.payload) != 8 || binary.BigEndian.Uint32(e.payload) == 0 {
 		a.note("创世条目应为第 1 条、8 字节", "the genesis entry must be entry 1 with 8 bytes, it has %d", len(e.payload))
 	}
+	if len(e.payload) == 8 {
+		a.campus.zone = int64(int32(binary.BigEndian.Uint32(e.payload[4:])))
+	}
 	for i := range a.accounts {
 		if a.accounts[i].code == codeLoadInTransit {
 			a.campus.transit = uint32(i)
 		}
 	}
 }
+
+// date is the date at the site, which limits and a card's last day go by; the business day may be another.
+func (c *campus) date(micros int64) uint32 { return uint32((micros/1_000_000 + c.zone) / 86_400) }
 
 func (a *Auditor) malformedPayload() {
 	a.note("类型 %d 的内容无法读取", "the payload of kind %d cannot be read", a.entry.kind)

@@ -75,6 +75,14 @@ func (f *forger) add(e ledger.Entry) {
 	f.entries = append(f.entries, stored{e, last.day})
 }
 
+// switchDay appends a day switch in a block that is some days on; it closes the last day and opens one that is some days on.
+func (f *forger) switchDay(block, opens uint32) {
+	last := f.entries[len(f.entries)-1].day
+	payload := binary.BigEndian.AppendUint32(nil, last)
+	f.add(ledger.Entry{Kind: transaction.KindDaySwitch, Payload: binary.BigEndian.AppendUint32(payload, last+opens)})
+	f.entries[len(f.entries)-1].day = last + block
+}
+
 // request writes a request's payload as record.go documents it.
 func request(reason byte, terminal, batch, trace, card, amount, main, subsidy uint64, reversalOf ...uint64) []byte {
 	flags := byte(1)
@@ -243,6 +251,31 @@ var frauds = []struct {
 		f.entries[len(f.entries)-1].entry.Time -= 3_000_000
 	}, "time goes back"},
 	{"a day that goes back", func(f *forger) { f.entries[len(f.entries)-1].day-- }, "the business day goes back"},
+	{"a day that goes on without a switch", func(f *forger) {
+		f.switchDay(1, 1)
+		f.add(purchase(1, 5))
+		f.entries[len(f.entries)-1].day++
+	}, "without a day switch"},
+	{"a closed day that gets another block", func(f *forger) {
+		f.switchDay(1, 1)
+		f.add(purchase(1, 5))
+		f.entries[len(f.entries)-1].day--
+	}, "the business day goes back"},
+	{"a day switch that closes another day", func(f *forger) {
+		f.switchDay(1, 1)
+		f.entries[len(f.entries)-1].entry.Payload[3]--
+	}, "the day switch closes"},
+	{"a day switch that opens another day", func(f *forger) { f.switchDay(1, 2) }, "the day switch closes"},
+	{"a day switch within its day", func(f *forger) { f.switchDay(0, 0) }, "the day switch closes"},
+	{"a day switch that moves money", func(f *forger) {
+		f.switchDay(1, 1)
+		f.entries[len(f.entries)-1].entry.Legs = purchase(1, 5).Legs
+	}, "must not move money"},
+	{"a day switch cut short", func(f *forger) {
+		f.switchDay(1, 1)
+		e := &f.entries[len(f.entries)-1].entry
+		e.Payload = e.Payload[:7]
+	}, "the payload of kind 6 cannot be read"},
 	{"a card issued twice", func(f *forger) { f.add(f.entries[f.lastCard()].entry) }, "is registered twice"},
 	{"a payload cut short", func(f *forger) {
 		e := purchase(1, 5)

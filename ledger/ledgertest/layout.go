@@ -19,6 +19,7 @@ const (
 	kindDirectory     = 2
 	kindCardState     = 3
 	kindOpening       = 4
+	kindDaySwitch     = 6
 	kindBalance       = 12
 	kindPurchase      = 13
 	kindLoad          = 14
@@ -150,7 +151,8 @@ type stateChange struct {
 // entry is one decoded entry; its slices are reused from entry to entry.
 type entry struct {
 	sequence uint64
-	day      uint32
+	day      uint32 // business day of its block
+	before   uint32 // and of the block before
 	kind     byte
 	time     int64
 	legs     []leg

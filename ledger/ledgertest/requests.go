@@ -209,7 +209,7 @@ func (a *Auditor) checkStanding(q *request) {
 	}
 	t := &a.campus.terminals[q.terminal-1]
 	c := &a.campus.cards[q.card-1]
-	if c.state != 0 || c.expiry != 0 && a.entry.day > c.expiry || a.campus.holders[c.holder].state != 0 {
+	if c.state != 0 || c.expiry != 0 && a.campus.date(a.entry.time) > c.expiry || a.campus.holders[c.holder].state != 0 {
 		a.note("%s:卡 %s 或其持卡人状态不允许,却被批准", "%s: approved although card %s or its holder is not in good standing", a.who(q), masked(c.number))
 	}
 	if t.suspended || a.campus.merchants[t.merchant].closed {

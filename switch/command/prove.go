@@ -30,12 +30,12 @@ func newProveCommand() *cobra.Command {
 		Use:   "prove --data DIR (--record SEQ | --public-key)",
 		Short: "为一条记录出具凭证:它确在当日账中 / prove that a record stands in the books of its day",
 		Long: `为账本中的一条记录(参考号,即 DE 37)出具 JSON 凭证:记录、它到当日默克尔树根的路径(RFC 6962)、站点以 Ed25519 签名的日根。
-持有公钥的任何人可用 check-proof 核对,不需要账本。交换机运行或停止时都可使用。后一日已有记录,或站点已过当日,日根即为完结;
-否则为临时:只覆盖当时已有的记录。卡号与终端号是站点的说明,不在证明之内。目录行含密钥,不出具凭证。
+持有公钥的任何人可用 check-proof 核对,不需要账本。交换机运行或停止时都可使用。日切之后日根即为完结;
+之前为临时:只覆盖当时已有的记录。卡号与终端号是站点的说明,不在证明之内。目录行含密钥,不出具凭证。
 签名密钥在 DIR/signing.key,首次使用时生成,请与站点密钥一同保管。
 Makes a proof of one record of the ledger (its number is DE 37) as JSON: the record, its path to the root of the day's Merkle tree
 (RFC 6962), and that root signed by the site (Ed25519). Whoever has the public key checks it with check-proof and needs no ledger. It works
-beside a running switch and without one. The root is complete when a later day has begun, and provisional before: it covers what was there.
+beside a running switch and without one. The root is complete after the day switch, and provisional before: it covers what was there.
 The numbers of card and terminal are the site's word and not proven. Directory rows hold keys and are not handed out.
 The signing key is DIR/signing.key, drawn at its first use: keep it where the site key is kept.`,
 		Example: `  onecard prove --data /var/lib/onecard --public-key > site.pub

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"onecard/ledger"
 	"onecard/ledger/pebblestore"
+	"onecard/switch/transaction"
 )
 
 // onecard runs the program as a shell would.
@@ -27,18 +30,18 @@ const wantProven = `✓ 凭证成立 / the proof holds
 已证明 / proven
   第 000000000009 条 / record · 2026-11-23 12:01:00.000000 +08:00 · 消费 / purchase · 5.00 · 终端 / terminal #1 000007-000001 · 卡 / card #1 · 余额 / balance 6.20 · 00 成功 / approved
   会计日 2026-11-23 已完结,不再增改 / business day 2026-11-23, complete: nothing can be added
-  当日第 8 条,共 18 条 / record 8 of 18 of the day
+  当日第 9 条,共 19 条 / record 9 of 19 of the day
 `
 
 // TestProofFromLedgerToReceipt: every record of a day that a ledger shows to anybody is proven, and checked without the ledger.
 func TestProofFromLedgerToReceipt(t *testing.T) {
-	dir, folder := makeStatementLedger(t, true), t.TempDir()
+	dir, folder := makeClosedLedger(t), t.TempDir()
 	code, key, errOut := onecard("prove", "--data", dir, "--public-key")
 	require.Zero(t, code, errOut)
 	site := filepath.Join(folder, "site.pub")
 	require.NoError(t, os.WriteFile(site, []byte(key), 0o600))
 	said := map[int]string{}
-	for sequence := 1; sequence <= 19; sequence++ {
+	for sequence := 1; sequence <= 20; sequence++ {
 		file := filepath.Join(folder, strconv.Itoa(sequence)+".json")
 		code, out, errOut := onecard("prove", "--data", dir, "--record", fmt.Sprintf("%012d", sequence), "--out", file)
 		if sequence >= 2 && sequence <= 6 || sequence == 8 {
@@ -64,10 +67,11 @@ func TestProofFromLedgerToReceipt(t *testing.T) {
 	require.Contains(t, said[14], "圈存 / load 000000000013 · 50.00 · 00 已入账 / credited")
 	require.Contains(t, said[17], "银行已冲正")
 	require.Contains(t, said[19], "卡 / card 915600******9999")
+	require.Contains(t, said[20], "日切:关闭会计日 2026-11-23,开启 2026-11-24")
 }
 
 func TestProofThatDoesNotHold(t *testing.T) {
-	dir, folder := makeStatementLedger(t, true), t.TempDir()
+	dir, folder := makeClosedLedger(t), t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(folder, name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -82,7 +86,7 @@ func TestProofThatDoesNotHold(t *testing.T) {
 		name, key, text, says string
 	}{
 		{"cut off", site, text[:len(text)/2], "cut off"},
-		{"another index", site, strings.Replace(text, `"index": 7`, `"index": 6`, 1), "not in the books"},
+		{"another index", site, strings.Replace(text, `"index": 8`, `"index": 7`, 1), "not in the books"},
 		{"another record", site, strings.Replace(text, `"leaf": "0000000000000009`, `"leaf": "0000000000000008`, 1), "the proof says"},
 		{"made complete", site, strings.Replace(text, `"complete": true`, `"complete": false`, 1), "signature"},
 		{"another key", other, text, "another key"},
@@ -141,15 +145,32 @@ func TestProveSaysWhatItNeeds(t *testing.T) {
 	require.NoError(t, store.Close())
 }
 
-// TestProofFromALedgerInDoubt: a ledger that no switch would start on still proves what is there; but its end may be missing, so that a past
-// day that nothing follows is not called complete.
-func TestProofFromALedgerInDoubt(t *testing.T) {
+// makeClosedLedger makes the ledger of the statements and closes its day with entry 20.
+func makeClosedLedger(t *testing.T) string {
+	t.Helper()
 	dir := makeStatementLedger(t, true)
+	store, err := pebblestore.Open(pebblestore.Options{Dir: dir})
+	require.NoError(t, err)
+	day := uint32(at(0)/1e6/86_400) + 1
+	payload := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, day-1), day)
+	var block ledger.BlockBuilder
+	block.Begin(store.Head(), day)
+	block.Add(&ledger.Entry{Kind: transaction.KindDaySwitch, Time: at(700), Payload: payload})
+	require.NoError(t, store.Append(block.Seal()))
+	require.NoError(t, store.Wait(20))
+	require.NoError(t, store.Close())
+	return dir
+}
+
+// TestProofFromALedgerInDoubt: a ledger that no switch would start on still proves what is there; but its end may be missing, so that the
+// last day is not called complete.
+func TestProofFromALedgerInDoubt(t *testing.T) {
+	dir := makeClosedLedger(t)
 	require.NoError(t, os.Remove(filepath.Join(dir, "WITNESS")))
 	_, key, _ := onecard("prove", "--data", dir, "--public-key")
 	site := filepath.Join(t.TempDir(), "site.pub")
 	require.NoError(t, os.WriteFile(site, []byte(key), 0o600))
-	for record, want := range map[string]string{"1": "complete", "9": "provisional"} {
+	for record, want := range map[string]string{"9": "complete", "20": "provisional"} {
 		file := filepath.Join(t.TempDir(), "proof.json")
 		code, out, errOut := onecard("prove", "--data", dir, "--record", record, "--out", file)
 		require.Zero(t, code, errOut)

@@ -30,12 +30,14 @@ type Config struct {
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 }
 
-// SiteConfig is fixed when a ledger is made; later it must agree with the ledger.
+// SiteConfig is what a site has decided. Zone and window are fixed when a ledger is made and must agree with it later.
 type SiteConfig struct {
 	// Zone is how far local time is ahead of UTC.
 	Zone time.Duration `yaml:"zone"`
 	// Window is how many answers are remembered per terminal and message class.
 	Window int `yaml:"window"`
+	// DaySwitch is how long after local midnight a business day begins, in whole minutes. From noon on it is the evening before.
+	DaySwitch time.Duration `yaml:"day_switch"`
 }
 
 // DataConfig says where and how the ledger is kept.
@@ -141,6 +143,10 @@ func (c *Config) Validate() error {
 	}
 	spans("site.zone", c.Site.Zone, -14*time.Hour, 14*time.Hour)
 	within("site.window", c.Site.Window, 8, 4096)
+	spans("site.day_switch", c.Site.DaySwitch, 0, 24*time.Hour-time.Minute)
+	if c.Site.DaySwitch%time.Minute != 0 {
+		wrong("site.day_switch", "须为整分钟 / must be whole minutes, is %s", c.Site.DaySwitch)
+	}
 	if c.Data.Directory == "" {
 		wrong("data.directory", "不能为空 / may not be empty")
 	}
@@ -212,5 +218,8 @@ const socketPathMax = 107
 func (c *Config) site() transaction.Site {
 	return transaction.Site{Window: uint32(c.Site.Window), ZoneSeconds: int32(c.Site.Zone / time.Second)}
 }
+
+// daySwitch is the minute after local midnight at which a business day begins.
+func (c *Config) daySwitch() uint16 { return uint16(c.Site.DaySwitch / time.Minute) }
 
 func (c *Config) amountMax() money.Fen { return money.Fen(c.Consumption.AmountMaxFen) }

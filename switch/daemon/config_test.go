@@ -128,3 +128,11 @@ func TestSiteKey(t *testing.T) {
 	_, err = daemon.LoadSiteKey(path, false)
 	require.ErrorContains(t, err, "64")
 }
+
+// TestDaySwitchIsAMinuteOfTheDay: a business day begins at a whole minute after midnight, and before the next.
+func TestDaySwitchIsAMinuteOfTheDay(t *testing.T) {
+	for value, good := range map[string]bool{"0s": true, "23h": true, "23h59m": true, "2h30m": true, "24h": false, "-1h": false, "1h0m30s": false} {
+		_, err := daemon.Load("", []string{"ONECARD_SITE_DAY_SWITCH=" + value})
+		require.Equal(t, good, err == nil, "%q: %v", value, err)
+	}
+}

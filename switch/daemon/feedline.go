@@ -9,6 +9,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/proof"
 	"onecard/switch/transaction"
 )
 
@@ -35,12 +36,14 @@ type FeedLine struct {
 	Original  uint64                 `json:"original,omitempty"` // of a reversal
 	Load      uint64                 `json:"load,omitempty"`     // of what the bank said
 	State     string                 `json:"state,omitempty"`    // of a card from now on
+	Closes    string                 `json:"closes,omitempty"`   // business day that a day switch ends
 	Operator  string                 `json:"operator,omitempty"`
 }
 
 var feedKinds = map[transaction.Kind]string{
 	transaction.KindGenesis: "genesis", transaction.KindDirectory: "directory", transaction.OpeningKind: "opening", transaction.KindCardState: "card_state",
-	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
+	transaction.KindDaySwitch: "day_switch",
+	transaction.KindBalance:   "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
 }
@@ -111,7 +114,7 @@ func (r *roster) line(kind string, said *transaction.Line) *FeedLine {
 	line := &FeedLine{
 		Sequence: said.Sequence, Reference: transaction.ReferenceOf(said.Sequence).String(), Kind: kind,
 		Time: time.UnixMicro(said.Time).In(r.zone).Format("2006-01-02T15:04:05.000000Z07:00"),
-		Day:  time.Unix(int64(said.Day)*24*60*60, 0).UTC().Format(time.DateOnly),
+		Day:  proof.Day(said.Day).String(),
 
 		Batch: said.Batch, Trace: said.Trace, Card: said.Number, Amount: said.Amount, Main: said.Main, Subsidy: said.Subsidy,
 		Original: said.Original, Load: said.Load, Operator: said.Operator,
@@ -131,8 +134,11 @@ func (r *roster) line(kind string, said *transaction.Line) *FeedLine {
 	if said.Code != (transaction.ResponseCode{}) {
 		line.Code, line.Reason = said.Code.String(), said.Reason.String()
 	}
-	if said.Kind == transaction.KindCardState {
+	switch said.Kind {
+	case transaction.KindCardState:
 		line.State = said.To.String()
+	case transaction.KindDaySwitch:
+		line.Closes = proof.Day(said.Closes).String()
 	}
 	return line
 }

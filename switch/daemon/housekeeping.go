@@ -11,7 +11,8 @@ import (
 // houseInterval is how often free space and the need for a checkpoint are looked at.
 const houseInterval = 2 * time.Second
 
-// keepHouse watches the disk and writes checkpoints, until the context ends. lastSequence is where the ledger stood when it was opened.
+// keepHouse watches the disk, closes the business day when its time comes and nobody buys, and writes checkpoints, until the context ends.
+// lastSequence is where the ledger stood when it was opened.
 func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 	tick := time.NewTicker(houseInterval)
 	defer tick.Stop()
@@ -22,6 +23,7 @@ func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 		if step := s.clock.follow(); step != 0 {
 			s.log.Warn("系统时间跳变 / the system's time was stepped", zap.Duration("by", step))
 		}
+		s.watchDay(ctx)
 		sequence := s.pulse.seen.Load().Sequence
 		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence >= lastSequence+uint64(s.config.Data.CheckpointEntries)
 		if due && sequence > lastSequence {
@@ -52,6 +54,13 @@ func (s *server) watchDisk(ctx context.Context, before bool) bool {
 		s.log.Info("磁盘空间已恢复 / there is room on the disk again", zap.Uint64("free_bytes", free))
 	}
 	return low
+}
+
+// watchDay closes the business day when its time has passed: the first request of the new day does so too, but there may be none.
+func (s *server) watchDay(ctx context.Context) {
+	if err := s.opened.engine.TurnDay(ctx, s.clock.micros()); err != nil && ctx.Err() == nil {
+		s.log.Error("日切失败,将重试 / switching the business day failed and will be tried again", zap.Error(err))
+	}
 }
 
 func (s *server) checkpoint(ctx context.Context) {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"onecard/ledger/pebblestore"
 	"onecard/switch/proof"
@@ -64,27 +63,15 @@ func drawSigningKey(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// dayGrace is how long after midnight a day is still open when nothing of a later one is on disk: a request that was received in the old
-// day may be on its way.
-const dayGrace = 5 * time.Minute
-
-// pastDays says which days are past at the site.
-func pastDays(now int64, site transaction.Site) func(day uint32) bool {
-	const secondsPerDay = 86_400
-	today := (now/1e6 + int64(site.ZoneSeconds) - int64(dayGrace/time.Second)) / secondsPerDay
-	return func(day uint32) bool { return int64(day) < today }
-}
-
 // prover makes proofs from an open ledger.
 type prover struct {
 	store *pebblestore.Store
 	key   ed25519.PrivateKey
-	past  func(day uint32) bool
 	look  func(context.Context, func(*transaction.State)) error // lets the state be read
 }
 
 func (v prover) prove(ctx context.Context, sequence uint64) (proof.Proof, error) {
-	p, err := proof.Make(ctx, v.store, sequence, v.past, v.key)
+	p, err := proof.Make(ctx, v.store, sequence, v.key)
 	if err != nil {
 		return proof.Proof{}, err
 	}
@@ -122,10 +109,7 @@ func Prove(ctx context.Context, c *Config, sequence uint64) (p proof.Proof, doub
 	if err != nil {
 		return proof.Proof{}, store.Doubts(), err
 	}
-	v := prover{store: store, key: key, past: pastDays(newClock().micros(), engine.State().Site())}
-	if len(store.Doubts()) > 0 {
-		v.past = func(uint32) bool { return false }
-	}
+	v := prover{store: store, key: key}
 	v.look = func(_ context.Context, look func(*transaction.State)) error { look(engine.State()); return nil }
 	p, err = v.prove(ctx, sequence)
 	return p, store.Doubts(), err
@@ -141,7 +125,7 @@ func (s *server) answerProof(w http.ResponseWriter, r *http.Request) {
 	var p proof.Proof
 	key, err := LoadSigningKey(s.config.Data.Directory)
 	if err == nil {
-		v := prover{store: s.opened.store, key: key, past: pastDays(s.clock.micros(), s.config.site()), look: s.opened.engine.Look}
+		v := prover{store: s.opened.store, key: key, look: s.opened.engine.Look}
 		p, err = v.prove(r.Context(), sequence)
 	}
 	if err != nil {

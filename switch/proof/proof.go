@@ -74,9 +74,9 @@ func appendLeaf(dst []byte, sequence uint64, day uint32, moment int64, encoded [
 	return append(dst, encoded...)
 }
 
-// Make makes the proof of a record and signs the root of its day. over says of a day whether it is past at the site; the root of a day that
-// is neither past nor followed by another is signed as provisional. What the record says in words is the caller's to write.
-func Make(ctx context.Context, blocks Blocks, sequence uint64, over func(day uint32) bool, key ed25519.PrivateKey) (Proof, error) {
+// Make makes the proof of a record and signs the root of its day. A day is closed by the first block of the next one, so that the root of
+// the last day of a ledger is signed as provisional. What the record says in words is the caller's to write.
+func Make(ctx context.Context, blocks Blocks, sequence uint64, key ed25519.PrivateKey) (Proof, error) {
 	span, err := blocks.DayOf(sequence)
 	if err != nil {
 		return Proof{}, err
@@ -122,7 +122,7 @@ func Make(ctx context.Context, blocks Blocks, sequence uint64, over func(day uin
 		p.Path[i] = path[i][:]
 	}
 	p.Root = bytes.Clone(root[:])
-	p.Signed = Root{Day: Day(span.Day), Complete: span.Followed || over(span.Day), TreeSize: p.TreeSize, Root: root[:], LastBlock: last[:]}
+	p.Signed = Root{Day: Day(span.Day), Complete: span.Followed, TreeSize: p.TreeSize, Root: root[:], LastBlock: last[:]}
 	p.Signed.sign(key)
 	return p, nil
 }

@@ -78,14 +78,12 @@ func newKey(first byte) ed25519.PrivateKey {
 
 func public(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
 
-func never(uint32) bool { return false }
-
 // TestEveryRecordIsProven: of a ledger of several days, through JSON and back, with the public key alone.
 func TestEveryRecordIsProven(t *testing.T) {
 	store, key := sellFor(t, 20), newKey(1)
 	days, purchases, refused := map[proof.Day]proof.Root{}, 0, 0
 	for sequence := uint64(1); sequence <= store.Head().Sequence; sequence++ {
-		made, err := proof.Make(t.Context(), store, sequence, never, key)
+		made, err := proof.Make(t.Context(), store, sequence, key)
 		if err != nil {
 			require.ErrorIs(t, err, proof.ErrNotProvable)
 			refused++
@@ -120,15 +118,12 @@ func TestEveryRecordIsProven(t *testing.T) {
 	for day, root := range days {
 		require.Equal(t, day.String() != "2026-11-28", root.Complete, "%s: only the last day may still grow", day)
 	}
-	made, err := proof.Make(t.Context(), store, store.Head().Sequence, func(uint32) bool { return true }, key)
-	require.NoError(t, err)
-	require.True(t, made.Signed.Complete, "the clock says that the day is past")
 }
 
 func TestNoProofOfWhatIsNotThere(t *testing.T) {
 	store := sellFor(t, 1)
 	for _, sequence := range []uint64{0, store.Head().Sequence + 1, 1 << 63} {
-		_, err := proof.Make(t.Context(), store, sequence, never, newKey(1))
+		_, err := proof.Make(t.Context(), store, sequence, newKey(1))
 		require.ErrorIs(t, err, pebblestore.ErrNoEntry)
 	}
 }
@@ -138,11 +133,11 @@ func TestWhatWasChangedDoesNotHold(t *testing.T) {
 	store, key := sellFor(t, 20), newKey(1)
 	head := store.Head().Sequence
 	made := func(sequence uint64) *proof.Proof {
-		p, err := proof.Make(t.Context(), store, sequence, never, key)
+		p, err := proof.Make(t.Context(), store, sequence, key)
 		require.NoError(t, err)
 		return &p
 	}
-	other, later := made(head-7), made(head)
+	other, later := made(head-9), made(head)
 	for name, change := range map[string]struct {
 		do   func(p *proof.Proof)
 		says string
@@ -188,7 +183,7 @@ func TestWhatWasChangedDoesNotHold(t *testing.T) {
 }
 
 func TestWhatIsNoProofIsRefusedWithWords(t *testing.T) {
-	p, err := proof.Make(t.Context(), sellFor(t, 4), 9, never, newKey(1))
+	p, err := proof.Make(t.Context(), sellFor(t, 4), 9, newKey(1))
 	require.NoError(t, err)
 	text, err := json.Marshal(p)
 	require.NoError(t, err)
@@ -213,7 +208,7 @@ func TestWhatIsNoProofIsRefusedWithWords(t *testing.T) {
 // TestNobodyElsesBytesHold: any one byte of the JSON changed to any other is refused or changes nothing that is proven.
 func TestNobodyElsesBytesHold(t *testing.T) {
 	key := newKey(1)
-	p, err := proof.Make(t.Context(), sellFor(t, 12), 12, never, key)
+	p, err := proof.Make(t.Context(), sellFor(t, 12), 12, key)
 	require.NoError(t, err)
 	want, err := p.Check(public(key))
 	require.NoError(t, err)
@@ -252,7 +247,7 @@ func TestABigDay(t *testing.T) {
 	}
 	key := newKey(1)
 	began := time.Now()
-	p, err := proof.Make(t.Context(), store, 123_456, never, key)
+	p, err := proof.Make(t.Context(), store, 123_456, key)
 	t.Logf("%d entries: %s", entries, time.Since(began))
 	require.NoError(t, err)
 	require.EqualValues(t, entries, p.TreeSize)

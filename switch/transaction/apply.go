@@ -11,6 +11,11 @@ import (
 func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 	s.book.Apply(sequence, e)
 	s.lastTime = e.Time
+	if e.Kind == KindDaySwitch {
+		s.applyDaySwitch(sequence, day, e)
+		return
+	}
+	s.followDay(sequence, day)
 	switch e.Kind {
 	case KindGenesis:
 		s.applyGenesis(e)
@@ -24,7 +29,7 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 	case KindReversal:
 		s.applyReversal(sequence, day, e)
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
-		s.applyLoadOutcome(day, e)
+		s.applyLoadOutcome(e)
 	default:
 		invariant.Fail("entry %d is of kind %d, which this program does not know: it was written by a newer one", sequence, e.Kind)
 	}
@@ -38,7 +43,7 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	}
 	s.newBatch(r.terminal, r.batch)
 	if r.card != 0 {
-		s.applyHolder(day, e.Kind, &r)
+		s.applyHolder(s.calendarDay(e.Time), e.Kind, &r)
 	}
 	if row, v := s.look(r.terminal, r.batch, r.trace, false); v == beyondWindow || v == decided && row.phase != phaseTombstone {
 		return // the row belongs to a newer request, or to the first with this identity
@@ -72,7 +77,7 @@ func (s *State) newBatch(id TerminalID, batch uint32) {
 	}
 }
 
-// applyHolder moves the holder's counters: PIN tries, the day's spending, money on its way from the bank.
+// applyHolder moves the holder's counters: PIN tries, the date's spending, money on its way from the bank.
 func (s *State) applyHolder(day uint32, kind Kind, r *record) {
 	approved := r.reason == ReasonNone
 	counts := approved && (kind == KindPurchase || kind == KindLoad)
@@ -156,7 +161,7 @@ func (s *State) giveBack(r *record, original *answered) {
 		return
 	}
 	h := s.holders.Edit(s.cards.At(r.card - 1).Holder)
-	if h.CounterDay == original.day {
+	if h.CounterDay == s.calendarDay(original.time) {
 		h.DayAmount -= original.amount
 		h.DayCount--
 	}
@@ -171,13 +176,13 @@ func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	back.state = loadReturning
 	s.loads[original.sequence] = back
 	h := s.holders.Edit(c.Holder)
-	if h.CounterDay == original.day {
+	if h.CounterDay == s.calendarDay(original.asked) {
 		h.DayLoaded -= original.amount
 	}
 }
 
 // applyLoadOutcome ends a load, or takes it one state further.
-func (s *State) applyLoadOutcome(day uint32, e *ledger.Entry) {
+func (s *State) applyLoadOutcome(e *ledger.Entry) {
 	var r loadRecord
 	invariant.Hold(r.decode(e.Payload, e.Kind) == nil, "load outcome after entry %d cannot be read", s.book.Sequence())
 	open, ok := s.loads[r.load]
@@ -206,7 +211,7 @@ func (s *State) applyLoadOutcome(day uint32, e *ledger.Entry) {
 	}
 	h := s.holders.Edit(open.holder)
 	h.Loading -= open.order.Amount
-	if e.Kind != KindLoadConfirmed && h.CounterDay == open.order.Day {
+	if e.Kind != KindLoadConfirmed && h.CounterDay == s.calendarDay(open.order.Time) {
 		h.DayLoaded -= open.order.Amount
 	}
 }

@@ -132,7 +132,7 @@ func (e *Engine) prepare(now int64) error {
 		return err
 	}
 	if !e.open.begun {
-		e.beginGroup(e.decider.day)
+		e.beginGroup(e.state.business.day)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type Case struct {
 	Card     *Card
 	Holder   *Holder
 	Class    *Class
-	Day      uint32 // at the site, days since 1970
+	Day      uint32 // date at the site, days since 1970; not the business day
 	Minute   uint16 // of the day at the site
 	state    *State
 }

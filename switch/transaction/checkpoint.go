@@ -18,6 +18,7 @@ const (
 	sectionCards     = "core.cards"
 	sectionAnswers   = "core.answers"
 	sectionLoads     = "core.loads"
+	sectionDay       = "core.day"
 )
 
 // sections freezes the whole state.
@@ -34,6 +35,7 @@ func (s *State) sections() []ledger.Section {
 		s.cards.Freeze().Section(sectionCards, encodeCardRow),
 		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
 		whole(sectionLoads, encodeLoads(s)),
+		whole(sectionDay, appendFlag(binary.BigEndian.AppendUint32(nil, s.business.day), s.business.switched)),
 	)
 }
 
@@ -60,12 +62,22 @@ func restoreState(stored ledger.Stored) (*State, error) {
 		{sectionCards, func(part []byte) error { return s.cards.Restore(part, decodeCardRow) }},
 		{sectionAnswers, func(part []byte) error { return s.answers.Restore(part, decodeAnswered) }},
 		{sectionLoads, s.restoreLoads},
+		{sectionDay, s.restoreDay},
 	} {
 		if err := stored.Section(section.name, section.visit); err != nil {
 			return nil, fmt.Errorf("section %s: %w", section.name, err)
 		}
 	}
+	if s.business.day == 0 && book.Sequence() > 0 {
+		s.business.day = s.calendarDay(s.lastTime) // written before there were day switches: days were dates
+	}
 	return s, s.index()
+}
+
+func (s *State) restoreDay(part []byte) error {
+	p := payloadReader{b: part}
+	s.business = business{day: p.u32(), switched: p.byte() == 1}
+	return p.done(KindDaySwitch)
 }
 
 // index builds the look-up maps and checks that the tables fit each other.

@@ -16,9 +16,10 @@ type decider struct {
 	legs    [6]ledger.Leg
 	payload []byte
 	now     int64
-	day     uint32
+	day     uint32 // date at the site; the business day is the state's
 	minute  uint16
-	diskLow bool // the journal is short of space: new work is refused, reversals pass
+	dayEnds int64 // when the clock asks for the next business day
+	diskLow bool  // the journal is short of space: new work is refused, reversals pass
 }
 
 // result says what became of a request.

@@ -51,7 +51,7 @@ type Decision struct {
 	Sequence uint64 // of the entry that recorded it; 0 for an echo
 	Received int64  // when the request came in, microseconds since 1970: for the latency
 	Time     int64  // microseconds since 1970
-	Day      uint32 // settlement date, days since 1970 at the site
+	Day      uint32 // business day (settlement date, DE 15), days since 1970 at the site
 	Terminal TerminalID
 	Batch    uint32
 	Replayed bool // an earlier answer given again

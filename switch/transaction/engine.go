@@ -39,7 +39,8 @@ type Config struct {
 	Journal     ledger.Journal
 	Checkpoints ledger.Checkpoints // nil: replay everything
 	Routes      []Route
-	Site        Site // used when the ledger is empty
+	Site        Site   // used when the ledger is empty
+	DaySwitch   uint16 // minute after local midnight at which a business day begins; below minutesPerDay
 	Events      Events
 }
 
@@ -99,10 +100,12 @@ func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 	e.echo = max(now, e.state.lastTime)
 	if e.state.book.Sequence() == 0 {
 		first := genesis(c.Site, now)
-		e.beginGroup(0)
+		e.beginGroup(businessDay(c.Site.ZoneSeconds, c.DaySwitch, now))
 		e.add(&first)
+		e.awaitDayEnd()
 		return e, e.settle()
 	}
+	e.awaitDayEnd()
 	return e, e.state.checkSite(c.Site)
 }
 
@@ -241,16 +244,15 @@ func (e *Engine) add(entry *ledger.Entry) uint64 {
 	return sequence
 }
 
-// setClock says what time it is for what is decided next. A group belongs to one business day: one that the day has ended on is sent on
-// its way first.
+// setClock says what time it is for what is decided next, and closes the business day when its time has passed.
 func (e *Engine) setClock(now int64) error {
 	d := &e.decider
 	d.now = max(now, e.state.lastTime)
 	d.day, d.minute = e.state.localDay(d.now)
-	if e.open.begun && e.open.day != d.day {
-		return e.cycle()
+	if d.now < d.dayEnds {
+		return nil
 	}
-	return nil
+	return e.turnDay(businessDay(e.state.zone, e.config.DaySwitch, d.now))
 }
 
 // handle decides one request into the open group.
@@ -259,12 +261,12 @@ func (e *Engine) handle(r *Request) error {
 		return err
 	}
 	d := &e.decider
-	e.open.decisions = append(e.open.decisions, Decision{Origin: r.Origin, Kind: r.Kind, Received: r.Received, Time: d.now, Day: d.day, Terminal: r.Terminal, Batch: r.Batch})
+	e.open.decisions = append(e.open.decisions, Decision{Origin: r.Origin, Kind: r.Kind, Received: r.Received, Time: d.now, Day: e.state.business.day, Terminal: r.Terminal, Batch: r.Batch})
 	out := &e.open.decisions[len(e.open.decisions)-1]
 	said, order := e.decide(r, out)
 	if said == resultEntry {
 		if !e.open.begun {
-			e.beginGroup(d.day)
+			e.beginGroup(e.state.business.day)
 		}
 		sequence := e.add(&d.entry)
 		e.recorded(r, out, sequence, order)

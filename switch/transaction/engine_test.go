@@ -17,7 +17,7 @@ import (
 
 func accountID(id uint32) ledger.AccountID { return ledger.AccountID(id) }
 
-// TestStories runs the scripts in testdata: handbook 3.2, 3.4, 3.6, 3.8, 3.12 with the handbook's numbers.
+// TestStories runs the scripts in testdata: handbook 3.2, 3.4, 3.6, 3.8, 3.11, 3.12 with the handbook's numbers.
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := newStory(t)
@@ -49,6 +49,8 @@ func TestStories(t *testing.T) {
 				return "ok\n"
 			case "group":
 				return s.group(d)
+			case "day":
+				return s.day(d)
 			}
 			r := s.request(d)
 			if r.Load != 0 {

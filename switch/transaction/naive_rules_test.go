@@ -176,7 +176,7 @@ func (n *naive) reversal(r *transaction.Request, d *transaction.Decision) {
 		n.again(earlier, r.Origin)
 		return
 	}
-	f := &fact{request: *r, day: d.Day, kept: !late && earlier == nil}
+	f := &fact{request: *r, day: dayOf(d.Time), kept: !late && earlier == nil}
 	d.Sequence = n.record(d.Time)
 	switch {
 	case late:

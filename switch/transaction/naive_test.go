@@ -12,6 +12,8 @@ import (
 type naive struct {
 	sequence  uint64
 	lastTime  int64
+	openDay   uint32 // business day
+	switchAt  int    // minute of the day at which it ends
 	diskLow   bool
 	suspended map[transaction.TerminalID]bool
 	types     map[transaction.TerminalID]transaction.TerminalType
@@ -36,9 +38,9 @@ type naiveCard struct {
 type fact struct {
 	request  transaction.Request
 	answer   transaction.Decision
-	day      uint32
-	kept     bool // it stands in the memory of answers
-	open     bool // a load that the bank has not answered
+	day      uint32 // date
+	kept     bool   // it stands in the memory of answers
+	open     bool   // a load that the bank has not answered
 	reversed bool
 	stone    bool // a reversal that stands where its original would
 }
@@ -91,6 +93,25 @@ func (n *naive) clone() *naive {
 
 func dayOf(micros int64) uint32 { return uint32((micros/1_000_000 + 8*3600) / 86400) }
 
+// clock takes the time and closes the business day when it is over: an entry of its own. Days that begin in the afternoon have
+// tomorrow's date, those that begin before noon today's.
+func (n *naive) clock(received int64) (now int64) {
+	now = max(received, n.lastTime)
+	minute := int(now/60_000_000+8*60) % (24 * 60)
+	day := dayOf(now)
+	switch {
+	case n.switchAt >= 12*60 && minute >= n.switchAt:
+		day++
+	case n.switchAt < 12*60 && minute < n.switchAt:
+		day--
+	}
+	if day > n.openDay {
+		n.record(now)
+		n.openDay = day
+	}
+	return now
+}
+
 // record gives an entry its number.
 func (n *naive) record(time int64) uint64 {
 	n.sequence, n.lastTime = n.sequence+1, time
@@ -125,12 +146,12 @@ func (n *naive) find(r *transaction.Request, reversal bool) (found *fact, tooOld
 
 // handle decides one request.
 func (n *naive) handle(r transaction.Request) {
-	now := max(r.Received, n.lastTime)
+	now := n.clock(r.Received)
 	if r.Load != 0 {
 		n.outcome(&r, now)
 		return
 	}
-	d := transaction.Decision{Origin: r.Origin, Kind: r.Kind, Time: now, Day: dayOf(now), Terminal: r.Terminal, Batch: r.Batch}
+	d := transaction.Decision{Origin: r.Origin, Kind: r.Kind, Time: now, Day: n.openDay, Terminal: r.Terminal, Batch: r.Batch}
 	if r.Kind == transaction.KindReversal {
 		n.reversal(&r, &d)
 		return
@@ -175,10 +196,10 @@ func (n *naive) again(f *fact, origin transaction.Origin) {
 }
 
 func (n *naive) original(r *transaction.Request, d *transaction.Decision, found *fact, tooOld bool) {
-	reason, numbers, parts, verified := n.judge(r, d.Day, found, tooOld)
+	reason, numbers, parts, verified := n.judge(r, dayOf(d.Time), found, tooOld)
 	d.Reason, d.Code, d.Numbers = reason, reason.Code(), numbers
 	d.Sequence = n.record(d.Time)
-	f := &fact{request: *r, day: d.Day, kept: !tooOld && (found == nil || found.stone)}
+	f := &fact{request: *r, day: dayOf(d.Time), kept: !tooOld && (found == nil || found.stone)}
 	f.request.Received = d.Time
 	n.facts = append(n.facts, f)
 	card := n.cards[r.Card]

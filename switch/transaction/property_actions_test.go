@@ -70,6 +70,12 @@ func (m *machine) ask(t *rapid.T) {
 		requests = append(requests, m.drawRequest(t))
 	}
 	m.asked = append(m.asked, requests...)
+	if half := len(requests) / 2; half > 0 && rapid.IntRange(0, 5).Draw(t, "midnight") == 3 { // the clock strikes in the middle of a group
+		for i := range requests[:half] {
+			requests[i].Received = m.now
+		}
+		m.passTime(t)
+	}
 	m.tell(requests...)
 }
 
@@ -108,7 +114,7 @@ func (m *machine) reverse(t *rapid.T) {
 	default:
 		r = m.worthReversing(t)
 	}
-	r.Kind, r.PINValue, r.Purse = transaction.KindReversal, 0, 0
+	r.Kind, r.PINValue, r.Purse, r.Received = transaction.KindReversal, 0, 0, 0
 	switch rapid.IntRange(0, 14).Draw(t, "wrong") {
 	case 7:
 		r.Amount++
@@ -177,7 +183,7 @@ func (m *machine) changeCard(t *rapid.T) {
 	if card := m.naive.cards[number]; card.state != to {
 		require.NoError(t, err)
 		card.state = to
-		m.naive.record(max(m.now, m.naive.lastTime))
+		m.naive.record(m.naive.clock(m.now))
 		return
 	}
 	require.Error(t, err)
@@ -186,6 +192,23 @@ func (m *machine) changeCard(t *rapid.T) {
 // passTime moves the clock: a little, over midnight, or back.
 func (m *machine) passTime(t *rapid.T) {
 	m.now += int64(time.Duration(rapid.SampledFrom([]int{1, 43200, 60, 86400, 1, -5}).Draw(t, "seconds")) * time.Second / time.Microsecond)
+}
+
+// endDay lets the clock look at the day while nobody asks anything, or closes the day before its time.
+func (m *machine) endDay(t *rapid.T) {
+	ctx := context.Background()
+	now := m.naive.clock(m.now)
+	switch rapid.IntRange(0, 3).Draw(t, "how") {
+	case 1:
+		require.NoError(t, m.engine.CloseDay(ctx, m.naive.openDay, m.now))
+		m.naive.record(now)
+		m.naive.openDay++
+	case 2:
+		other := m.naive.openDay - 1 + 2*uint32(rapid.IntRange(0, 1).Draw(t, "other day"))
+		require.ErrorIs(t, m.engine.CloseDay(ctx, other, m.now), transaction.ErrDayNotOpen)
+	default:
+		require.NoError(t, m.engine.TurnDay(ctx, m.now))
+	}
 }
 
 func (m *machine) changeDisk(t *rapid.T) {

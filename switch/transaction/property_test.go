@@ -19,7 +19,8 @@ import (
 )
 
 // TestEngineIsTheNaiveSwitch drives the engine and the naive switch with the same random days: purchases, enquiries, passages, loads,
-// reversals before, after, twice and wrong, repeats with the same and other contents, traces and batches that wrap, cards that change, the
+// reversals before, after, twice and wrong, repeats with the same and other contents, traces and batches that wrap, cards that change,
+// business days that end at any hour, by the clock or before their time, in the middle of a group or with nobody there, the
 // bank's words in any order, early, late and twice, a low disk, restarts with and without a checkpoint, and a journal that dies before or
 // after a block is on disk. After each step both have said the same to the terminals and to the bank (I3, I4, I7, I15), purses are equal,
 // none is negative and all accounts sum to zero (I1, I2), nothing was answered that is not durable (I10), and a ledger opened from the
@@ -45,6 +46,7 @@ func TestEngineIsTheNaiveSwitch(t *testing.T) {
 			"card":        m.changeCard,
 			"time":        m.passTime,
 			"disk":        m.changeDisk,
+			"day":         m.endDay,
 			"end":         m.endSomehow,
 			"":            m.check,
 		})
@@ -117,6 +119,7 @@ type machine struct {
 	ended       chan error
 	naive       *naive
 	now         int64
+	switchAt    int
 	origin      transaction.Origin
 	asked       []transaction.Request
 	checks      int
@@ -154,6 +157,7 @@ func machineCard(i int) transaction.CardNumber {
 
 func newMachine(t *rapid.T) *machine {
 	m := &machine{t: t, journal: &mortalJournal{}, checkpoints: &memoryCheckpoints{}, now: noon.UnixMicro()}
+	m.switchAt = rapid.SampledFrom([]int{0, 0, 23 * 60, 2 * 60, 12 * 60, 11*60 + 59}).Draw(t, "day switch")
 	for i := range m.trace {
 		m.trace[i], m.batch[i] = 999_980, 999_998
 	}
@@ -177,6 +181,8 @@ func newMachine(t *rapid.T) *machine {
 	faults, err := engine.ImportBeforeRun(dir, m.now)
 	require.NoError(t, err)
 	require.Empty(t, faults)
+	n.switchAt = m.switchAt
+	n.clock(m.now) // the day on which the ledger was made
 	n.sequence, n.lastTime = m.journal.Head().Sequence, m.now
 	m.naive = n
 	m.run()
@@ -185,7 +191,7 @@ func newMachine(t *rapid.T) *machine {
 
 func (m *machine) openLedger(journal ledger.Journal, checkpoints ledger.Checkpoints) (*transaction.Engine, error) {
 	return transaction.Open(context.Background(), transaction.Config{
-		Journal: journal, Checkpoints: checkpoints, Routes: routes(), Site: transaction.Site{Window: naiveWindow, ZoneSeconds: 8 * 3600},
+		Journal: journal, Checkpoints: checkpoints, Routes: routes(), Site: transaction.Site{Window: naiveWindow, ZoneSeconds: 8 * 3600}, DaySwitch: uint16(m.switchAt),
 	}, m.now)
 }
 
@@ -222,7 +228,9 @@ func (m *machine) settle() ledger.Snapshot {
 // tell hands requests to both. What the bank says goes through the inbox, one at a time, as it does in the house.
 func (m *machine) tell(requests ...transaction.Request) {
 	for i := range requests {
-		requests[i].Received = m.now
+		if requests[i].Received == 0 {
+			requests[i].Received = m.now
+		}
 		m.naive.handle(requests[i])
 	}
 	if requests[0].Load != 0 {
@@ -242,6 +250,7 @@ func (m *machine) check(t *rapid.T) {
 	require.NoError(t, m.engine.Look(context.Background(), func(s *transaction.State) {
 		require.Equal(t, m.naive.sequence, s.Book().Sequence())
 		require.Zero(t, s.Book().Sum())
+		require.Equal(t, m.naive.openDay, s.BusinessDay())
 		for i, purses := range m.naive.purses {
 			h := s.Holder(uint32(i))
 			require.Equal(t, purses, [2]fenAmount{s.Book().Account(h.Main).Balance, s.Book().Account(h.Subsidy).Balance}, "purses of holder %d", i+1)

@@ -14,6 +14,8 @@ const (
 	KindGenesis       Kind = 1  // opens the site's own accounts
 	KindDirectory     Kind = 2  // import of classes, merchants, terminals, doors, holders, cards
 	KindCardState     Kind = 3  // an operator or a holder changes a card's state
+	KindDaySwitch     Kind = 6  // closes the open business day and opens the next
+	KindDayEnd        Kind = 7  // the signed day-end of a closed business day
 	KindSignOn        Kind = 10 // 0800
 	KindSignOff       Kind = 11 // 0820 code 002
 	KindBalance       Kind = 12 // 0200 310000

@@ -21,6 +21,7 @@ type State struct {
 	window    uint32    // remembered answers per terminal and class; fixed when the ledger is made
 	warmth    money.Fen // sink of warm
 	zone      int32     // seconds east of UTC of the site; fixed when the ledger is made
+	business  business
 
 	// Indexes, rebuilt from the tables.
 	cardIndex      rowIndex
@@ -148,8 +149,10 @@ const (
 )
 
 // localDay returns the day at the site, in days since 1970, and the minute of it.
-func (s *State) localDay(micros int64) (day uint32, minute uint16) {
-	seconds := micros/microsPerSecond + int64(s.zone)
+func (s *State) localDay(micros int64) (day uint32, minute uint16) { return dayAt(s.zone, micros) }
+
+func dayAt(zone int32, micros int64) (day uint32, minute uint16) {
+	seconds := micros/microsPerSecond + int64(zone)
 	return uint32(seconds / secondsPerDay), uint16(seconds % secondsPerDay / 60)
 }
 

@@ -77,9 +77,11 @@ type Line struct {
 
 	To       CardState // KindCardState
 	Operator string
+
+	Closes uint32 // KindDaySwitch: the business day that ends; Day is the one that it opens
 }
 
-// ReadEntry reads an entry for a statement. It is false for entries that are on nobody's: the making of the ledger and directory rows.
+// ReadEntry reads an entry for a statement. It is false for the making of the ledger and for directory rows.
 func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 	line := Line{Sequence: sequence, Kind: e.Kind, Time: e.Time, Day: day}
 	switch e.Kind {
@@ -90,6 +92,11 @@ func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 	case KindCardState:
 		c, err := decodeCardState(e.Payload)
 		line.Card, line.To, line.Operator = c.index+1, c.to, c.operator
+		return line, err == nil
+	case KindDaySwitch:
+		var d daySwitch
+		err := d.decode(e.Payload)
+		line.Closes = d.closes
 		return line, err == nil
 	case OpeningKind:
 		for i := range e.Legs {

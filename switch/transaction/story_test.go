@@ -31,6 +31,8 @@ type story struct {
 	stopped     chan error
 	now         time.Time
 	trace       uint32
+	daySwitch   uint16
+	tellDays    bool // the business day of each answer is printed
 	origin      transaction.Origin
 	ordered     []uint64 // loads in the order in which the bank was asked
 }
@@ -58,7 +60,7 @@ func (s *story) open() {
 	var err error
 	s.door, s.bank = newScriptedDoor(), newScriptedBank()
 	s.engine, err = transaction.Open(context.Background(), transaction.Config{
-		Journal: s.journal, Checkpoints: s.checkpoints, Routes: routes(), Site: transaction.Site{Window: 8, ZoneSeconds: 8 * 3600},
+		Journal: s.journal, Checkpoints: s.checkpoints, Routes: routes(), Site: transaction.Site{Window: 8, ZoneSeconds: 8 * 3600}, DaySwitch: s.daySwitch,
 	}, s.now.UnixMicro())
 	require.NoError(s.t, err)
 	s.engine.Connect(s.door, s.bank)
@@ -211,6 +213,9 @@ func (s *story) heard() string {
 	for len(s.door.answers) > 0 {
 		for _, d := range <-s.door.answers {
 			printDecision(&b, &d)
+			if s.tellDays && !d.Silent {
+				fmt.Fprintf(&b, "  business day %s\n", date(d.Day))
+			}
 		}
 	}
 	for len(s.bank.loads) > 0 {

@@ -80,9 +80,9 @@ type answered struct {
 	balance      money.Fen
 	numbers      Numbers // of a refusal; of an approval: main, subsidy
 	sequence     uint64
-	time         int64 // of the answer
-	asked        int64 // loads: when the bank was asked; its reversal must carry the same moment
-	day          uint32
+	time         int64  // of the answer
+	asked        int64  // loads: when the bank was asked; its reversal must carry the same moment
+	day          uint32 // business day; counters go by the date of time, a load's by that of asked
 	card         uint32 // index + 1; 0 unknown
 	code         ResponseCode
 	kind         Kind // 0: the row is empty
