@@ -1,15 +1,16 @@
-# onecard: run · build · test · race · fuzz · kill · crash · bench · lint · clean — each is one line below. `make help` lists them.
+# onecard: run · build · test · race · fuzz · sim · kill · crash · bench · lint · clean — each is one line below. `make help` lists them.
 SHELL := /bin/bash
 GO ?= go
 ROUNDS ?= 10
 SEED ?= 1
+SEEDS ?= 2000
 DURATION ?= 60s
 FUZZTIME ?= 20s
 export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test race fuzz kill crash bench lint clean
+.PHONY: help run build test race fuzz sim kill crash bench lint clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -31,6 +32,9 @@ race: ## the tests under the race detector (needs a C compiler)
 
 fuzz: ## every fuzz target for FUZZTIME
 	@configs/fuzz.sh $(FUZZTIME)
+
+sim: ## SEEDS histories of the core from SEED, each twice: terminals, bank, operators, clock and disk full of faults; a table of what met what
+	@ONECARD_SEED=$(SEED) ONECARD_SEEDS=$(SEEDS) $(GO) test -timeout 0 -count 1 -v -run Seeds ./switch/simulation
 
 kill: build ## kill -9 of serve under load, ROUNDS times: nothing acknowledged is lost or doubled
 	@bin/bench kill --binary bin/onecard --rounds $(ROUNDS) --seed $(SEED)

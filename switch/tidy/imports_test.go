@@ -41,6 +41,7 @@ var importTable = []rule{
 	{"switch/directory", []string{"ledger/money", "switch/transaction", "switch/iso8583"}, []string{"net"}},
 	{"switch/proof", []string{"ledger", "ledger/merkle", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/telemetry", []string{"switch/transaction"}, []string{"github.com/cockroachdb"}},
+	{"switch/simulation", []string{"ledger", "ledger/money", "ledger/invariant", "ledger/ledgertest", "switch/transaction", "switch/campus/..."}, []string{"github.com/", "net", "os"}},
 	{"switch/tidy", nil, nil},
 	{"switch/daemon/settings", nil, []string{"net"}},
 	{"switch/daemon", []string{"..."}, []string{"github.com/prometheus"}},
