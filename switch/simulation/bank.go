@@ -21,7 +21,6 @@ type bank struct {
 type position struct {
 	debited      bool // the holder's account is charged now
 	stone        bool // reversed, before or after it came
-	answered     bool
 	approved     bool
 	contradicted bool
 }
@@ -219,7 +218,7 @@ func (w *world) checkOrder(o *transaction.LoadOrder, reverse bool) {
 	if reverse && l.stage != loadReversing && l.stage != loadReturning {
 		w.find("I10", "the bank is asked to reverse load %d, of which the log does not say so", o.Load)
 	}
-	if o.Amount != l.amount || o.Time != l.time || o.Card != l.card || o.BankAccount != bankAccount {
+	if o.Day != w.books.lines[o.Load-1].Day || o.Amount != l.amount || o.Time != l.time || o.Card != l.card || o.BankAccount != bankAccount {
 		w.find("I6", "the order about load %d says %+v", o.Load, *o)
 	}
 }

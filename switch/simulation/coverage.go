@@ -53,6 +53,7 @@ const (
 type Coverage struct {
 	answers  [kindBound][reasonBound][faultCount]uint64
 	outcomes [bankWords][loadStages][faultCount]uint64
+	orders   [orderCount][resultCount][faultCount]uint64
 	moods    [moodCount]uint64
 	deaths   [deathCount]uint64
 }
@@ -73,6 +74,13 @@ func (c *Coverage) Add(other *Coverage) {
 			}
 		}
 	}
+	for kind := range c.orders {
+		for result := range c.orders[kind] {
+			for f := range c.orders[kind][result] {
+				c.orders[kind][result][f] += other.orders[kind][result][f]
+			}
+		}
+	}
 	for m := range c.moods {
 		c.moods[m] += other.moods[m]
 	}
@@ -83,6 +91,43 @@ func (c *Coverage) Add(other *Coverage) {
 
 func (c *Coverage) answer(kind transaction.Kind, reason transaction.Reason, met faults) {
 	met.each(func(f fault) { c.answers[kind][reason][f]++ })
+}
+
+// order is what an operator may ask for.
+type order uint8
+
+const (
+	orderCard order = iota
+	orderImport
+	orderDisk
+	orderCheckpoint
+	orderTurnDay
+	orderCloseDay
+	orderCount
+)
+
+// orderResult is what he heard.
+type orderResult uint8
+
+const (
+	resultDone orderResult = iota
+	resultRefused
+	resultUnheard // the switch died over it: it may have been done
+	resultCount
+)
+
+func resultOf(err error, ended bool) orderResult {
+	switch {
+	case ended && err != nil:
+		return resultUnheard
+	case err != nil:
+		return resultRefused
+	}
+	return resultDone
+}
+
+func (c *Coverage) order(kind order, result orderResult, met faults) {
+	met.each(func(f fault) { c.orders[kind][result][f]++ })
 }
 
 // soon is how many polls a death, a midnight or a step of the clock is felt.

@@ -79,7 +79,7 @@ func (w *world) weigh(r *transaction.Request, d *transaction.Decision) {
 		return
 	}
 	want := transaction.Decision{
-		Reason: l.Reason, Code: l.Code, Time: l.Time, HasBalance: l.HasBalance, Balance: l.Balance, Main: l.Main, Subsidy: l.Subsidy, Numbers: l.Numbers,
+		Day: l.Day, Reason: l.Reason, Code: l.Code, Time: l.Time, HasBalance: l.HasBalance, Balance: l.Balance, Main: l.Main, Subsidy: l.Subsidy, Numbers: l.Numbers,
 	}
 	if l.Kind == transaction.KindLoad && l.Reason == transaction.ReasonNone {
 		b := w.books.loads[l.Sequence]
@@ -93,7 +93,7 @@ func (w *world) weigh(r *transaction.Request, d *transaction.Decision) {
 		}
 	}
 	got := transaction.Decision{
-		Reason: d.Reason, Code: d.Code, Time: d.Time, HasBalance: d.HasBalance, Balance: d.Balance, Main: d.Main, Subsidy: d.Subsidy, Numbers: d.Numbers,
+		Day: d.Day, Reason: d.Reason, Code: d.Code, Time: d.Time, HasBalance: d.HasBalance, Balance: d.Balance, Main: d.Main, Subsidy: d.Subsidy, Numbers: d.Numbers,
 	}
 	if got != want {
 		w.find("I3", "entry %d is answered with %+v and recorded as %+v", d.Sequence, got, want)
@@ -133,6 +133,9 @@ func (w *world) weighLoose(r *transaction.Request, d *transaction.Decision) {
 func (w *world) inspect() {
 	s := w.engine.State()
 	book := s.Book()
+	if w.books.switches != w.switches {
+		w.switches, w.turned = w.books.switches, w.polls
+	}
 	if sum := book.Sum(); sum != 0 {
 		w.find("I1", "all accounts sum to %d", sum)
 	}
@@ -166,8 +169,8 @@ func (w *world) compareBooks(s *transaction.State) {
 			w.find("I5", "account %d has %d, its entries say %d", id, has, k.balances[id])
 		}
 	}
-	if book.Holds() != len(k.holds) || s.OpenLoads() != k.open {
-		w.find("I6", "%d holds and %d open loads, the log says %d and %d", book.Holds(), s.OpenLoads(), len(k.holds), k.open)
+	if book.Holds() != len(k.holds) || s.OpenLoads() != k.unsettled {
+		w.find("I6", "%d holds and %d open loads, the log says %d and %d", book.Holds(), s.OpenLoads(), len(k.holds), k.unsettled)
 	}
 	touched := k.touched
 	k.touched = k.touched[:0]

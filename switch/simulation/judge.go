@@ -246,7 +246,7 @@ func (k *reckoning) effects(l *transaction.Line, e *ledger.Entry) {
 	b := &loadBook{id: l.Sequence, holder: holder, amount: l.Amount, day: localDay(l.Time), time: l.Time, card: k.numberOf(l), stage: loadSent}
 	k.loads[l.Sequence] = b
 	h.loads = append(h.loads, b)
-	k.open++
+	k.unsettled++
 }
 
 func (k *reckoning) noHold(e *ledger.Entry) {

@@ -12,10 +12,11 @@ import (
 // until what it asked for is durable. The world lets it put its order into the owner's queue, and takes its answer at a fixed poll later, so
 // that nothing depends on which goroutine is quicker.
 type errand struct {
-	name string
+	kind order
 	done chan error
 	then func(error)
 	sent uint64 // poll
+	met  faults
 }
 
 // errandPolls is how many polls an order may take: its job, the group it opened, and a group on its way before that.
@@ -24,7 +25,7 @@ const errandPolls = 4
 // hangs is how long, in real time, an order that should have been answered is waited for.
 const hangs = 10 * time.Second
 
-func (w *world) send(name string, call func(ctx context.Context) error, then func(error)) {
+func (w *world) send(kind order, call func(ctx context.Context) error, then func(error)) {
 	if w.errand != nil {
 		return
 	}
@@ -32,7 +33,7 @@ func (w *world) send(name string, call func(ctx context.Context) error, then fun
 	case <-w.wake:
 	default:
 	}
-	e := &errand{name: name, done: make(chan error, 1), then: then, sent: w.polls}
+	e := &errand{kind: kind, met: w.about(w.clockNow()), done: make(chan error, 1), then: then, sent: w.polls}
 	go func() { e.done <- call(context.Background()) }()
 	select {
 	case <-w.wake:
@@ -54,12 +55,13 @@ func (w *world) awaitErrand(ended bool) {
 	defer timer.Stop()
 	select {
 	case err := <-e.done:
-		w.tell("%s: %v", e.name, err)
+		w.tell("%s: %v", orders[e.kind], err)
+		w.coverage.order(e.kind, resultOf(err, ended), e.met)
 		if !ended {
 			e.then(err)
 		}
 	case <-timer.C:
-		w.find("liveness", "%s was never answered", e.name)
+		w.find("liveness", "%s was never answered", orders[e.kind])
 	}
 }
 
@@ -92,18 +94,22 @@ func (w *world) operate() {
 		w.setDisk(!w.diskLow)
 	case n < 3:
 		w.register()
+	case n < 4:
+		w.closeDay()
+	case n < 6:
+		w.lookAtClock()
 	default:
 		w.changeCard()
 	}
 }
 
 func (w *world) setDisk(low bool) {
-	w.send("disk", func(ctx context.Context) error { return w.engine.SetDiskLow(ctx, low) }, func(err error) {
+	w.send(orderDisk, func(ctx context.Context) error { return w.engine.SetDiskLow(ctx, low) }, func(err error) {
 		if err != nil {
 			w.find("open", "the disk: %v", err)
 		}
 	})
-	if w.errand != nil && w.errand.name == "disk" {
+	if w.errand != nil && w.errand.kind == orderDisk {
 		w.diskLow, w.diskSince = low, w.polls
 	}
 }
@@ -120,7 +126,7 @@ func (w *world) changeCard() {
 		change.To = transaction.CardActive
 	}
 	now := w.clockNow()
-	w.send("card", func(ctx context.Context) error { return w.engine.ChangeCard(ctx, change, now) }, func(err error) {
+	w.send(orderCard, func(ctx context.Context) error { return w.engine.ChangeCard(ctx, change, now) }, func(err error) {
 		switch {
 		case err == nil && w.books.cards[i].state != change.To:
 			w.find("I3", "the office was told that card %d is %s, the log says %s", i, change.To, w.books.cards[i].state)
@@ -145,7 +151,7 @@ func (w *world) register() {
 	}
 	w.campus.learn(dir)
 	now := w.clockNow()
-	w.send("import", func(ctx context.Context) error {
+	w.send(orderImport, func(ctx context.Context) error {
 		faults, err := w.engine.Import(ctx, dir, now)
 		if err == nil && len(faults) > 0 {
 			return fmt.Errorf("%d faults", len(faults))
@@ -161,7 +167,7 @@ func (w *world) register() {
 // keep takes a checkpoint, from the owner's goroutine or from another.
 func (w *world) keep() {
 	if w.rng.IntN(2) == 0 {
-		w.send("checkpoint", func(ctx context.Context) error {
+		w.send(orderCheckpoint, func(ctx context.Context) error {
 			s, err := w.engine.Snapshot(ctx)
 			if err == nil {
 				err = w.checkpoints.SaveCheckpoint(ctx, s)
@@ -221,7 +227,7 @@ func (w *world) quieten() {
 	if w.death == diesInRecovery {
 		w.death = diesAtOnce
 	}
-	w.deadline = w.events + 60*uint64(len(w.agenda.heap)+w.books.open+16)
+	w.deadline = w.events + 60*uint64(len(w.agenda.heap)+w.books.unsettled+16)
 	w.tell("calm")
 	w.agenda.add(w.now, happensOffice, w.relieve)
 }
@@ -244,11 +250,11 @@ func (w *world) settled() bool {
 	for _, t := range w.terminals {
 		pending += len(t.pending)
 	}
-	if pending == 0 && w.books.open == 0 && w.engine.State().OpenLoads() == 0 && w.errand == nil {
+	if pending == 0 && w.books.unsettled == 0 && w.engine.State().OpenLoads() == 0 && w.errand == nil {
 		return true
 	}
 	if w.events > w.deadline || w.agenda.empty() && w.errand == nil {
-		w.find("liveness", "after %d calm events %d requests are unanswered and %d loads open", w.events-w.budget, pending, w.books.open)
+		w.find("liveness", "after %d calm events %d requests are unanswered and %d loads open", w.events-w.budget, pending, w.books.unsettled)
 	}
 	return false
 }

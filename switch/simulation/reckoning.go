@@ -18,7 +18,12 @@ type reckoning struct {
 
 	sequence  uint64
 	time      int64
-	day       uint32
+	day       uint32 // of the newest block
+	first     uint64 // its first entry
+	open      uint32 // the business day that is open
+	switchAt  uint16 // minute at which the clock ends a business day
+	ordered   uint32 // the business day that the office asked to close before its time
+	switches  int
 	balances  []money.Fen // by account; row 0 is none
 	purses    []bool      // which of them must not go below zero
 	holds     map[uint64]money.Fen
@@ -30,7 +35,7 @@ type reckoning struct {
 	rows      [2][][]remembered // originals and reversals, by terminal and trace
 	newest    []uint32          // batch, by terminal
 	loads     map[uint64]*loadBook
-	open      int // loads that have not ended
+	unsettled int // loads that have not ended
 	lines     []transaction.Line
 	identity  map[identity]uint64 // the entry that decided it
 	touched   []int               // holders whose books have moved since the last comparison
@@ -139,7 +144,7 @@ func (k *reckoning) block(b ledger.Block) {
 	if b.Day() < k.day {
 		k.find("I5", "the day goes back from %d to %d at entry %d", k.day, b.Day(), b.First())
 	}
-	k.day = b.Day()
+	k.day, k.first = b.Day(), b.First()
 	err := b.Each(func(sequence uint64, e *ledger.Entry) error {
 		k.entry(sequence, b.Day(), e)
 		return nil
@@ -156,11 +161,9 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 	k.sequence, k.time = sequence, e.Time
 	line, _ := transaction.ReadEntry(sequence, day, e)
 	k.lines = append(k.lines, line)
-	if want := localDay(e.Time); day != want && e.Kind != transaction.KindGenesis {
-		k.find("day", "entry %d of day %d is posted to day %d", sequence, want, day)
-	}
+	k.businessDay(&line, e)
 	switch e.Kind {
-	case transaction.KindGenesis, transaction.OpeningKind:
+	case transaction.KindGenesis, transaction.OpeningKind, transaction.KindDaySwitch:
 	case transaction.KindDirectory:
 		k.directory(e)
 	case transaction.KindCardState:

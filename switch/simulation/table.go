@@ -86,6 +86,23 @@ func wordCannot(_ int, _ loadStage, f fault) string {
 	return ""
 }
 
+// orders are what an operator may ask for, and what he may hear.
+var (
+	orders  = [orderCount]string{"card state", "import", "disk", "checkpoint", "look at clock", "close day"}
+	results = [resultCount]string{"done", "refused", "unheard"}
+)
+
+// orderCannot is the same for orders. row is false when the result cannot be at all.
+func orderCannot(kind order, result orderResult, f fault) (why string, row bool) {
+	if result == resultRefused && kind != orderCard && kind != orderCloseDay {
+		return "", false
+	}
+	if f == faultOvertaken || f == faultRush || f == faultRepeat {
+		return "an operator waits for the answer to one order before he gives the next", true
+	}
+	return "", true
+}
+
 // Row is one line of the table: a message with an answer, and how often it met each fault.
 type Row struct {
 	Message string            `json:"message"`
@@ -122,6 +139,20 @@ func (c *Coverage) Rows() (rows []Row, stray []string) {
 				row.cannot[f] = wordCannot(word, stage, f)
 			}
 			rows = append(rows, row)
+		}
+	}
+	for kind := range orderCount {
+		for result := range resultCount {
+			row := Row{Message: orders[kind], Answer: results[result], cells: c.orders[kind][result]}
+			can := false
+			for f := range faultCount {
+				row.cannot[f], can = orderCannot(kind, result, f)
+			}
+			if can {
+				rows = append(rows, row)
+			} else if row.cells != [faultCount]uint64{} {
+				stray = append(stray, fmt.Sprintf("%s: %s", row.Message, row.Answer))
+			}
 		}
 	}
 	for i := range rows {

@@ -114,7 +114,7 @@ func (k *reckoning) undo(l *transaction.Line, e *ledger.Entry, original *remembe
 	}
 	k.legs(e, ledger.Leg{Account: h.main, Amount: -b.amount}, ledger.Leg{Account: transaction.AccountLoadInTransit, Amount: b.amount})
 	b.stage, b.credited, b.gone = loadReturning, false, true
-	k.open++
+	k.unsettled++
 	k.says(l, h, -b.amount)
 }
 
@@ -180,7 +180,7 @@ func (k *reckoning) outcome(l *transaction.Line, e *ledger.Entry) {
 		b.stage, b.gone = loadEnded, true
 	}
 	if b.stage == loadEnded {
-		k.open--
+		k.unsettled--
 	}
 	if e.Hold.Op != release || release != ledger.HoldNone && e.Hold.ID != b.id {
 		k.find("I6", "entry %d of kind %d does %+v to the hold of load %d", l.Sequence, l.Kind, e.Hold, b.id)

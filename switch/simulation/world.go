@@ -17,10 +17,11 @@ import (
 // odds are what a seed is like. They are drawn once, so that one seed is a storm and another nearly a quiet day.
 type odds struct {
 	window     uint32
-	thinking   int64 // of a terminal between two acts
-	delayMost  int64 // of a message
-	gather     int64 // messages that come this close together are one lot
-	loss       int   // of messages, per mille
+	switchAt   uint16 // minute after midnight at which a business day begins
+	thinking   int64  // of a terminal between two acts
+	delayMost  int64  // of a message
+	gather     int64  // messages that come this close together are one lot
+	loss       int    // of messages, per mille
 	double     int
 	bankLoss   int
 	deaths     int64 // from one to the next; 0 none
@@ -38,7 +39,7 @@ type odds struct {
 func drawOdds(rng *rand.Rand) odds {
 	pick := func(from ...int64) int64 { return from[rng.IntN(len(from))] }
 	o := odds{
-		window: uint32(pick(8, 16, 32)), thinking: pick(2, 5, 15) * second, delayMost: pick(second/20, second/2, 6*second), gather: pick(0, second/10, second),
+		window: uint32(pick(8, 16, 32)), switchAt: uint16(pick(0, 0, 150, 23*60)), thinking: pick(2, 5, 15) * second, delayMost: pick(second/20, second/2, 6*second), gather: pick(0, second/10, second),
 		loss: int(pick(0, 10, 50, 200)), double: int(pick(0, 20, 150)), bankLoss: int(pick(0, 100, 400)),
 		deaths: pick(0, 10, 3, 1) * minute, deposed: int(pick(0, 500, 900)), clockMost: pick(0, 2*second, 10*minute, oneDay),
 		nights: pick(10, 20, 45) * minute, office: pick(1, 3, 10) * minute / 2, disk: rng.IntN(2) == 0, rush: rng.IntN(3) == 0,
@@ -112,7 +113,8 @@ type world struct {
 	errand    *errand
 	diskLow   bool
 	diskSince uint64 // poll in which that was ordered
-	turned    uint64 // poll in which the day turned
+	turned    uint64 // poll in which the date or the business day turned
+	switches  int    // of the business day, seen so far
 	today     uint32
 	checked   uint64
 }
@@ -125,7 +127,7 @@ func newWorld(seed, budget uint64, coverage *Coverage) *world {
 	}
 	w.campus = newCampus(rng)
 	w.books = newReckoning(w.campus, w.odds.window)
-	w.books.asked, w.books.find = w.askedFor, w.find
+	w.books.asked, w.books.find, w.books.switchAt = w.askedFor, w.find, w.odds.switchAt
 	w.journal = journal{rng: rng, folded: w.books.block}
 	w.bank = newBank(w)
 	for i := range w.campus.directory.Terminals {
@@ -181,7 +183,7 @@ func (w *world) delay() int64 {
 }
 
 func (w *world) config(read bool) transaction.Config {
-	c := transaction.Config{Journal: &w.journal, Checkpoints: &w.checkpoints, Site: transaction.Site{Window: w.odds.window, ZoneSeconds: zone}}
+	c := transaction.Config{Journal: &w.journal, Checkpoints: &w.checkpoints, Site: transaction.Site{Window: w.odds.window, ZoneSeconds: zone}, DaySwitch: w.odds.switchAt}
 	if read {
 		c.Journal, c.Checkpoints = &finished{w.journal.blocks, w.journal.head}, nil
 	}
