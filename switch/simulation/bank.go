@@ -21,7 +21,6 @@ type bank struct {
 type position struct {
 	debited      bool // the holder's account is charged now
 	stone        bool // reversed, before or after it came
-	approved     bool
 	contradicted bool
 }
 
@@ -114,7 +113,7 @@ func (b *bank) receive(o transaction.LoadOrder, m mood) {
 		b.reply(o.Load, tooLate, transaction.Approved, true)
 		p.debited = true
 	default:
-		p.debited, p.approved = true, true
+		p.debited = true
 		switch m {
 		case moodSilent:
 		case moodLate:
