@@ -66,6 +66,7 @@ type Account struct {
 	State   AccountState
 	Flags   AccountFlags
 	Set     AccountSet
+	control uint16 // row of its control account in the book
 }
 
 // Available is what may still be spent: balance less what is held.

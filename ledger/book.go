@@ -33,9 +33,10 @@ func (r Refusal) String() string { return refusalNames[r] }
 type Book struct {
 	accounts Table[Account] // row 0 is unused: AccountID 0 is no account
 	holds    map[uint64]Hold
-	sequence uint64    // of the last entry applied
-	credits  money.Fen // all credit legs ever posted
-	debits   money.Fen // all debit legs ever posted, as a positive amount; credits == debits always
+	sequence uint64         // of the last entry applied
+	credits  money.Fen      // all credit legs ever posted
+	debits   money.Fen      // all debit legs ever posted, as a positive amount; credits == debits always
+	controls []ControlTotal // in the order in which their first accounts were opened; each balance is the sum of its accounts'
 }
 
 // NewBook returns an empty book.
@@ -265,7 +266,9 @@ func (b *Book) Apply(sequence uint64, e *Entry) {
 	b.applyHold(sequence, &e.Hold)
 	for i := range e.Legs {
 		leg := &e.Legs[i]
-		b.accounts.Edit(uint32(leg.Account)).Balance += leg.Amount
+		account := b.accounts.Edit(uint32(leg.Account))
+		account.Balance += leg.Amount
+		b.controls[account.control].Balance += leg.Amount
 		if leg.Amount > 0 {
 			b.credits += leg.Amount
 		} else {
@@ -273,7 +276,7 @@ func (b *Book) Apply(sequence uint64, e *Entry) {
 		}
 	}
 	for _, o := range e.Opens {
-		b.accounts.Append(Account{Code: o.Code, Flags: o.Flags, Set: o.Set})
+		b.openAccount(Account{Code: o.Code, Flags: o.Flags, Set: o.Set})
 	}
 	for _, s := range e.States {
 		b.accounts.Edit(uint32(s.Account)).State = s.State

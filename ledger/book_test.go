@@ -223,7 +223,7 @@ func sortedKeys(m map[uint64]ledger.Hold) []uint64 {
 }
 
 // TestBookAgainstANaiveModel: whatever entry comes, both accept or both refuse it, and arrive at the same balances; all balances sum to
-// zero; a checkpoint gives the same book back.
+// zero, and by code to the control accounts; a checkpoint gives the same book back.
 func TestBookAgainstANaiveModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		book, model := ledger.NewBook(), naive{make([]ledger.Account, 1), map[uint64]ledger.Hold{}, 0}
@@ -258,9 +258,18 @@ func sameBooks(t *rapid.T, book *ledger.Book, model *naive) {
 	if credits, debits := book.Turnover(); credits != debits {
 		t.Fatalf("credits %d, debits %d", credits, debits)
 	}
+	controls := map[ledger.AccountCode]ledger.ControlTotal{}
 	for id := 1; id < len(model.accounts); id++ {
-		if got := *book.Account(ledger.AccountID(id)); got != model.accounts[id] {
+		row := book.Account(ledger.AccountID(id))
+		c := controls[row.Code]
+		controls[row.Code] = ledger.ControlTotal{Code: row.Code, Accounts: c.Accounts + 1, Balance: c.Balance + row.Balance}
+		if got := (ledger.Account{Balance: row.Balance, Held: row.Held, Code: row.Code, State: row.State, Flags: row.Flags, Set: row.Set}); got != model.accounts[id] {
 			t.Fatalf("account %d is %+v, in the model %+v", id, got, model.accounts[id])
+		}
+	}
+	for _, got := range book.ControlTotals() {
+		if got != controls[got.Code] {
+			t.Fatalf("control account %+v, its accounts hold %+v", got, controls[got.Code])
 		}
 	}
 	for id, want := range model.holds {

@@ -80,6 +80,7 @@ func RestoreBook(stored Stored) (*Book, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading totals from the checkpoint: %w", err)
 	}
+	b.restoreControls()
 	if b.sequence != stored.Head().Sequence || b.credits != b.debits || b.accounts.Len() == 0 || b.Sum() != 0 {
 		return nil, fmt.Errorf("checkpoint at %d does not balance: %w", stored.Head().Sequence, ErrMalformed)
 	}

@@ -1,10 +1,5 @@
 package ledgertest
 
-import "encoding/binary"
-
-// A day switch: closes u32 | opens u32.
-const daySwitchSize = 8
-
 // checkDay looks at the business day of a block before its entries are read. It never goes back; once a switch has been seen, the first
 // block of another day begins with one, so that a closed day never gets another block.
 func (a *Auditor) checkDay(raw []byte, day uint32) {
@@ -26,15 +21,53 @@ func firstKind(raw []byte) byte {
 	return body.byte()
 }
 
-// daySwitch: it is the first of its block, closes the day of the block before, opens that of its own, and moves no money.
+// controlTotal is what all accounts of a code in a set hold together.
+type controlTotal struct {
+	set      byte
+	code     uint32
+	accounts uint32
+	balance  int64
+}
+
+// checkControls compares the control totals of a day switch with the accounts, added up one by one.
+func (a *Auditor) checkControls(recorded []controlTotal) {
+	own := map[[2]uint32]controlTotal{}
+	for _, row := range a.accounts[1:] {
+		key := [2]uint32{uint32(row.set), uint32(row.code)}
+		t := own[key]
+		own[key] = controlTotal{row.set, uint32(row.code), t.accounts + 1, t.balance + row.balance}
+	}
+	for _, t := range recorded {
+		key := [2]uint32{uint32(t.set), t.code}
+		if has := own[key]; has != t {
+			a.note("日切记科目 %[1]d 有 %[2]d 户、合计 %[3]s,逐户相加为 %[4]d 户、%[5]s", "the day switch says that code %[1]d has %[2]d accounts with %[3]s, added up there are %[4]d with %[5]s",
+				t.code, t.accounts, yuan(t.balance), has.accounts, yuan(has.balance))
+		}
+		delete(own, key)
+	}
+	for _, t := range own {
+		a.note("日切未记科目 %[1]d(%[2]d 户、合计 %[3]s)", "the day switch leaves out code %[1]d, %[2]d accounts with %[3]s", t.code, t.accounts, yuan(t.balance))
+	}
+}
+
+// daySwitch: it is the first of its block, closes the day of the block before, opens that of its own, says what the accounts of each code
+// hold, and moves no money.
+//
+//	closes u32 | opens u32 | n uvarint, (set u8, code uvarint, accounts uvarint, balance varint) ...
 func (a *Auditor) daySwitch() {
 	e := &a.entry
 	a.noMoney()
-	if len(e.payload) != daySwitchSize {
+	r := reader{b: e.payload}
+	closes, opens := r.fixed32(), r.fixed32()
+	var recorded []controlTotal
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		recorded = append(recorded, controlTotal{r.byte(), r.u32(), r.u32(), r.varint()})
+	}
+	if !r.done() {
 		a.malformedPayload()
 		return
 	}
-	closes, opens := binary.BigEndian.Uint32(e.payload), binary.BigEndian.Uint32(e.payload[4:])
+	a.checkControls(recorded)
 	if e.sequence != a.block {
 		a.note("日切不是其区块的首条(首条为 %d)", "a day switch is not the first of its block, which is %d", a.block)
 	}

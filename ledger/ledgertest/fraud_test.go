@@ -78,8 +78,12 @@ func (f *forger) add(e ledger.Entry) {
 // switchDay appends a day switch in a block that is some days on; it closes the last day and opens one that is some days on.
 func (f *forger) switchDay(block, opens uint32) {
 	last := f.entries[len(f.entries)-1].day
-	payload := binary.BigEndian.AppendUint32(nil, last)
-	f.add(ledger.Entry{Kind: transaction.KindDaySwitch, Payload: binary.BigEndian.AppendUint32(payload, last+opens)})
+	book := ledger.NewBook()
+	for i := range f.entries {
+		book.Apply(uint64(i)+1, &f.entries[i].entry)
+	}
+	over := transaction.DaySwitch{Closes: last, Opens: last + opens, Totals: book.ControlTotals()}
+	f.add(ledger.Entry{Kind: transaction.KindDaySwitch, Payload: over.Append(nil)})
 	f.entries[len(f.entries)-1].day = last + block
 }
 
@@ -271,6 +275,27 @@ var frauds = []struct {
 		f.switchDay(1, 1)
 		f.entries[len(f.entries)-1].entry.Legs = purchase(1, 5).Legs
 	}, "must not move money"},
+	{"a day switch with another balance", func(f *forger) {
+		f.switchDay(1, 1)
+		over, err := transaction.ReadDaySwitch(f.entries[len(f.entries)-1].entry.Payload)
+		require.NoError(f.t, err)
+		over.Totals[1].Balance -= 7
+		f.entries[len(f.entries)-1].entry.Payload = over.Append(nil)
+	}, "the day switch says that code 1002"},
+	{"a day switch with an account too many", func(f *forger) {
+		f.switchDay(1, 1)
+		over, err := transaction.ReadDaySwitch(f.entries[len(f.entries)-1].entry.Payload)
+		require.NoError(f.t, err)
+		over.Totals[len(over.Totals)-1].Accounts++
+		f.entries[len(f.entries)-1].entry.Payload = over.Append(nil)
+	}, "the day switch says that code"},
+	{"a day switch that leaves out a code", func(f *forger) {
+		f.switchDay(1, 1)
+		over, err := transaction.ReadDaySwitch(f.entries[len(f.entries)-1].entry.Payload)
+		require.NoError(f.t, err)
+		over.Totals = over.Totals[1:]
+		f.entries[len(f.entries)-1].entry.Payload = over.Append(nil)
+	}, "the day switch leaves out code 1001"},
 	{"a day switch cut short", func(f *forger) {
 		f.switchDay(1, 1)
 		e := &f.entries[len(f.entries)-1].entry

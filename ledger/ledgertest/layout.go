@@ -105,6 +105,13 @@ func (r *reader) take(n int) []byte {
 	return v
 }
 
+func (r *reader) fixed32() uint32 {
+	if v := r.take(4); v != nil {
+		return binary.BigEndian.Uint32(v)
+	}
+	return 0
+}
+
 func (r *reader) u64() uint64 {
 	if v := r.take(8); v != nil {
 		return binary.BigEndian.Uint64(v)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -152,10 +151,12 @@ func makeClosedLedger(t *testing.T) string {
 	store, err := pebblestore.Open(pebblestore.Options{Dir: dir})
 	require.NoError(t, err)
 	day := uint32(at(0)/1e6/86_400) + 1
-	payload := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, day-1), day)
+	engine, err := transaction.Open(t.Context(), transaction.Config{Journal: store}, 0)
+	require.NoError(t, err)
+	over := transaction.DaySwitch{Closes: day - 1, Opens: day, Totals: engine.State().Book().ControlTotals()}
 	var block ledger.BlockBuilder
 	block.Begin(store.Head(), day)
-	block.Add(&ledger.Entry{Kind: transaction.KindDaySwitch, Time: at(700), Payload: payload})
+	block.Add(&ledger.Entry{Kind: transaction.KindDaySwitch, Time: at(700), Payload: over.Append(nil)})
 	require.NoError(t, store.Append(block.Seal()))
 	require.NoError(t, store.Wait(20))
 	require.NoError(t, store.Close())

@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"onecard/ledger"
 	"onecard/ledger/invariant"
+	"onecard/ledger/money"
 )
 
 // The business day (会计日) is the date that money is booked to (handbook 3.11). It is a part of the state and not of the clock: the books
@@ -68,26 +70,50 @@ func (s *State) followDay(sequence uint64, day uint32) {
 	s.business.day = day // a ledger of the time before day switches: days were dates
 }
 
-// daySwitch is the payload of a day switch: closes u32 | opens u32. opens > closes; days between them had no posting.
-type daySwitch struct{ closes, opens uint32 }
-
-func (d daySwitch) append(dst []byte) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, d.closes), d.opens)
+// DaySwitch is the payload of a day switch. Days between the one that it closes and the one that it opens had no posting.
+//
+//	closes u32 | opens u32 | n uvarint, (set u8, code uvarint, accounts uvarint, balance varint) ...
+//
+// The control totals are those at the end of the closed day, as the owner had them in memory: whoever replays the log to this point must
+// arrive at the same (handbook 3.11, check 3).
+type DaySwitch struct {
+	Closes, Opens uint32
+	Totals        []ledger.ControlTotal // by set and code
 }
 
-func (d *daySwitch) decode(src []byte) error {
-	p := payloadReader{b: src}
-	*d = daySwitch{closes: p.u32(), opens: p.u32()}
-	return p.done(KindDaySwitch)
+// Append writes the payload behind dst.
+func (d *DaySwitch) Append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, d.Closes), d.Opens)
+	dst = binary.AppendUvarint(dst, uint64(len(d.Totals)))
+	for _, t := range d.Totals {
+		dst = binary.AppendUvarint(append(dst, byte(t.Set)), uint64(t.Code))
+		dst = binary.AppendVarint(binary.AppendUvarint(dst, uint64(t.Accounts)), int64(t.Balance))
+	}
+	return dst
+}
+
+// ReadDaySwitch reads the payload of an entry of KindDaySwitch.
+func ReadDaySwitch(payload []byte) (DaySwitch, error) {
+	p := payloadReader{b: payload}
+	d := DaySwitch{Closes: p.u32(), Opens: p.u32()}
+	for n := p.uvarint(); n > 0 && !p.bad; n-- {
+		d.Totals = append(d.Totals, ledger.ControlTotal{
+			Set: ledger.AccountSet(p.byte()), Code: ledger.AccountCode(p.uvarint()), Accounts: uint32(p.uvarint()), Balance: money.Fen(p.varint()),
+		})
+	}
+	return d, p.done(KindDaySwitch)
 }
 
 // applyDaySwitch opens the next day.
 func (s *State) applyDaySwitch(sequence uint64, day uint32, e *ledger.Entry) {
-	var d daySwitch
-	if d.decode(e.Payload) != nil || d.closes != s.business.day || d.opens != day || d.opens <= d.closes {
-		invariant.Fail("entry %d closes business day %d and opens %d in a block of %d, open is %d", sequence, d.closes, d.opens, day, s.business.day)
+	d, err := ReadDaySwitch(e.Payload)
+	if err != nil || d.Closes != s.business.day || d.Opens != day || d.Opens <= d.Closes {
+		invariant.Fail("entry %d closes business day %d and opens %d in a block of %d, open is %d", sequence, d.Closes, d.Opens, day, s.business.day)
 	}
-	s.business = business{day: d.opens, switched: true}
+	if !slices.Equal(d.Totals, s.book.ControlTotals()) {
+		invariant.Fail("entry %d closes business day %d with the control totals %v, the books have %v", sequence, d.Closes, d.Totals, s.book.ControlTotals())
+	}
+	s.business = business{day: d.Opens, switched: true}
 }
 
 // turnDay closes the open business day and opens another: what is in the making goes to the disk under the old day, and the block that
@@ -98,9 +124,9 @@ func (e *Engine) turnDay(opens uint32) error {
 			return err
 		}
 	}
-	d := daySwitch{closes: e.state.business.day, opens: opens}
+	d := DaySwitch{Closes: e.state.business.day, Opens: opens, Totals: e.state.book.ControlTotals()}
 	e.beginGroup(opens)
-	e.add(&ledger.Entry{Kind: KindDaySwitch, Time: e.decider.now, Payload: d.append(nil)})
+	e.add(&ledger.Entry{Kind: KindDaySwitch, Time: e.decider.now, Payload: d.Append(nil)})
 	e.awaitDayEnd()
 	return nil
 }

@@ -94,9 +94,8 @@ func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 		line.Card, line.To, line.Operator = c.index+1, c.to, c.operator
 		return line, err == nil
 	case KindDaySwitch:
-		var d daySwitch
-		err := d.decode(e.Payload)
-		line.Closes = d.closes
+		d, err := ReadDaySwitch(e.Payload)
+		line.Closes = d.Closes
 		return line, err == nil
 	case OpeningKind:
 		for i := range e.Legs {
