@@ -22,6 +22,7 @@ const (
 	prefixIndex      = 'I'
 	prefixMark       = 'M'
 	prefixDirectory  = 'D'
+	prefixStage      = 'W'
 )
 
 func blockKey(dst []byte, first uint64) []byte {

@@ -121,6 +121,11 @@ func (r *Restoration) Copy(ctx context.Context, to uint64, sink RestoreSink) (Le
 	if err := r.checkEnd(to, left); err != nil {
 		return left, err
 	}
+	if left.Blocks == 0 { // what is staged is to go on from the end of the ledger, and from nowhere else
+		if err := r.copyRows(ctx, prefixStage, r.set); err != nil {
+			return left, fmt.Errorf("暂存的导入无法读取 / the staged import cannot be read: %w", err)
+		}
+	}
 	return left, errors.Join(r.copyBeside(ctx), r.commit())
 }
 

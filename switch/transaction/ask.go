@@ -3,7 +3,6 @@ package transaction
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"onecard/ledger"
@@ -87,45 +86,6 @@ func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int
 	})
 }
 
-// Import applies a directory all or nothing, as one block. With faults nothing is written.
-func (e *Engine) Import(ctx context.Context, dir *Directory, now int64) ([]Fault, error) {
-	var faults []Fault
-	err := e.command(ctx, func(durable chan<- error) error {
-		var err error
-		if faults, err = e.importNow(dir, now); err == nil && len(faults) == 0 {
-			durable <- nil
-		}
-		return err
-	})
-	return faults, err
-}
-
-// ImportBeforeRun is Import for a ledger that nobody serves yet.
-func (e *Engine) ImportBeforeRun(dir *Directory, now int64) ([]Fault, error) {
-	return e.importNow(dir, now)
-}
-
-func (e *Engine) importNow(dir *Directory, now int64) ([]Fault, error) {
-	if faults := dir.Check(e.state); len(faults) > 0 {
-		return faults, nil
-	}
-	size := dir.size()
-	if size == 0 { // names alone, or files with nothing but their headers: there is no block without an entry
-		return nil, nil
-	}
-	if size > ledger.MaxBlockBytes {
-		return nil, fmt.Errorf("导入约 %d MiB,大于一个账块(%d MiB),请拆分文件 / the import of about %[1]d MiB is larger than one block (%[2]d MiB): split the files", size>>20, ledger.MaxBlockBytes>>20)
-	}
-	if err := e.settle(); err != nil {
-		return nil, err
-	}
-	if err := e.prepare(now); err != nil {
-		return nil, err
-	}
-	dir.entries(e.state, e.decider.now, func(entry *ledger.Entry) { e.add(entry) })
-	return nil, e.settle()
-}
-
 // prepare opens a group for entries that no request brings.
 func (e *Engine) prepare(now int64) error {
 	if err := e.setClock(now); err != nil {
@@ -135,19 +95,6 @@ func (e *Engine) prepare(now int64) error {
 		e.beginGroup(e.state.business.day)
 	}
 	return nil
-}
-
-// size estimates the bytes of the directory's block from above.
-func (dir *Directory) size() int {
-	const overhead = 96 // entry framing and the largest fixed parts of a row
-	size := 0
-	for i := range dir.Doors {
-		size += overhead + 8*len(dir.Doors[i].Grants)
-	}
-	for i := range dir.Terminals {
-		size += overhead + len(dir.Terminals[i].SealedKey)
-	}
-	return size + overhead*(len(dir.Classes)+len(dir.Merchants)+2*len(dir.Holders)+len(dir.Cards))
 }
 
 // command runs job on the owner and waits until what it wrote is durable.

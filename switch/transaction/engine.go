@@ -38,6 +38,7 @@ type Events struct {
 type Config struct {
 	Journal     ledger.Journal
 	Checkpoints ledger.Checkpoints // nil: replay everything
+	Stage       ledger.Stage       // nil: an import must fit in one block
 	Routes      []Route
 	Site        Site   // used when the ledger is empty
 	DaySwitch   uint16 // minute after local midnight at which a business day begins; below minutesPerDay
@@ -62,6 +63,8 @@ type Engine struct {
 	echo     int64            // owner: Run; last number given to an answer that stores nothing
 	failure  error            // owner: Run; of the journal. It stays: what was decided after it is not on disk
 	stopped  chan struct{}    // closed when Run has ended
+	// importing keeps a second import out while a large one is brought in. Owner: Run
+	importing bool
 }
 
 // asker is who waits for an answer, and since when.
@@ -106,7 +109,10 @@ func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 		return e, e.settle()
 	}
 	e.awaitDayEnd()
-	return e, e.state.checkSite(c.Site)
+	if err := e.state.checkSite(c.Site); err != nil {
+		return nil, err
+	}
+	return e, e.finishImport(now)
 }
 
 func (e *Engine) restore() error {
