@@ -16,6 +16,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
 // owner appends blocks until it is told to stop, as a switch under load does.
@@ -60,8 +61,8 @@ func (o *owner) awaitMore() {
 func TestBackupUnderLoad(t *testing.T) {
 	root := t.TempDir()
 	var running atomic.Pointer[owner]
-	o := testOptions(filepath.Join(root, "data"), inject(vfs.Default, func(op errorfs.Op) error {
-		if o := running.Load(); o != nil && strings.Contains(op.Path, "/copy") && changes(op) && op.Kind != errorfs.OpFileWrite {
+	o := testOptions(filepath.Join(root, "data"), faultdisk.Watch(vfs.Default, func(op faultdisk.Op) error {
+		if o := running.Load(); o != nil && strings.Contains(op.Path, "/copy") && faultdisk.Changes(op) && op.Kind != errorfs.OpFileWrite {
 			o.awaitMore()
 		}
 		return nil
@@ -117,9 +118,9 @@ func TestBackupThatFailsIsTheBackupsAlone(t *testing.T) {
 	mem := vfs.NewMem()
 	var left atomic.Int64
 	left.Store(1 << 40)
-	o := testOptions("data", inject(mem, func(op errorfs.Op) error {
+	o := testOptions("data", faultdisk.Watch(mem, func(op faultdisk.Op) error {
 		removes := op.Kind == errorfs.OpRemove || op.Kind == errorfs.OpRemoveAll // a full disk lets itself be emptied
-		if strings.HasPrefix(op.Path, "copy") && changes(op) && !removes && left.Add(-1) < 0 {
+		if strings.HasPrefix(op.Path, "copy") && faultdisk.Changes(op) && !removes && left.Add(-1) < 0 {
 			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 		}
 		return nil
@@ -156,7 +157,7 @@ func TestTornCopyIsTakenAgain(t *testing.T) {
 	for _, tears := range []int{backupTries - 1, backupTries} {
 		mem := vfs.NewMem()
 		torn := 0
-		o := testOptions("data", inject(mem, func(op errorfs.Op) error {
+		o := testOptions("data", faultdisk.Watch(mem, func(op faultdisk.Op) error {
 			if op.Kind != errorfs.OpOpen || !strings.HasPrefix(op.Path, "copy/pebble/") || !strings.HasSuffix(op.Path, ".log") || torn == tears {
 				return nil
 			}

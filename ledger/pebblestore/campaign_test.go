@@ -1,74 +1,96 @@
 package pebblestore
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
-	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
-// campaign runs rounds from ONECARD_SEED on until ONECARD_CAMPAIGN (a duration) is over; without it the test is skipped: the slices that
-// every run of the tests takes are elsewhere.
-func campaign(t *testing.T, round func(seed uint64)) {
-	duration, err := time.ParseDuration(os.Getenv("ONECARD_CAMPAIGN"))
-	if err != nil {
-		t.Skip("ONECARD_CAMPAIGN is not set: see make crash")
+// The campaigns: what the tests of this package take a slice of, as often as is asked for (make crash, make eio, make rot).
+
+// asked returns the campaign that the environment asks for. Without one the test is skipped: the slices that every run of the tests takes are
+// elsewhere.
+func asked(t *testing.T, name string) *faultdisk.Campaign {
+	campaign := faultdisk.Asked(name)
+	if campaign == nil {
+		t.Skip("no campaign was asked for: see make " + name)
 	}
-	seed, _ := strconv.ParseUint(os.Getenv("ONECARD_SEED"), 10, 64)
-	for end := time.Now().Add(duration); time.Now().Before(end) && !t.Failed(); seed++ {
-		round(seed)
-	}
+	return campaign
 }
 
+// finish prints the counts and writes them where the command asks for them.
+func finish(t *testing.T, campaign *faultdisk.Campaign) {
+	require.NoError(t, campaign.Finish(os.Stdout, os.Getenv("ONECARD_OUT")))
+}
+
+// TestCampaignCrash: one round in four crashes every operation of its workload; the others crash recovery as well, one, two and three deep.
 func TestCampaignCrash(t *testing.T) {
-	var ops, clones, nested int64
-	campaign(t, func(seed uint64) {
+	campaign := asked(t, "crash")
+	campaign.Run(func(seed uint64) {
 		depth := int(seed % 4)
-		counts := crashRun(seed, 40, []int{1, 10, 30, 60}[depth], depth, nil)
-		ops, clones, nested = ops+counts.ops.Load(), clones+counts.clones.Load(), nested+counts.nested.Load()
-		require.Empty(t, counts.failures, "seed %d depth %d", seed, depth)
+		crashRun(campaign, seed, 40, []int{1, 10, 30, 60}[depth], depth, nil)
 	})
-	fmt.Printf("crash: operations=%d crashes=%d recoveries_crashed=%d lost=0 invented=0\n", ops, clones, nested)
+	finish(t, campaign)
 }
 
 func TestCampaignDamage(t *testing.T) {
-	all, rounds := damageCounts{}, 0
-	campaign(t, func(seed uint64) {
-		counts, bad := damageRun(t, seed, seed%2 == 0, false, 4, nil)
-		require.Empty(t, bad)
-		for kind, by := range counts {
-			for o, n := range by {
-				for range n {
-					all.add(kind, o)
-				}
-			}
-		}
-		rounds++
-	})
-	for _, kind := range slices.Sorted(maps.Keys(all)) {
-		fmt.Printf("damage: %-36s refused %6d   harmless or repaired %6d\n", kind, all[kind][refused], all[kind][harmless])
-	}
-	fmt.Printf("damage: folders=%d refused=%d harmless_or_repaired=%d silent=0\n", rounds, all.total(refused), all.total(harmless))
+	campaign := asked(t, "rot")
+	campaign.Run(func(seed uint64) { damageRun(t, campaign, seed, seed%2 == 0, false, 4, nil) })
+	finish(t, campaign)
 }
 
-// TestCampaignErrors runs each seed in a process of its own: a store that has stopped with Fatal leaves its goroutines behind.
+// TestCampaignErrors plays each round in a process of its own: a store that has stopped with Fatal leaves its goroutines behind.
 func TestCampaignErrors(t *testing.T) {
-	var fatal, returned, survived int
-	campaign(t, func(seed uint64) {
-		child := exec.Command(os.Args[0], "-test.run", "^TestErrorAtEveryOperation$")
-		child.Env = append(os.Environ(), fmt.Sprintf("ONECARD_ERROR_SEED=%d", seed))
-		out, err := child.CombinedOutput()
-		require.NoError(t, err, "seed %d: %s", seed, out)
-		var f, r, s int
-		_, err = fmt.Sscanf(string(out), "errors: fatal=%d returned=%d survived=%d", &f, &r, &s)
-		require.NoError(t, err, "%s", out)
-		fatal, returned, survived = fatal+f, returned+r, survived+s
+	campaign := asked(t, "eio")
+	campaign.Run(func(seed uint64) {
+		if err := errorChild(campaign, seed); err != nil {
+			campaign.Fail(faultdisk.Broken, "seed %d: %v", seed, err)
+		}
 	})
-	fmt.Printf("errors: operations_failed=%d fatal=%d returned=%d survived=%d lost=0\n", fatal+returned+survived, fatal, returned, survived)
+	finish(t, campaign)
+}
+
+func errorChild(campaign *faultdisk.Campaign, seed uint64) error {
+	child := exec.Command(os.Args[0], "-test.run", "^TestErrorAtEveryOperation$", "-test.timeout", "0")
+	cause := seed % uint64(len(causes))
+	child.Env = append(os.Environ(), fmt.Sprintf("ONECARD_ERROR_CHILD=%d/%d", seed/uint64(len(causes)), cause))
+	var errOut bytes.Buffer
+	child.Stderr = &errOut
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	acknowledged := uint64(0)
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var p errorPoint
+		if json.Unmarshal(lines.Bytes(), &p) != nil {
+			continue // the testing package's own words
+		}
+		if !campaign.Point(p.Operation, p.File) {
+			_ = child.Process.Kill()
+			break
+		}
+		campaign.Count("cause", p.Cause, 1)
+		campaign.Count("outcome", p.Outcome, 1)
+		acknowledged = max(acknowledged, p.Acknowledged)
+		if p.Failure != "" {
+			campaign.Fail(p.Verdict, "%s", p.Failure)
+		}
+	}
+	campaign.Total("entries acknowledged", int64(acknowledged))
+	if err := child.Wait(); err != nil && !campaign.Full() {
+		return fmt.Errorf("%w: %s", err, errOut.String())
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
 // TestWitnessNeverRunsAhead: a power cut with two blocks on their way leaves a ledger that opens. The clerk may write a block into the
@@ -18,7 +19,7 @@ func TestWitnessNeverRunsAhead(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	release := make(chan struct{})
 	var holding atomic.Bool
-	o := crashOptions(inject(mem, func(op errorfs.Op) error {
+	o := crashOptions(faultdisk.Watch(mem, func(op faultdisk.Op) error {
 		if holding.Load() && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo) && op.Path != "data/"+witnessName {
 			<-release
 		}

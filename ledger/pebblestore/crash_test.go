@@ -5,16 +5,18 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
 	"onecard/ledger/ledgertest"
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
 // Crash tests (safety handbook 2.3 a to c).
@@ -26,11 +28,12 @@ import (
 
 // crashOptions are a store with everything small, so that a few hundred operations see flushes, rotations and recycled logs.
 func crashOptions(fs vfs.FS) Options {
-	return Options{Dir: "data", FS: fs, MemTableBytes: 64 << 10, slotBytes: 8 << 10, noStats: true, cold: true}
+	return Options{Dir: "data", FS: fs, MemTableBytes: 64 << 10, slotBytes: 8 << 10, noStats: true, cold: true, flushPause: time.Microsecond}
 }
 
 // workload writes blocks and remembers what it handed over and what was acknowledged.
 type workload struct {
+	seed     uint64
 	rng      *rand.Rand
 	ackEarly bool // a mutant that answers before the disk has it
 	acked    atomic.Uint64
@@ -39,7 +42,7 @@ type workload struct {
 }
 
 func newWorkload(seed uint64) *workload {
-	return &workload{rng: rand.New(rand.NewPCG(seed, 7)), handed: map[uint64]ledger.Hash{0: {}}}
+	return &workload{seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), handed: map[uint64]ledger.Hash{0: {}}}
 }
 
 // run opens the store and writes blocks, in two processes: a workload that was closed and goes on.
@@ -201,141 +204,124 @@ func checkCheckpoint(s *Store) string {
 	return ""
 }
 
-// changes says whether an operation changes the file system.
-func changes(op errorfs.Op) bool {
-	return op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpLock && op.Kind != errorfs.OpFileClose
-}
-
 // crasher clones the file system before operations and judges the clones on the spot.
 type crasher struct {
-	w       *workload
-	mem     *vfs.MemFS
-	options Options
-	rng     *rand.Rand
-	every   int // one in so many operations
-	depth   int // how often recovery is crashed in turn
-	mu      sync.Mutex
-	ops     int
-	points  *crashCounts
+	w        *workload
+	mem      *vfs.MemFS
+	options  Options
+	rng      *rand.Rand
+	every    int // one in so many operations
+	depth    int // how often recovery is crashed in turn
+	deep     int // how many recoveries we are inside of
+	campaign *faultdisk.Campaign
+	mu       sync.Mutex
+	ops      int
 }
 
-// crashCounts add up over nested crashers.
-type crashCounts struct {
-	ops, clones, nested atomic.Int64
-	mu                  sync.Mutex
-	failures            []string // guarded by mu
-}
-
-func (c *crashCounts) fail(text string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failures = append(c.failures, text)
-}
+// crashedIn names where a crash came.
+var crashedIn = []string{"at work", "in recovery", "in recovery of recovery", "in the third recovery"}
 
 func (c *crasher) fs() vfs.FS {
-	return inject(c.mem, func(op errorfs.Op) error {
-		if changes(op) {
+	return faultdisk.Watch(c.mem, func(op faultdisk.Op) error {
+		if faultdisk.Changes(op) {
 			c.before(op)
 		}
 		return nil
 	})
 }
 
-// injected is errorfs, which forgets to wrap the files of ReuseForWrite: the recycled logs, which matter most. Their operations have no
-// path.
-type injected struct {
-	vfs.FS
-	injector errorfs.Injector
-}
-
-func inject(fs vfs.FS, f func(op errorfs.Op) error) vfs.FS {
-	return injected{errorfs.Wrap(fs, errorfs.InjectorFunc(f)), errorfs.InjectorFunc(f)}
-}
-
-func (i injected) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := i.FS.ReuseForWrite(from, to, category)
-	if err != nil {
-		return nil, err
-	}
-	return errorfs.WrapFile(f, i.injector), nil
-}
-
 // before is called before every operation that changes something. Pebble's goroutines come here too.
-func (c *crasher) before(op errorfs.Op) {
+func (c *crasher) before(op faultdisk.Op) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ops++
-	c.points.ops.Add(1)
-	if c.every > 1 && c.rng.IntN(c.every) > 0 {
+	c.campaign.Total("operations", 1)
+	if c.every > 1 && c.rng.IntN(c.every) > 0 || c.campaign.Full() {
 		return
 	}
 	acked := c.w.acked.Load() // before the clone: whoever was answered later is not owed yet
 	for _, kept := range []int{0, 50, 100} {
 		clone := c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: c.rng})
-		c.points.clones.Add(1)
 		if c.depth > 0 {
 			c.nested(clone, acked)
 			continue
 		}
+		if !c.campaign.Point(faultdisk.Operation(op), faultdisk.FileKind(op.Path)) {
+			return
+		}
+		c.campaign.Count("crashed", crashedIn[c.deep], 1)
+		c.campaign.Count("unsynced data kept", fmt.Sprintf("%d %%", kept), 1)
 		o := c.options
 		o.FS = clone
 		if text := c.w.verdictOf(o, acked); text != "" {
-			c.points.fail(fmt.Sprintf("op %d (kind %d %s), %d %% of unsynced kept: %s", c.ops, op.Kind, op.Path, kept, text))
+			c.campaign.Fail(verdictIn(text), "seed %d, operation %d (%s of %s) %s, %d %% of unsynced kept: %s",
+				c.w.seed, c.ops, faultdisk.Operation(op), op.Path, crashedIn[c.deep], kept, text)
 		}
 	}
+}
+
+// verdictIn sorts what a judge has said.
+func verdictIn(text string) faultdisk.Verdict {
+	for _, v := range []faultdisk.Verdict{faultdisk.Lost, faultdisk.Invented} {
+		if strings.HasPrefix(text, string(v)) {
+			return v
+		}
+	}
+	return faultdisk.Broken
 }
 
 // nested opens a clone under a crasher of its own, so that recovery is crashed too, and then judges it.
 func (c *crasher) nested(clone *vfs.MemFS, acked uint64) {
 	every := 12 * c.depth * c.depth // what is crashed three deep is crashed less often
-	inner := &crasher{w: c.w, mem: clone, options: c.options, rng: c.rng, every: every, depth: c.depth - 1, points: c.points}
+	inner := &crasher{w: c.w, mem: clone, options: c.options, rng: c.rng, every: every, depth: c.depth - 1, deep: c.deep + 1, campaign: c.campaign}
 	o := c.options
 	o.FS = inner.fs()
-	c.points.nested.Add(1)
+	c.campaign.Total("recoveries crashed", 1)
 	s, err := Open(o)
 	if err != nil {
-		c.points.fail(fmt.Sprintf("recovery under crashes: %v", err))
+		c.campaign.Fail(faultdisk.Broken, "seed %d, recovery under crashes: %v", c.w.seed, err)
 		return
 	}
 	if s.Head().Sequence < acked {
-		c.points.fail(fmt.Sprintf("recovery under crashes: acknowledged %d, found %d", acked, s.Head().Sequence))
+		c.campaign.Fail(faultdisk.Lost, "seed %d, recovery under crashes: acknowledged %d, found %d", c.w.seed, acked, s.Head().Sequence)
 	}
 	_ = s.Close()
 }
 
-// crashRun crashes one workload and returns the counts.
-func crashRun(seed uint64, blocks, every, depth int, change func(*workload, *Options)) *crashCounts {
+// crashRun crashes one workload.
+func crashRun(campaign *faultdisk.Campaign, seed uint64, blocks, every, depth int, change func(*workload, *Options)) {
 	w := newWorkload(seed)
 	mem := vfs.NewCrashableMem()
-	c := &crasher{w: w, mem: mem, options: crashOptions(nil), rng: rand.New(rand.NewPCG(seed, 9)), every: every, depth: depth, points: &crashCounts{}}
+	c := &crasher{w: w, mem: mem, options: crashOptions(nil), rng: rand.New(rand.NewPCG(seed, 9)), every: every, depth: depth, campaign: campaign}
 	if change != nil {
 		change(w, &c.options)
 	}
 	o := c.options
 	o.FS, o.cold = c.fs(), seed%2 == 0
 	if err := w.run(o, blocks); err != nil {
-		c.points.fail(fmt.Sprintf("workload: %v", err))
+		campaign.Fail(faultdisk.Broken, "seed %d, workload: %v", seed, err)
 	}
-	return c.points
+	campaign.Total("entries acknowledged", int64(w.acked.Load()))
 }
 
 func TestCrashAtEveryOperation(t *testing.T) {
-	counts := crashRun(1, 60, 5, 0, nil)
-	t.Logf("operations %d, crashes judged %d", counts.ops.Load(), counts.clones.Load())
-	require.Empty(t, counts.failures)
-	require.Greater(t, counts.clones.Load(), int64(30))
+	campaign := faultdisk.New("crash", 1, 1<<40)
+	crashRun(campaign, 1, 60, 5, 0, nil)
+	require.Empty(t, campaign.Failures())
+	require.Greater(t, campaign.Judged(), int64(30))
 }
 
 func TestCrashDuringRecovery(t *testing.T) {
-	counts := crashRun(2, 30, 12, 1, nil)
-	t.Logf("operations %d, crashes judged %d, recoveries crashed %d", counts.ops.Load(), counts.clones.Load(), counts.nested.Load())
-	require.Empty(t, counts.failures)
-	require.Greater(t, counts.nested.Load(), int64(5))
+	campaign := faultdisk.New("crash", 2, 1<<40)
+	crashRun(campaign, 2, 30, 12, 1, nil)
+	require.Empty(t, campaign.Failures())
+	require.Greater(t, campaign.Counted("crashed", "in recovery"), int64(5))
 }
 
 // TestCrashTestsHaveTeeth: a journal that answers before the disk has it must be caught.
 func TestCrashTestsHaveTeeth(t *testing.T) {
-	counts := crashRun(3, 40, 4, 0, func(w *workload, o *Options) { w.ackEarly, o.blind = true, true })
-	require.NotEmpty(t, counts.failures, "an answer before the sync was not noticed")
-	require.Contains(t, counts.failures[0], "lost")
+	campaign := faultdisk.New("crash", 3, 1<<40)
+	crashRun(campaign, 3, 40, 4, 0, func(w *workload, o *Options) { w.ackEarly, o.blind = true, true })
+	require.NotEmpty(t, campaign.Failures(), "an answer before the sync was not noticed")
+	require.Equal(t, faultdisk.Lost, campaign.Failures()[0].Verdict)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
 // Damage tests (safety handbook 2.3 h): one file of a data folder that was whole is flipped, cut, overwritten, deleted or replaced by an
@@ -175,39 +177,11 @@ var damages = []struct {
 	{"empty", func(*rand.Rand, []byte, [][]byte) []byte { return []byte{} }},
 }
 
-type damageCounts map[string]map[outcome]int
-
-func (c damageCounts) add(kind string, o outcome) {
-	if c[kind] == nil {
-		c[kind] = map[outcome]int{}
-	}
-	c[kind][o]++
-}
-
-func (c damageCounts) total(o outcome) (n int) {
-	for _, by := range c {
-		n += by[o]
-	}
-	return n
-}
-
-// kindOf groups files: all tables together, all logs together.
-func kindOf(path string) string {
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	switch {
-	case strings.HasSuffix(name, ".sst"):
-		return "table"
-	case strings.HasSuffix(name, ".log"):
-		return "log"
-	}
-	return strings.TrimRight(strings.SplitN(name, ".0", 2)[0], "-0123456789")
-}
-
-// damageRun damages every file of a folder, each in every way, so many times, and returns the counts and the silent ones in words.
-func damageRun(t testing.TB, seed uint64, clean, blind bool, times int, only func(path, damage string) bool) (damageCounts, []string) {
+// damageRun damages every file of a folder, each in every way, so many times.
+func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, blind bool, times int, only func(path, damage string) bool) {
 	f := newFolder(t, seed, clean)
+	campaign.Total("entries acknowledged", int64(f.w.acked.Load()))
 	rng := rand.New(rand.NewPCG(seed, 3))
-	counts, bad := damageCounts{}, []string{}
 	for _, path := range slices.Sorted(maps.Keys(f.now)) {
 		var older [][]byte
 		for _, earlier := range f.before {
@@ -221,10 +195,13 @@ func damageRun(t testing.TB, seed uint64, clean, blind bool, times int, only fun
 			}
 			for range times {
 				changed := damage.do(rng, slices.Clone(f.now[path]), older)
+				if !campaign.Point(faultdisk.FileKind(path), damage.name) {
+					return
+				}
 				o, text := f.openDamaged(t, map[string][]byte{path: changed}, blind)
-				counts.add(kindOf(path)+"/"+damage.name, o)
+				campaign.Count("outcome", faultdisk.FileKind(path)+" "+string(o), 1)
 				if o == silent {
-					bad = append(bad, fmt.Sprintf("seed %d: %s of %s: %s", seed, damage.name, path, text))
+					campaign.Fail(faultdisk.Silent, "seed %d: %s of %s: %s", seed, damage.name, path, text)
 				}
 				if damage.name == "delete" || damage.name == "empty" {
 					break
@@ -232,26 +209,21 @@ func damageRun(t testing.TB, seed uint64, clean, blind bool, times int, only fun
 			}
 		}
 	}
-	return counts, bad
 }
 
 func TestDamageIsRefusedOrRepaired(t *testing.T) {
-	for _, clean := range []bool{false, true} {
-		times := 2
-		if clean {
-			times = 1
-		}
-		counts, bad := damageRun(t, 11, clean, false, times, nil)
-		t.Logf("clean=%v: refused %d, harmless or repaired %d", clean, counts.total(refused), counts.total(harmless))
-		require.Empty(t, bad)
-		require.Positive(t, counts.total(refused))
-		require.Positive(t, counts.total(harmless))
-	}
+	campaign := faultdisk.New("rot", 11, 1<<40)
+	damageRun(t, campaign, 11, false, false, 2, nil)
+	damageRun(t, campaign, 11, true, false, 1, nil)
+	require.Empty(t, campaign.Failures())
+	require.Positive(t, campaign.Counted("outcome", "table "+string(refused)))
+	require.Positive(t, campaign.Counted("outcome", "manifest "+string(harmless)))
 }
 
 // TestDamageTestsHaveTeeth: without the witness Pebble takes a damaged tail for the end, and the tests must say so.
 func TestDamageTestsHaveTeeth(t *testing.T) {
-	_, bad := damageRun(t, 11, false, true, 20, func(path, damage string) bool { return strings.HasSuffix(path, ".log") })
-	require.NotEmpty(t, bad, "a ledger without its witness lost its tail and nobody noticed")
-	require.Contains(t, bad[0], "lost")
+	campaign := faultdisk.New("rot", 11, 1<<40)
+	damageRun(t, campaign, 11, false, true, 20, func(path, damage string) bool { return strings.HasSuffix(path, ".log") })
+	require.NotEmpty(t, campaign.Failures(), "a ledger without its witness lost its tail and nobody noticed")
+	require.Contains(t, campaign.Failures()[0].Text, "lost")
 }

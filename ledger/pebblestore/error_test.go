@@ -2,87 +2,165 @@ package pebblestore
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
+
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
-// Error tests (safety handbook 2.3 b): one operation on the disk fails, whichever. The store may return the error, stop the process, or
-// survive it when nothing was lost (a flush that is tried again); what was acknowledged is there afterwards, in every crash state.
+// Error tests (safety handbook 2.3 b): one operation on the disk fails, whichever: a read as well as a write, at work, when the store is
+// opened, and when it is opened after a power cut. The store may return the error, stop the process, or survive it when nothing was lost (a
+// flush that is tried again); what was acknowledged is there afterwards, in every crash state.
 
-type errorCounts struct{ fatal, returned, survived, unreached int }
+// causes of an operation's failure.
+var causes = []struct {
+	name string
+	err  error
+	goes bool // everything after it fails as well: the disk is gone
+}{
+	{"EIO", syscall.EIO, false},
+	{"ENOSPC", syscall.ENOSPC, false},
+	{"EIO from then on", syscall.EIO, true},
+}
 
-// errorPoint lets operation number at fail and judges what is left.
-func errorPoint(t testing.TB, seed uint64, at int64, cause error, counts *errorCounts) {
+// errorPoint is one operation that failed, and what came of it.
+type errorPoint struct {
+	Operation, File, Cause, Outcome string
+	Acknowledged                    uint64
+	Verdict                         faultdisk.Verdict
+	Failure                         string
+}
+
+// errorDisk lets operation number at fail and remembers which it was.
+type errorDisk struct {
+	at    int64
+	err   error
+	goes  bool
+	ops   atomic.Int64
+	mu    sync.Mutex
+	which faultdisk.Op
+}
+
+func (d *errorDisk) before(op faultdisk.Op) error {
+	switch n := d.ops.Add(1); {
+	case n == d.at:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.which = op
+		return d.err
+	case n > d.at && d.goes:
+		return d.err
+	}
+	return nil
+}
+
+func (d *errorDisk) failed() faultdisk.Op {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.which
+}
+
+// hungAfter is when a store that neither ends nor stops the process is taken for one that hangs.
+const hungAfter = time.Minute
+
+// tryError lets operation number at fail and judges what is left; false when there was no such operation.
+func tryError(seed uint64, at int64, cause int) (errorPoint, bool) {
 	w := newWorkload(seed)
 	mem := vfs.NewCrashableMem()
-	var ops atomic.Int64
-	o := crashOptions(inject(mem, func(op errorfs.Op) error {
-		if changes(op) && ops.Add(1) == at {
-			return cause
+	if seed%2 == 1 { // begin with a ledger as a power cut has left it
+		if err := w.run(crashOptions(mem), 12); err != nil {
+			return errorPoint{Verdict: faultdisk.Broken, Failure: err.Error()}, true
 		}
-		return nil
-	}))
+		mem = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(seed, 5))})
+	}
+	disk := &errorDisk{at: at, err: causes[cause].err, goes: causes[cause].goes}
+	o := crashOptions(faultdisk.Watch(mem, disk.before))
 	o.cold = at%4 != 0
 	// The process is over at the first fatal error: what is acknowledged later counts no more, and what is on the disk is what was then.
 	type end struct {
-		fatal bool
-		err   error
-		acked uint64
+		outcome string
+		err     error
+		acked   uint64
 	}
 	ends := make(chan end, 64)
 	o.Fatal = func(text string) {
-		ends <- end{true, errors.New(text), w.acked.Load()}
+		ends <- end{"stopped", errors.New(text), w.acked.Load()}
 		select {}
 	}
 	go func() { // ends with its result, or never after Fatal
-		err := w.run(o, 30)
-		ends <- end{false, err, w.acked.Load()}
+		err := w.run(o, 20)
+		ends <- end{map[bool]string{false: "returned", true: "survived"}[err == nil], err, w.acked.Load()}
 	}()
-	e := <-ends
-	switch {
-	case ops.Load() < at:
-		counts.unreached++
-		return
-	case e.fatal:
-		counts.fatal++
-	case e.err != nil:
-		counts.returned++
-	default:
-		counts.survived++
+	var e end
+	select {
+	case e = <-ends:
+	case <-time.After(hungAfter):
+		e = end{"hung", errors.New("neither an error nor an end"), w.acked.Load()}
+	}
+	if disk.ops.Load() < at {
+		return errorPoint{}, false
+	}
+	op := disk.failed()
+	p := errorPoint{Operation: faultdisk.Operation(op), File: faultdisk.FileKind(op.Path), Cause: causes[cause].name, Outcome: e.outcome, Acknowledged: e.acked}
+	if e.outcome == "hung" {
+		p.Verdict, p.Failure = faultdisk.Broken, fmt.Sprintf("operation %d, %s of %s: %v", at, p.Operation, op.Path, e.err)
+		return p, true
 	}
 	for _, kept := range []int{0, 50, 100} {
 		after := crashOptions(mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(seed, uint64(at)))}))
-		require.Empty(t, w.verdictOf(after, e.acked), "seed %d, operation %d failed (fatal %v: %v), %d %% of unsynced kept", seed, at, e.fatal, e.err, kept)
-	}
-}
-
-func TestErrorAtEveryOperation(t *testing.T) {
-	seed, every := uint64(21), int64(11)
-	if child, err := strconv.ParseUint(os.Getenv("ONECARD_ERROR_SEED"), 10, 64); err == nil { // the campaign's child: every operation
-		seed, every = child, 1
-	}
-	var counts errorCounts
-	for _, cause := range []error{errorfs.ErrInjected, syscall.ENOSPC, syscall.EIO} {
-		before := counts.unreached
-		for at := int64(1); counts.unreached == before; at += every {
-			errorPoint(t, seed, at, cause, &counts)
+		if text := w.verdictOf(after, e.acked); text != "" {
+			p.Verdict = verdictIn(text)
+			p.Failure = fmt.Sprintf("seed %d, operation %d, %s of %s: %s (%s: %v), %d %% of unsynced kept: %s", seed, at, p.Operation, op.Path, p.Cause, e.outcome, e.err, kept, text)
+			break
 		}
 	}
-	fmt.Printf("errors: fatal=%d returned=%d survived=%d lost=0\n", counts.fatal, counts.returned, counts.survived)
-	require.Positive(t, counts.fatal)
-	require.Positive(t, counts.returned)
+	return p, true
+}
+
+// TestErrorAtEveryOperation lets some operations fail; as the child of a campaign every one, and tells its parent on standard output.
+func TestErrorAtEveryOperation(t *testing.T) {
+	var seed uint64
+	var cause int
+	if n, _ := fmt.Sscanf(os.Getenv("ONECARD_ERROR_CHILD"), "%d/%d", &seed, &cause); n == 2 {
+		tell := json.NewEncoder(os.Stdout)
+		eachError(seed, cause, 1, func(p errorPoint) { _ = tell.Encode(p) })
+		return
+	}
+	outcomes := map[string]int{}
+	for cause := range causes {
+		for _, seed := range []uint64{20, 21} {
+			eachError(seed, cause, 23, func(p errorPoint) {
+				require.Empty(t, p.Failure)
+				outcomes[p.Outcome]++
+			})
+		}
+	}
+	require.Positive(t, outcomes["stopped"])
+	require.Positive(t, outcomes["returned"])
+}
+
+func eachError(seed uint64, cause int, every int64, visit func(errorPoint)) {
+	for at := int64(1); ; at += every {
+		p, reached := tryError(seed, at, cause)
+		if !reached {
+			return
+		}
+		visit(p)
+	}
 }
 
 // TestTheProcessStopsWhenTheJournalCannotBeWritten runs a real process whose disk fails: it says so in both languages and exits with its
@@ -105,8 +183,8 @@ func TestTheProcessStopsWhenTheJournalCannotBeWritten(t *testing.T) {
 func failingChild() {
 	var failing atomic.Bool
 	w := newWorkload(1)
-	o := crashOptions(inject(vfs.NewCrashableMem(), func(op errorfs.Op) error {
-		if failing.Load() && (op.Path == "" || strings.HasSuffix(op.Path, ".log")) && changes(op) {
+	o := crashOptions(faultdisk.Watch(vfs.NewCrashableMem(), func(op faultdisk.Op) error {
+		if failing.Load() && (op.Path == "" || strings.HasSuffix(op.Path, ".log")) && faultdisk.Changes(op) {
 			return errorfs.ErrInjected
 		}
 		return nil
@@ -121,94 +199,4 @@ func failingChild() {
 	}
 	fmt.Fprintln(os.Stderr, "the child goes on:", err)
 	os.Exit(0)
-}
-
-// TestDiskFullGivesUpTheBallast: when the disk is full the ballast goes, the process stops or goes on, nothing is lost, and it can start
-// again; with no ballast left a start is refused with a text that says what to do.
-func TestDiskFullGivesUpTheBallast(t *testing.T) {
-	mem := vfs.NewCrashableMem()
-	disk := &fillingDisk{FS: mem, free: 1 << 30}
-	w := newWorkload(31)
-	o := crashOptions(disk)
-	o.BallastBytes, o.LowWaterBytes = 1<<20, 100<<20
-	s, err := Open(o)
-	require.NoError(t, err)
-	info, err := mem.Stat("data/" + ballastName)
-	require.NoError(t, err)
-	require.Equal(t, o.BallastBytes, info.Size())
-	require.NoError(t, w.write(s, 10))
-	_, low := s.Space()
-	require.False(t, low)
-
-	// Below the low-water mark it says so; full, it takes the ballast and goes on.
-	disk.setFree(50 << 20)
-	s.RefreshSpace()
-	_, low = s.Space()
-	require.True(t, low)
-	disk.full.Store(true)
-	require.NoError(t, w.write(s, 60), "the ballast was not given up")
-	require.False(t, disk.full.Load())
-	_, err = mem.Stat("data/" + ballastName)
-	require.ErrorIs(t, err, os.ErrNotExist)
-	require.NoError(t, s.Close())
-
-	// A start on a full disk is refused in words, and works again when there is room.
-	disk.setFree(1 << 20)
-	_, err = Open(o)
-	var noSpace *NoSpaceError
-	require.ErrorAs(t, err, &noSpace)
-	require.Contains(t, err.Error(), "请清理磁盘后再启动")
-	disk.setFree(1 << 30)
-	require.Empty(t, w.verdictOf(o, w.acked.Load()))
-}
-
-// TestHalfMadeBallastIsMadeAgain: a crash while the ballast was being made leaves a file of another size.
-func TestHalfMadeBallastIsMadeAgain(t *testing.T) {
-	mem := vfs.NewMem()
-	require.NoError(t, mem.MkdirAll("data", 0o700))
-	f, err := mem.Create("data/"+ballastName, vfs.WriteCategoryUnspecified)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
-	o := crashOptions(&fillingDisk{FS: mem, free: 1 << 30})
-	o.BallastBytes = 1 << 20
-	s, err := Open(o)
-	require.NoError(t, err)
-	info, err := mem.Stat("data/" + ballastName)
-	require.NoError(t, err)
-	require.Equal(t, o.BallastBytes, info.Size())
-	require.NoError(t, s.Close())
-}
-
-// fillingDisk says how much is free, and refuses to grow files while it is full and the ballast is there.
-type fillingDisk struct {
-	vfs.FS
-	free uint64
-	full atomic.Bool
-}
-
-func (d *fillingDisk) setFree(n uint64) { d.free = n }
-
-func (d *fillingDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	return vfs.DiskUsage{AvailBytes: d.free, TotalBytes: 1 << 40}, nil
-}
-
-func (d *fillingDisk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if d.full.Load() {
-		return nil, &os.PathError{Op: "create", Path: name, Err: syscall.ENOSPC}
-	}
-	return d.FS.Create(name, category)
-}
-
-func (d *fillingDisk) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if d.full.Load() {
-		return nil, &os.PathError{Op: "reuse", Path: to, Err: syscall.ENOSPC}
-	}
-	return d.FS.ReuseForWrite(from, to, category)
-}
-
-func (d *fillingDisk) Remove(name string) error {
-	if strings.HasSuffix(name, ballastName) {
-		d.full.Store(false)
-	}
-	return d.FS.Remove(name)
 }

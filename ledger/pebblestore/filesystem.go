@@ -43,6 +43,7 @@ type storeFS struct {
 	opened *atomic.Bool // until then Open returns what is wrong with a log
 	fill   int64        // bytes of a new log to write
 	target *atomic.Pointer[target]
+	tries  *flushes
 }
 
 // elsewhere returns the file system for what Pebble writes into a backup: there none of this holds, a failure is the backup's alone, and
@@ -99,8 +100,11 @@ func (fs storeFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	if other := fs.elsewhere(name); other != nil {
 		return other.Create(name, category)
 	}
-	if strings.HasSuffix(name, ".log") {
+	switch {
+	case strings.HasSuffix(name, ".log"):
 		return fs.createLog(name, category)
+	case strings.HasSuffix(name, ".sst"):
+		fs.tries.wait()
 	}
 	if !strings.HasPrefix(fs.PathBase(name), "marker.") {
 		return fs.FS.Create(name, category)
@@ -151,7 +155,8 @@ func (fs storeFS) logFailed(err error) error {
 	return err
 }
 
-// logFile is a log whose first failed write or sync stops the process. ENOSPC has been tried a second time before, without the ballast.
+// logFile is a log whose first failed write, sync or look stops the process: Pebble would panic over the size of a log that it uses again,
+// with a mutex in an odd state. ENOSPC has been tried a second time before, without the ballast.
 type logFile struct {
 	vfs.File
 	fs storeFS
@@ -165,6 +170,12 @@ func (f logFile) Write(p []byte) (int, error) {
 func (f logFile) Sync() error     { return f.fs.logFailed(f.File.Sync()) }
 func (f logFile) SyncData() error { return f.fs.logFailed(f.File.SyncData()) }
 func (f logFile) Close() error    { return f.fs.logFailed(f.File.Close()) }
+
+// Stat looks at the log's size.
+func (f logFile) Stat() (vfs.FileInfo, error) {
+	info, err := f.File.Stat()
+	return info, f.fs.logFailed(err)
+}
 
 func (f logFile) SyncTo(length int64) (bool, error) {
 	full, err := f.File.SyncTo(length)

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -63,10 +64,11 @@ type Options struct {
 	// Fatal is called when the journal cannot be written. It must not return. Nil: print the text and exit with ExitJournalFailed.
 	Fatal func(text string)
 
-	slotBytes int  // of the witness; tests have smaller ones
-	noStats   bool // Pebble v2.1.7 leaves its statistics goroutine behind when Open fails, and that panics; tests of failing opens do without
-	cold      bool // logs are not readied: what the benchmark compares with
-	blind     bool // the witness is not looked at: a mutant, by which the tests prove that they would notice
+	slotBytes  int           // of the witness; tests have smaller ones
+	flushPause time.Duration // 0: flushPause; tests wait less
+	noStats    bool          // Pebble v2.1.7 leaves its statistics goroutine behind when Open fails, and that panics; tests of failing opens do without
+	cold       bool          // logs are not readied: what the benchmark compares with
+	blind      bool          // the witness is not looked at: a mutant, by which the tests prove that they would notice
 }
 
 // Store is an open ledger store.
@@ -90,6 +92,7 @@ type Store struct {
 	opened  atomic.Bool
 	durable atomic.Uint64 // sequence that the indexer may read up to
 	free    atomic.Uint64
+	flushes flushes
 	indexer *indexer
 	feeds   feeds
 
@@ -217,6 +220,7 @@ func newStore(o Options) *Store {
 	if s.options.MemTableBytes == 0 {
 		s.options.MemTableBytes = DefaultMemTableBytes
 	}
+	s.flushes.pause = cmp.Or(o.flushPause, flushPause)
 	if s.options.slotBytes == 0 {
 		s.options.slotBytes = slotBytes
 	}
@@ -325,6 +329,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 				events.Failed(fmt.Errorf("数据文件损坏,请运行 verify / a data file is damaged, run verify: %s", info))
 			}
 		},
+		FlushEnd:        func(info pebble.FlushInfo) { s.flushes.ended(info, s.options.fatal) },
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { stall(events, true) },
 		WriteStallEnd:   func() { stall(events, false) },
 	}
@@ -336,7 +341,7 @@ func (s *Store) pebbleFS() vfs.FS {
 	if s.options.BallastBytes > 0 {
 		inner = vfs.OnDiskFull(inner, func() { _ = s.fs.Remove(s.path(ballastName)) })
 	}
-	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes(), &s.target}
+	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes(), &s.target, &s.flushes}
 }
 
 func stall(events Events, begin bool) {
