@@ -1,16 +1,17 @@
-# onecard: run · build · test · race · fuzz · sim · kill · crash · bench · lint · clean — each is one line below. `make help` lists them.
+# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · bench · lint · clean — each is one line below. `make help` lists them.
 SHELL := /bin/bash
 GO ?= go
 ROUNDS ?= 10
 SEED ?= 1
 SEEDS ?= 2000
-DURATION ?= 60s
+POINTS ?= 5000
+FLIPS ?= 5000
 FUZZTIME ?= 20s
 export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test race fuzz sim kill crash bench lint clean
+.PHONY: help run build test race fuzz sim kill crash eio rot bench lint clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -39,8 +40,14 @@ sim: ## SEEDS histories of the core from SEED, each twice: terminals, bank, oper
 kill: build ## kill -9 of serve under load, ROUNDS times: nothing acknowledged is lost or doubled
 	@bin/bench kill --binary bin/onecard --rounds $(ROUNDS) --seed $(SEED)
 
-crash: ## crash and damage campaign on the ledger's files for DURATION from SEED
-	@ONECARD_CAMPAIGN=$(DURATION) ONECARD_SEED=$(SEED) $(GO) test -timeout 0 -count 1 -v -run 'Campaign' ./ledger/pebblestore
+crash: ## a crash at every write, create, sync and rename, at work and in recovery, POINTS of them from SEED; out/crash.json
+	@configs/faults.sh ledger/pebblestore TestCampaignCrash $(POINTS) $(SEED)
+
+eio: ## an error of every operation on the disk, POINTS of them from SEED; out/eio.json
+	@configs/faults.sh ledger/pebblestore TestCampaignErrors $(POINTS) $(SEED)
+
+rot: ## damage to every file of a ledger, FLIPS times from SEED: refused by name or repaired; out/rot.json
+	@configs/faults.sh ledger/pebblestore TestCampaignDamage $(FLIPS) $(SEED)
 
 bench: build ## lunch, then saturate at 64x1, 64x32 and 2,000x1 with the echo and floor limits in the same run
 	@bin/bench all --binary bin/onecard $(ARGS)
