@@ -8,10 +8,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
+	"onecard/ledger/pebblestore/faultdisk"
 )
 
 func staged(parts ...string) func(func([]byte) error) error {
@@ -41,8 +41,8 @@ func TestStageIsWholeOrNothing(t *testing.T) {
 	var mu sync.Mutex
 	var allowed [][]string
 	crashes := 0
-	fs := inject(mem, func(op errorfs.Op) error {
-		if !changes(op) {
+	fs := faultdisk.Watch(mem, func(op faultdisk.Op) error {
+		if !faultdisk.Changes(op) {
 			return nil
 		}
 		mu.Lock()
