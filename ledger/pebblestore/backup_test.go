@@ -69,7 +69,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}))
 	o.Version = "v1"
 	s := open(t, o)
-	require.NoError(t, s.StartIndexer(everyEntry))
+	require.NoError(t, s.StartIndexer(Index{Keys: everyEntry}))
 	b := newBooks(t, s)
 	load := startOwner(b)
 	running.Store(load)
@@ -99,7 +99,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		require.NoError(t, c.Close())
 		c = open(t, testOptions(dir, nil))
 		require.Equal(t, heads[i], c.Head())
-		require.NoError(t, c.StartIndexer(everyEntry))
+		require.NoError(t, c.StartIndexer(Index{Keys: everyEntry}))
 		last := newBooks(t, c).pay(3)
 		require.NoError(t, c.Close())
 		c = open(t, testOptions(dir, nil))
@@ -246,7 +246,7 @@ func TestRestoreToAnEntry(t *testing.T) {
 	mem := vfs.NewMem()
 	o := testOptions("data", mem)
 	s := open(t, o)
-	require.NoError(t, s.StartIndexer(everyEntry))
+	require.NoError(t, s.StartIndexer(everything()))
 	require.NoError(t, s.PutDirectory([]DirectoryRow{{Kind: 'n', Key: "1", Value: []byte("name")}}))
 	b := newBooks(t, s)
 	ends := map[uint64]ledger.Head{1: s.Head()}
@@ -257,8 +257,7 @@ func TestRestoreToAnEntry(t *testing.T) {
 			require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections()}))
 		}
 	}
-	_, err := s.Statement('c', 1, 0, 1<<60, 1, false) // what was gathered is written
-	require.NoError(t, err)
+	require.NoError(t, errorsOf(s.indexer.Load().gather(), s.indexer.Load().flush()))
 	head, err := s.Backup(t.Context(), "copy")
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
@@ -284,11 +283,16 @@ func TestRestoreToAnEntry(t *testing.T) {
 		if stored != nil {
 			require.Equal(t, c.checkpoint, stored.Head().Sequence)
 		}
+		if c.end == head.Sequence {
+			require.Equal(t, c.end, s.TotalledTo())
+		}
+		require.Empty(t, checkTotals(s))
 		indexed := statements(t, s)
-		require.NoError(t, s.RebuildIndex(t.Context(), everyEntry))
+		require.NoError(t, s.RebuildIndex(t.Context(), everything()))
 		require.Equal(t, statements(t, s), indexed)
-		require.NoError(t, s.StartIndexer(everyEntry))
+		require.NoError(t, s.StartIndexer(everything()))
 		last := newBooks(t, s).pay(4)
+		require.Empty(t, checkTotals(s))
 		require.NoError(t, s.Close())
 		s = open(t, testOptions("restored", mem))
 		require.Equal(t, last, s.Head().Sequence)

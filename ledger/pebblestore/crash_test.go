@@ -63,7 +63,7 @@ func (w *workload) run(o Options, blocks int) error {
 }
 
 func (w *workload) write(s *Store, blocks int) error {
-	x, err := s.newIndexer(everyEntry)
+	x, err := s.newIndexer(everything())
 	if err != nil {
 		return err
 	}
@@ -176,6 +176,9 @@ func (w *workload) judge(s *Store, acked uint64) string {
 		return fmt.Sprintf("not whole: %v %v", err, report.Findings)
 	}
 	if text := checkCheckpoint(s); text != "" {
+		return text
+	}
+	if text := checkTotals(s); text != "" {
 		return text
 	}
 	builder := ledger.BlockBuilder{}

@@ -16,7 +16,8 @@
 //	B | first sequence u64                      -> block
 //	C | generation u64 | section | 0 | part u32 -> rows of a checkpoint
 //	K | generation u64                          -> manifest of a complete checkpoint, written last
-//	I | space u8 | id u64 | sequence u64        -> nothing: the statement index
+//	I | space u8 | id u64 | sequence u64        -> a list of sequences: the statement index (index.go)
+//	S | key of a cell, 16 bytes                 -> sums: totals (totals.go)
 //	M | name                                    -> marks: how far the index is built
 //	M | feed/ | name                            -> cursor of a feed: sequence u64, hash of the block with that entry
 //	D | kind u8 | key                           -> directory rows: names of people, which must be erasable

@@ -2,15 +2,9 @@ package pebblestore
 
 import (
 	"bytes"
-	"cmp"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -20,24 +14,19 @@ import (
 // The statement index.
 //
 // Behind the durable head a goroutine reads blocks and gathers, in memory, for each space (card, terminal) and number the sequences of
-// its entries. Now and then it writes them: one key per number with the list of sequences since the last time. A key per entry was tried
-// on paper and costs 1 to 2 us of memtable work each (ledger study 3.2); a list costs an append, and a window of a million entries over
-// 30,000 cards is 30,000 keys.
+// its entries. Now and then it writes them (indexer.go): one key per number with the list of sequences since the last time. A key per entry
+// was tried on paper and costs 1 to 2 us of memtable work each (ledger study 3.2); a list costs an append, and a window of a million entries
+// over 30,000 cards is 30,000 keys.
 //
 //	I | space u8 | id u64 | first sequence u64 -> differences of sequences, uvarint, the first from the key
 //
-// Windows are written in small batches, so that no block waits behind a large one, and the mark last: a crash between leaves lists that
-// are written again by the next window. Reading drops what it has seen. The index may be dropped and rebuilt at any time.
+// The lists of one number are disjoint and in order: a window begins where the last complete one ended, so a list that an interrupted
+// window has left stands under the key that the next window gives it, or beyond the mark, where nobody looks.
 
 // Keys says which statements an entry belongs to.
 type Keys func(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64))
 
-const (
-	windowEntries  = 1 << 20         // entries gathered before they are written whatever the time
-	windowInterval = 3 * time.Second // or after this time
-	indexBatch     = 256             // keys per batch
-	markIndex      = "index"
-)
+const markIndex = "index"
 
 type listKey struct {
 	space byte
@@ -94,11 +83,27 @@ func (g *lists) of(key listKey) *list {
 	return l
 }
 
-// reset forgets what was gathered.
-func (g *lists) reset() {
+// peek is of without making one; nil when nothing was gathered.
+func (g *lists) peek(key listKey) *list {
+	if key.id >= denseIDs {
+		return g.sparse[key]
+	}
+	if space := g.dense[key.space]; key.id < uint64(len(space)) && space[key.id].first != 0 {
+		return &space[key.id]
+	}
+	return nil
+}
+
+// take moves what was gathered into a form that stays as it is while it is written, and forgets it.
+func (g *lists) take(into *takenLists) {
+	into.at, into.all, into.steps = make(map[listKey]int32, len(g.touched)), into.all[:0], into.steps[:0]
 	for _, key := range g.touched {
+		l := g.of(key)
+		into.at[key] = int32(len(into.all))
+		from := len(into.steps)
+		into.steps = append(into.steps, l.steps...)
+		into.all = append(into.all, takenList{key, l.first, from, len(into.steps)})
 		if key.id < denseIDs {
-			l := g.of(key)
 			l.first, l.steps = 0, l.steps[:0]
 			if cap(l.steps) > keptSteps {
 				l.steps = nil
@@ -109,154 +114,26 @@ func (g *lists) reset() {
 	g.touched = g.touched[:0]
 }
 
-type indexer struct {
-	store   *Store
-	keys    Keys
-	news    chan struct{}
-	stop    chan struct{}
-	done    chan struct{}
-	mu      sync.Mutex
-	pending lists  // guarded by mu
-	read    uint64 // guarded by mu; sequence up to which blocks are gathered
-	window  int    // entries that are written together
-	written uint64 // guarded by mu; sequence up to which lists are on disk (unsynced)
-	entries int    // guarded by mu; gathered since the last write
+// takenLists are the lists of a window that is being written.
+type takenLists struct {
+	at    map[listKey]int32
+	all   []takenList
+	steps []byte
 }
 
-// follow tells the indexer and the feeds that a block is durable.
-func (s *Store) follow(f *flight) {
-	s.durable.Store(f.head.Sequence)
-	s.feeds.tell()
-	if s.indexer != nil {
-		select {
-		case s.indexer.news <- struct{}{}:
-		default:
-		}
-	}
+type takenList struct {
+	key      listKey
+	first    uint64
+	from, to int // in steps
 }
 
-// StartIndexer starts the goroutine that builds the statement index behind the durable head, until Close.
-func (s *Store) StartIndexer(keys Keys) error {
-	x, err := s.newIndexer(keys)
-	if err != nil {
-		return err
+func (t *takenLists) read(dst []uint64, key listKey) ([]uint64, error) {
+	i, ok := t.at[key]
+	if !ok {
+		return dst, nil
 	}
-	s.indexer = x
-	go x.run()
-	return nil
-}
-
-func (s *Store) newIndexer(keys Keys) (*indexer, error) {
-	from, err := s.mark(markIndex)
-	if err != nil {
-		return nil, err
-	}
-	return &indexer{
-		store: s, keys: keys, news: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		pending: lists{sparse: make(map[listKey]*list)}, read: from, written: from, window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
-	}, nil
-}
-
-func (s *Store) stopIndexer() {
-	if s.indexer == nil {
-		return
-	}
-	close(s.indexer.stop)
-	<-s.indexer.done
-	s.indexer = nil
-}
-
-func (x *indexer) run() {
-	defer close(x.done)
-	tick := time.NewTicker(windowInterval)
-	defer tick.Stop()
-	for {
-		var err error
-		select {
-		case <-x.stop:
-			x.report(errors.Join(x.gather(), x.flush()))
-			return
-		case <-tick.C:
-			err = errors.Join(x.gather(), x.flush())
-		case <-x.news:
-			err = x.gather()
-			x.rest()
-		}
-		x.report(err)
-	}
-}
-
-// restTime lets blocks pile up before the next look: gathering a hundred blocks at once costs little more than one.
-const restTime = 20 * time.Millisecond
-
-func (x *indexer) rest() {
-	select {
-	case <-x.stop:
-	case <-time.After(restTime):
-	}
-}
-
-func (x *indexer) report(err error) {
-	if err != nil && x.store.options.Events.Failed != nil {
-		x.store.options.Events.Failed(fmt.Errorf("building the statement index: %w", err))
-	}
-}
-
-// gather reads the durable blocks that are new.
-func (x *indexer) gather() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	upTo := x.store.durable.Load()
-	if x.read >= upTo {
-		return nil
-	}
-	return x.store.eachEntry(x.read, upTo, func(sequence uint64, e *ledger.Entry) error {
-		x.keys(sequence, e, func(space byte, id uint64) {
-			x.pending.add(listKey{space, id}, sequence)
-		})
-		x.read = sequence
-		if x.entries++; x.entries < x.window {
-			return nil
-		}
-		return x.write() // a rebuild holds one window in memory, however long the ledger is
-	})
-}
-
-// flush writes what is gathered.
-func (x *indexer) flush() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.write()
-}
-
-// write writes the lists in batches and the mark last. REQUIRES: mu is held.
-func (x *indexer) write() error {
-	if x.read == x.written {
-		return nil
-	}
-	batch := x.store.db.NewBatch()
-	defer func() { _ = batch.Close() }()
-	for _, key := range x.pending.touched {
-		l := x.pending.of(key)
-		if err := batch.Set(indexKey(key, l.first), l.steps, nil); err != nil {
-			return err
-		}
-		if batch.Count() >= indexBatch {
-			if err := batch.Commit(pebble.NoSync); err != nil {
-				return err
-			}
-			batch = x.store.db.NewBatch()
-		}
-	}
-	if err := batch.Set(markKey(markIndex), binary.BigEndian.AppendUint64(nil, x.read), nil); err != nil {
-		return err
-	}
-	if err := batch.Commit(pebble.NoSync); err != nil {
-		return err
-	}
-	x.pending.reset()
-	x.written, x.entries = x.read, 0
-	return nil
+	l := &t.all[i]
+	return readList(dst, l.first, t.steps[l.from:l.to])
 }
 
 func indexKey(k listKey, first uint64) []byte {
@@ -296,13 +173,131 @@ func (s *Store) mark(name string) (uint64, error) {
 
 // IndexedTo is the sequence up to which statements are complete on disk.
 func (s *Store) IndexedTo() uint64 {
-	if s.indexer != nil {
-		s.indexer.mu.Lock()
-		defer s.indexer.mu.Unlock()
-		return s.indexer.written
+	if x := s.indexer.Load(); x != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.listed
 	}
 	sequence, _ := s.mark(markIndex)
 	return sequence
+}
+
+// ReadTo brings the index up to the durable head as far as that is quickly done, and returns the sequence up to which statements and totals
+// answer: the head itself, but for a switch that is still building its index from an old ledger.
+func (s *Store) ReadTo() (uint64, error) {
+	x := s.indexer.Load()
+	if x == nil {
+		return s.IndexedTo(), nil
+	}
+	err := x.gather()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.read, err
+}
+
+// Statement returns the sequences of the entries of one number, between two sequences (inclusive), at most limit of them, oldest or
+// newest first. What it costs grows with limit and not with the length of the statement.
+func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirst bool) ([]uint64, error) {
+	key := listKey{space, id}
+	recent, it, written, err := s.recent(key)
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	p := page{from: from, to: to, limit: limit, newestFirst: newestFirst}
+	if newestFirst {
+		p.take(recent)
+	}
+	if err := p.stored(it, key, min(to, written)); err != nil {
+		return nil, err
+	}
+	if !newestFirst {
+		p.take(recent)
+	}
+	return p.found, it.Error()
+}
+
+// recent returns what of one list is not on disk yet, an iterator on what is, and up to where that counts.
+func (s *Store) recent(key listKey) (recent []uint64, it *pebble.Iterator, written uint64, err error) {
+	x := s.indexer.Load()
+	if x != nil {
+		if err := x.gather(); err != nil {
+			return nil, nil, 0, err
+		}
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		written = x.listed
+		if recent, err = x.writing.lists.read(nil, key); err != nil {
+			return nil, nil, 0, err
+		}
+		if l := x.pending.lists.peek(key); l != nil {
+			if recent, err = readList(recent, l.first, l.steps); err != nil {
+				return nil, nil, 0, err
+			}
+		}
+	} else if written, err = s.mark(markIndex); err != nil {
+		return nil, nil, 0, err
+	}
+	it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(key, 0), UpperBound: indexKey(listKey{key.space, key.id + 1}, 0)})
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("reading the index: %w", err)
+	}
+	return recent, it, written, nil
+}
+
+// page takes sequences of a statement until it is full.
+type page struct {
+	from, to    uint64
+	limit       int
+	newestFirst bool
+	found       []uint64
+	list        []uint64
+}
+
+// take takes one list, and says whether there is room for more.
+func (p *page) take(list []uint64) bool {
+	for i := range list {
+		sequence := list[i]
+		if p.newestFirst {
+			sequence = list[len(list)-1-i]
+		}
+		if len(p.found) >= p.limit {
+			return false
+		}
+		if sequence >= p.from && sequence <= p.to {
+			p.found = append(p.found, sequence)
+		}
+	}
+	return len(p.found) < p.limit
+}
+
+// stored takes the lists on disk up to a sequence.
+func (p *page) stored(it *pebble.Iterator, key listKey, upTo uint64) error {
+	whole := p.to
+	p.to = min(p.to, upTo)
+	defer func() { p.to = whole }()
+	step, valid := it.Next, it.SeekLT(indexKey(key, p.from+1)) || it.First() // the list that holds from begins at or before it
+	if p.newestFirst {
+		step, valid = it.Prev, it.SeekLT(indexKey(key, p.to+1))
+	}
+	for ; valid && len(p.found) < p.limit; valid = step() {
+		first := binary.BigEndian.Uint64(it.Key()[10:])
+		if !p.newestFirst && first > p.to {
+			return nil
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("reading the index: %w", err)
+		}
+		if p.list, err = readList(p.list[:0], first, value); err != nil {
+			return fmt.Errorf("statement of %d: %w", key.id, err)
+		}
+		p.take(p.list)
+		if p.newestFirst && first <= p.from {
+			return nil
+		}
+	}
+	return nil
 }
 
 // blocksAfter returns an iterator on the block that holds the entry after a sequence.
@@ -326,8 +321,8 @@ func (s *Store) blocksAfter(after uint64) (it *pebble.Iterator, valid bool, err 
 	return it, it.SeekLT(blockKey(nil, after+2)) || it.First(), nil
 }
 
-// eachEntry visits the entries after one sequence up to another.
-func (s *Store) eachEntry(after, upTo uint64, visit func(uint64, *ledger.Entry) error) error {
+// eachBlock visits the blocks with the entries after a sequence. Its bytes are good until visit returns.
+func (s *Store) eachBlock(after uint64, visit func(ledger.Block) (more bool, err error)) error {
 	it, valid, err := s.blocksAfter(after)
 	if err != nil {
 		return err
@@ -338,72 +333,11 @@ func (s *Store) eachEntry(after, upTo uint64, visit func(uint64, *ledger.Entry) 
 		if err != nil {
 			return err
 		}
-		if b.First() > upTo {
-			break
-		}
-		err = b.Each(func(sequence uint64, e *ledger.Entry) error {
-			if sequence <= after {
-				return nil
-			}
-			return visit(sequence, e)
-		})
-		if err != nil {
+		if more, err := visit(b); err != nil || !more {
 			return err
 		}
 	}
 	return it.Error()
-}
-
-// RebuildIndex drops the index and builds it again from the blocks. REQUIRES: the indexer is not running.
-func (s *Store) RebuildIndex(ctx context.Context, keys Keys) error {
-	if err := s.db.DeleteRange([]byte{prefixIndex}, []byte{prefixIndex + 1}, pebble.NoSync); err != nil {
-		return fmt.Errorf("dropping the index: %w", err)
-	}
-	if err := s.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync); err != nil {
-		return fmt.Errorf("dropping the index: %w", err)
-	}
-	x, err := s.newIndexer(keys)
-	if err != nil {
-		return err
-	}
-	return errors.Join(x.gather(), x.flush(), ctx.Err())
-}
-
-// Statement returns the sequences of the entries of one number, between two sequences (inclusive), at most limit of them, oldest or
-// newest first.
-func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirst bool) ([]uint64, error) {
-	if s.indexer != nil {
-		if err := errors.Join(s.indexer.gather(), s.indexer.flush()); err != nil {
-			return nil, err
-		}
-	}
-	key := listKey{space, id}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(key, 0), UpperBound: indexKey(listKey{space, id + 1}, 0)})
-	if err != nil {
-		return nil, fmt.Errorf("reading the index: %w", err)
-	}
-	defer it.Close()
-	found := map[uint64]struct{}{}
-	var list []uint64
-	for valid := it.First(); valid; valid = it.Next() {
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return nil, fmt.Errorf("reading the index: %w", err)
-		}
-		if list, err = readList(list[:0], binary.BigEndian.Uint64(it.Key()[10:]), value); err != nil {
-			return nil, fmt.Errorf("statement of %d: %w", id, err)
-		}
-		for _, sequence := range list {
-			if sequence >= from && sequence <= to {
-				found[sequence] = struct{}{}
-			}
-		}
-	}
-	all := slices.Sorted(maps.Keys(found))
-	if newestFirst {
-		slices.Reverse(all)
-	}
-	return all[:min(limit, len(all))], it.Error()
 }
 
 // Entry reads one entry; its slices are the caller's. The day is the business day of its block.

@@ -35,7 +35,7 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 	w := newWorkload(5)
 	for round := range 6 {
 		s := open(t, o)
-		x, err := s.newIndexer(everyEntry)
+		x, err := s.newIndexer(Index{Keys: everyEntry})
 		require.NoError(t, err)
 		require.NoError(t, w.write(s, 15))
 		require.NoError(t, x.gather())
@@ -51,13 +51,13 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 	s := open(t, o)
-	x, err := s.newIndexer(everyEntry)
+	x, err := s.newIndexer(Index{Keys: everyEntry})
 	require.NoError(t, err)
 	require.NoError(t, errorsOf(x.gather(), x.flush()))
 	built := statements(t, s)
 	require.Len(t, built, 3)
 	want := map[string][]uint64{}
-	require.NoError(t, s.eachEntry(0, s.Head().Sequence, func(sequence uint64, e *ledger.Entry) error {
+	require.NoError(t, eachEntry(s, func(sequence uint64, e *ledger.Entry) error {
 		everyEntry(sequence, e, func(space byte, id uint64) {
 			key := fmt.Sprintf("%c/%d", space, id)
 			want[key] = append(want[key], sequence)
@@ -65,7 +65,7 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, want, built)
-	require.NoError(t, s.RebuildIndex(context.Background(), everyEntry))
+	require.NoError(t, s.RebuildIndex(context.Background(), Index{Keys: everyEntry}))
 	require.Equal(t, want, statements(t, s))
 	require.Equal(t, s.Head().Sequence, s.IndexedTo())
 	require.NoError(t, s.Close())

@@ -20,6 +20,7 @@ const (
 	prefixCheckpoint = 'C'
 	prefixManifest   = 'K'
 	prefixIndex      = 'I'
+	prefixTotals     = 'S'
 	prefixMark       = 'M'
 	prefixDirectory  = 'D'
 	prefixStage      = 'W'

@@ -229,15 +229,31 @@ func (r *Restoration) copyBeside(ctx context.Context) error {
 	if err := r.copyCheckpoints(ctx); err != nil {
 		return err
 	}
-	if err := r.copyRows(ctx, prefixIndex, r.copyList); err != nil {
+	err := r.copyRows(ctx, prefixIndex, r.copyList)
+	if err == nil {
+		err = r.copyTotals(ctx)
+	}
+	if err != nil {
 		// The index can be built again: one that cannot be read is left out whole.
 		if err := errors.Join(ctx.Err(), r.commit()); err != nil {
 			return err
 		}
-		return errors.Join(r.store.db.DeleteRange([]byte{prefixIndex}, []byte{prefixIndex + 1}, pebble.NoSync),
-			r.store.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync))
+		return r.store.dropIndex()
 	}
 	return nil
+}
+
+// copyTotals copies the totals if they end with the ledger or before. A sum cannot be brought back to an earlier entry: one that counts
+// more is left out, and built again from the blocks.
+func (r *Restoration) copyTotals(ctx context.Context) error {
+	upTo, promised, err := r.source.totalsMark()
+	if err != nil {
+		return err
+	}
+	if max(upTo, promised) > r.head.Sequence {
+		return r.set(totalsMarkKey(), totalsMark(0, 0))
+	}
+	return r.copyRows(ctx, prefixTotals, r.set)
 }
 
 func (r *Restoration) copyRows(ctx context.Context, prefix byte, take func(key, value []byte) error) error {

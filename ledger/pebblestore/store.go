@@ -69,6 +69,7 @@ type Options struct {
 	noStats    bool          // Pebble v2.1.7 leaves its statistics goroutine behind when Open fails, and that panics; tests of failing opens do without
 	cold       bool          // logs are not readied: what the benchmark compares with
 	blind      bool          // the witness is not looked at: a mutant, by which the tests prove that they would notice
+	interrupt  func() error  // asked before each batch of the index is written; tests end a process there
 }
 
 // Store is an open ledger store.
@@ -93,7 +94,7 @@ type Store struct {
 	durable atomic.Uint64 // sequence that the indexer may read up to
 	free    atomic.Uint64
 	flushes flushes
-	indexer *indexer
+	indexer atomic.Pointer[indexer]
 	feeds   feeds
 
 	backing sync.Mutex             // held while a backup is made

@@ -223,7 +223,7 @@ func everyEntry(_ uint64, e *ledger.Entry, emit func(byte, uint64)) {
 func TestStatements(t *testing.T) {
 	o := testOptions("data", vfs.NewMem())
 	s := open(t, o)
-	require.NoError(t, s.StartIndexer(everyEntry))
+	require.NoError(t, s.StartIndexer(Index{Keys: everyEntry}))
 	b := newBooks(t, s)
 	for range 5 {
 		b.pay(6)
@@ -243,7 +243,7 @@ func TestStatements(t *testing.T) {
 	require.NoError(t, s.Close())
 	s = open(t, o)
 	require.Equal(t, uint64(31), s.IndexedTo())
-	require.NoError(t, s.RebuildIndex(context.Background(), everyEntry))
+	require.NoError(t, s.RebuildIndex(context.Background(), Index{Keys: everyEntry}))
 	got, err = s.Statement('c', 0, 0, 100, 100, false)
 	require.NoError(t, err)
 	require.Len(t, got, 10)

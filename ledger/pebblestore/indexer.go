@@ -1,0 +1,381 @@
+package pebblestore
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"onecard/ledger"
+)
+
+// The indexer builds statements (index.go) and totals (totals.go) behind the durable head.
+//
+// It gathers in memory and writes in windows: a window is what was gathered since the last, written in small batches, so that no block
+// waits behind a large one, and the marks last. Statements bear being written twice. Totals do not: a cell is a sum, and one that a crash
+// left written while its neighbours were not must not take the same entries again. So a window of totals says first where it will end, and
+// each of its cells carries that end. Whoever begins after a crash gathers up to the same end before anything else, and leaves the cells
+// that carry it as they are. The log keeps batches in order: where a cell is, the saying is too.
+//
+// What is read is always up to date: the lists and cells on disk, and over them what is being written and what is gathered.
+
+const (
+	windowEntries  = 1 << 20         // entries gathered before they are written whatever the time
+	windowInterval = 3 * time.Second // or after this time
+	indexBatch     = 256             // keys per batch
+	// gatherEntries are read before whoever wants to look at what is gathered gets his turn.
+	gatherEntries = 4096
+	// restTime lets blocks pile up before the next look: gathering a hundred blocks at once costs little more than one.
+	restTime = 20 * time.Millisecond
+)
+
+// Index says what is kept behind the blocks. Its functions are called on one goroutine at a time, with every entry once and in order.
+type Index struct {
+	Keys   Keys
+	Totals Totals // zero: none
+}
+
+// window is what was gathered of the entries up to one: in pending while it grows, then in writing until it is on disk.
+type window struct {
+	cells cells
+	upTo  uint64
+}
+
+type indexer struct {
+	store *Store
+	index Index
+	news  chan struct{}
+	done  chan struct{}
+
+	window int // entries that are written together
+
+	ending context.Context // ends with the store
+	end    context.CancelFunc
+
+	flushing sync.Mutex // held by whoever writes a window
+	known    knownCells // guarded by flushing
+	moved    cells      // by the window and with it; guarded by flushing
+
+	mu      sync.Mutex
+	pending struct { // guarded by mu
+		window
+		lists lists
+	}
+	writing struct { // guarded by mu; read without it by whoever holds flushing
+		window
+		lists takenLists
+		open  bool // it is not on disk whole
+	}
+	read     uint64 // guarded by mu; sequence up to which blocks are gathered
+	listed   uint64 // guarded by mu; sequence up to which lists are on disk (unsynced)
+	totalled uint64 // guarded by mu; sequence up to which cells are on disk (unsynced)
+	promised uint64 // guarded by mu; where the interrupted window that is being gathered again will end; 0: there is none
+	entries  int    // guarded by mu; gathered since the last write
+}
+
+// follow tells the indexer and the feeds that a block is durable.
+func (s *Store) follow(f *flight) {
+	s.durable.Store(f.head.Sequence)
+	s.feeds.tell()
+	if x := s.indexer.Load(); x != nil {
+		select {
+		case x.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// StartIndexer starts the goroutine that builds the index behind the durable head, until Close. For a store that was opened to be read
+// there is no goroutine: what is not on disk yet is gathered when it is asked for.
+func (s *Store) StartIndexer(index Index) error {
+	x, err := s.newIndexer(index)
+	if err != nil {
+		return err
+	}
+	s.indexer.Store(x)
+	if s.options.ReadOnly {
+		close(x.done)
+		return nil
+	}
+	go x.run()
+	return nil
+}
+
+func (s *Store) newIndexer(index Index) (*indexer, error) {
+	listed, err := s.mark(markIndex)
+	if err != nil {
+		return nil, err
+	}
+	x := &indexer{
+		store: s, index: index, news: make(chan struct{}, 1), done: make(chan struct{}), read: listed, listed: listed,
+		window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
+	}
+	x.ending, x.end = context.WithCancel(context.Background())
+	x.pending.lists.sparse = make(map[listKey]*list)
+	if x.counts() {
+		if x.totalled, x.promised, err = s.totalsMark(); err != nil {
+			return nil, err
+		}
+		x.read = min(listed, x.totalled)
+	}
+	return x, nil
+}
+
+func (s *Store) stopIndexer() {
+	x := s.indexer.Swap(nil)
+	if x == nil {
+		return
+	}
+	x.end()
+	<-x.done
+}
+
+func (x *indexer) run() {
+	defer close(x.done)
+	x.report(x.catchUp(x.ending))
+	tick := time.NewTicker(windowInterval)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-x.ending.Done():
+			x.report(errors.Join(x.gather(), x.flush()))
+			return
+		case <-tick.C:
+			err = errors.Join(x.gather(), x.flush())
+		case <-x.news:
+			if err = x.gather(); err == nil && x.full() {
+				err = x.catchUp(x.ending)
+			}
+			x.rest()
+		}
+		x.report(err)
+	}
+}
+
+func (x *indexer) rest() {
+	select {
+	case <-x.ending.Done():
+	case <-time.After(restTime):
+	}
+}
+
+func (x *indexer) report(err error) {
+	if err != nil && x.store.options.Events.Failed != nil {
+		x.store.options.Events.Failed(fmt.Errorf("building the statement index: %w", err))
+	}
+}
+
+// catchUp writes window after window until what is left fits in one.
+func (x *indexer) catchUp(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := errors.Join(x.gather(), x.flush()); err != nil {
+			return err
+		}
+		x.mu.Lock()
+		done := x.entries == 0 && !x.writing.open && x.read >= x.store.durable.Load()
+		x.mu.Unlock()
+		if done {
+			break
+		}
+	}
+	return nil
+}
+
+// full says whether the window takes no more.
+func (x *indexer) full() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.entries >= x.window
+}
+
+// gather reads the durable blocks that are new, as many as the window takes.
+func (x *indexer) gather() error {
+	for {
+		if more, err := x.gatherSome(); err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (x *indexer) gatherSome() (more bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	upTo, before := x.store.durable.Load(), x.entries
+	if x.promised != 0 {
+		upTo = min(upTo, x.promised)
+	}
+	if x.read >= upTo || x.entries >= x.window && x.promised == 0 && !x.store.options.ReadOnly {
+		return false, nil
+	}
+	defer func() {
+		if x.promised != 0 && x.read >= x.promised {
+			x.turn()
+			more = err == nil
+		}
+	}()
+	err = x.store.eachBlock(x.read, func(b ledger.Block) (bool, error) {
+		err := x.take(b)
+		return err == nil && x.read < upTo && x.entries-before < gatherEntries, err
+	})
+	return err == nil && x.read < upTo, err
+}
+
+// take gathers the entries of a block. REQUIRES: mu is held.
+func (x *indexer) take(b ledger.Block) error {
+	day := b.Day()
+	counts := x.counts()
+	return b.Each(func(sequence uint64, e *ledger.Entry) error {
+		if sequence <= x.read {
+			return nil
+		}
+		if sequence > x.listed {
+			x.index.Keys(sequence, e, func(space byte, id uint64) {
+				x.pending.lists.add(listKey{space, id}, sequence)
+			})
+		}
+		if counts && sequence > x.totalled {
+			x.index.Totals.Count(sequence, day, e, x.pending.cells.add)
+		}
+		x.read = sequence
+		x.entries++
+		return nil
+	})
+}
+
+// flush writes what is gathered.
+func (x *indexer) flush() error {
+	if x.store.options.ReadOnly {
+		return nil
+	}
+	x.flushing.Lock()
+	defer x.flushing.Unlock()
+	x.mu.Lock()
+	if !x.writing.open && x.entries > 0 && x.promised == 0 {
+		x.turn()
+	}
+	open := x.writing.open // one that was promised, or whose writing has failed, comes first
+	x.mu.Unlock()
+	if !open {
+		return nil
+	}
+	if err := x.writeWindow(); err != nil {
+		x.known.reset() // what was not written is not known
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	w := &x.writing
+	x.listed = max(x.listed, w.upTo)
+	if x.counts() {
+		x.totalled = max(x.totalled, w.upTo)
+	}
+	w.open, w.lists.at = false, nil
+	w.cells.reset()
+	return nil
+}
+
+// turn makes the pending window the one that is written. REQUIRES: mu is held, and no window is being written.
+func (x *indexer) turn() {
+	w := &x.writing
+	w.upTo, w.open = x.read, true
+	x.pending.lists.take(&w.lists)
+	w.cells, x.pending.cells = x.pending.cells, w.cells
+	x.entries, x.promised = 0, 0
+}
+
+func (x *indexer) counts() bool { return x.index.Totals.Count != nil }
+
+// writeWindow writes the lists and the cells in batches and the marks last. REQUIRES: flushing is held.
+func (x *indexer) writeWindow() error {
+	w := &x.writing
+	batch := batches{store: x.store, keys: indexBatch}
+	if x.store.options.interrupt != nil {
+		batch.keys = 1
+	}
+	batch.begin()
+	defer batch.abandon()
+	counts := x.counts() && w.upTo > x.totalled
+	if counts {
+		batch.set(totalsMarkKey(), totalsMark(x.totalled, w.upTo))
+	}
+	for i := range w.lists.all {
+		l := &w.lists.all[i]
+		batch.set(indexKey(l.key, l.first), w.lists.steps[l.from:l.to])
+	}
+	if counts {
+		if err := x.writeCells(&batch); err != nil {
+			return err
+		}
+		batch.set(totalsMarkKey(), totalsMark(w.upTo, w.upTo))
+	}
+	if w.upTo > x.listed {
+		batch.set(markKey(markIndex), binary.BigEndian.AppendUint64(nil, w.upTo))
+	}
+	return batch.commit()
+}
+
+// batches write keys in order, a few at a time. The first error sticks.
+type batches struct {
+	store *Store
+	keys  int // of a batch
+	batch *pebble.Batch
+	err   error
+}
+
+func (b *batches) begin() { b.batch = b.store.db.NewBatch() }
+
+func (b *batches) set(key, value []byte) {
+	if b.err != nil {
+		return
+	}
+	if b.err = b.batch.Set(key, value, nil); b.err == nil && int(b.batch.Count()) >= b.keys {
+		if b.err = b.commit(); b.err == nil {
+			b.begin()
+		}
+	}
+}
+
+// commit writes what was set last.
+func (b *batches) commit() error {
+	if interrupt := b.store.options.interrupt; b.err == nil && interrupt != nil {
+		b.err = interrupt()
+	}
+	if b.err == nil {
+		b.err = b.batch.Commit(pebble.NoSync)
+	}
+	b.abandon()
+	return b.err
+}
+
+func (b *batches) abandon() {
+	if b.batch != nil {
+		_ = b.batch.Close()
+		b.batch = nil
+	}
+}
+
+// RebuildIndex drops the index and builds it again from the blocks. REQUIRES: the indexer is not running.
+func (s *Store) RebuildIndex(ctx context.Context, index Index) error {
+	if err := s.dropIndex(); err != nil {
+		return fmt.Errorf("dropping the index: %w", err)
+	}
+	x, err := s.newIndexer(index)
+	if err != nil {
+		return err
+	}
+	defer x.end()
+	return errors.Join(x.catchUp(ctx), ctx.Err())
+}
+
+func (s *Store) dropIndex() error {
+	return errors.Join(
+		s.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync), s.dropTotals(),
+		s.db.DeleteRange([]byte{prefixIndex}, []byte{prefixIndex + 1}, pebble.NoSync),
+	)
+}
