@@ -20,25 +20,12 @@ import (
 // An entry moves few cells, and each of those is part of larger ones, as a day is of its month. While a window is gathered only the small
 // ones are touched; the larger take the window's sums when it is written, once for each small cell and not once for each entry.
 
-// CellKey is the key of a cell: cells that are read together stand together in its order.
-type CellKey [16]byte
-
-// Sums are what a cell counts. What each place means is the caller's to say.
-type Sums [16]int64
-
-// Add adds other sums.
-func (s *Sums) Add(o *Sums) {
-	for i := range s {
-		s[i] += o[i]
-	}
-}
-
 // Totals say which cells there are.
 type Totals struct {
 	// Count tells the cells that an entry moves, and by how much. The sums are read before emit returns.
-	Count func(sequence uint64, day uint32, e *ledger.Entry, emit func(*CellKey, *Sums))
+	Count func(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums))
 	// RollUp tells the larger cells that take in what moves one that Count names, itself not among them.
-	RollUp func(key *CellKey, emit func(*CellKey))
+	RollUp func(key *ledger.CellKey, emit func(*ledger.CellKey))
 }
 
 const (
@@ -49,26 +36,26 @@ const (
 
 // cells are some cells and their sums, in the order in which they were first touched.
 type cells struct {
-	at   map[CellKey]int32
-	keys []CellKey
-	sums []Sums
+	at   map[ledger.CellKey]int32
+	keys []ledger.CellKey
+	sums []ledger.Sums
 }
 
 // of returns the sums of a cell, and whether they are new. They are good until the next call.
-func (c *cells) of(key *CellKey) (sums *Sums, fresh bool) {
+func (c *cells) of(key *ledger.CellKey) (sums *ledger.Sums, fresh bool) {
 	i, ok := c.at[*key]
 	if !ok {
 		if c.at == nil {
-			c.at = make(map[CellKey]int32)
+			c.at = make(map[ledger.CellKey]int32)
 		}
 		i = int32(len(c.keys))
 		c.at[*key] = i
-		c.keys, c.sums = append(c.keys, *key), append(c.sums, Sums{})
+		c.keys, c.sums = append(c.keys, *key), append(c.sums, ledger.Sums{})
 	}
 	return &c.sums[i], !ok
 }
 
-func (c *cells) add(key *CellKey, by *Sums) {
+func (c *cells) add(key *ledger.CellKey, by *ledger.Sums) {
 	sums, _ := c.of(key)
 	sums.Add(by)
 }
@@ -84,9 +71,9 @@ func (c *cells) reset() {
 }
 
 // addRange adds the cells of another, and those that they are part of, that lie in [from, to).
-func (c *cells) addRange(o *cells, t *Totals, from, to *CellKey) {
-	var sums *Sums
-	within := func(key *CellKey) {
+func (c *cells) addRange(o *cells, t *Totals, from, to *ledger.CellKey) {
+	var sums *ledger.Sums
+	within := func(key *ledger.CellKey) {
 		if bytes.Compare(key[:], from[:]) >= 0 && bytes.Compare(key[:], to[:]) < 0 {
 			c.add(key, sums)
 		}
@@ -98,9 +85,9 @@ func (c *cells) addRange(o *cells, t *Totals, from, to *CellKey) {
 	}
 }
 
-func cellKey(key *CellKey) []byte { return append([]byte{prefixTotals}, key[:]...) }
+func cellKey(key *ledger.CellKey) []byte { return append([]byte{prefixTotals}, key[:]...) }
 
-func appendCell(dst []byte, upTo uint64, sums *Sums) []byte {
+func appendCell(dst []byte, upTo uint64, sums *ledger.Sums) []byte {
 	dst = binary.AppendUvarint(dst, upTo)
 	last := len(sums)
 	for last > 0 && sums[last-1] == 0 {
@@ -112,17 +99,17 @@ func appendCell(dst []byte, upTo uint64, sums *Sums) []byte {
 	return dst
 }
 
-func readCell(value []byte) (upTo uint64, sums Sums, err error) {
+func readCell(value []byte) (upTo uint64, sums ledger.Sums, err error) {
 	upTo, n := binary.Uvarint(value)
 	for i := 0; n > 0 && len(value) > n; i++ {
 		value = value[n:]
 		if i == len(sums) {
-			return 0, Sums{}, ledger.ErrMalformed
+			return 0, ledger.Sums{}, ledger.ErrMalformed
 		}
 		sums[i], n = binary.Varint(value)
 	}
 	if n <= 0 {
-		return 0, Sums{}, ledger.ErrMalformed
+		return 0, ledger.Sums{}, ledger.ErrMalformed
 	}
 	return upTo, sums, nil
 }
@@ -162,13 +149,13 @@ func (s *Store) dropTotals() error {
 
 // knownCells are cells as they stand on disk.
 type knownCells struct {
-	at  map[CellKey]*knownCell
+	at  map[ledger.CellKey]*knownCell
 	all []knownCell // in pieces, so that none moves
 }
 
 type knownCell struct {
 	upTo uint64
-	sums Sums
+	sums ledger.Sums
 }
 
 const knownPiece = 1024
@@ -176,7 +163,7 @@ const knownPiece = 1024
 func (k *knownCells) reset() { k.at, k.all = nil, nil }
 
 // cell returns a cell, read from disk when it is asked for the first time.
-func (k *knownCells) cell(s *Store, key *CellKey) (*knownCell, error) {
+func (k *knownCells) cell(s *Store, key *ledger.CellKey) (*knownCell, error) {
 	if cell := k.at[*key]; cell != nil {
 		return cell, nil
 	}
@@ -190,7 +177,7 @@ func (k *knownCells) cell(s *Store, key *CellKey) (*knownCell, error) {
 		return nil, fmt.Errorf("total %x: %w", *key, err)
 	}
 	if k.at == nil {
-		k.at = make(map[CellKey]*knownCell)
+		k.at = make(map[ledger.CellKey]*knownCell)
 	}
 	if len(k.all) == cap(k.all) {
 		k.all = make([]knownCell, 0, knownPiece)
@@ -208,7 +195,7 @@ func (x *indexer) writeCells(batch *batches) error {
 	for i := range w.cells.keys {
 		sums := &w.cells.sums[i]
 		x.moved.add(&w.cells.keys[i], sums)
-		x.index.Totals.RollUp(&w.cells.keys[i], func(key *CellKey) { x.moved.add(key, sums) })
+		x.index.Totals.RollUp(&w.cells.keys[i], func(key *ledger.CellKey) { x.moved.add(key, sums) })
 	}
 	if len(x.known.at) > knownCellsMax {
 		x.known.reset()
@@ -243,7 +230,7 @@ func (s *Store) TotalledTo() uint64 {
 
 // Cells visits the cells from one key up to another (exclusive), in order, as they stand after the entry that it returns: the newest durable
 // one. Cells that are zero may be among them.
-func (s *Store) Cells(from, to CellKey, visit func(CellKey, *Sums) error) (upTo uint64, err error) {
+func (s *Store) Cells(from, to ledger.CellKey, visit func(ledger.CellKey, *ledger.Sums) error) (upTo uint64, err error) {
 	x := s.indexer.Load()
 	if x == nil || !x.counts() {
 		return 0, errors.New("totals are not kept")
@@ -257,7 +244,7 @@ func (s *Store) Cells(from, to CellKey, visit func(CellKey, *Sums) error) (upTo 
 	}
 	defer it.Close()
 	for valid := it.First(); valid; valid = it.Next() {
-		if len(it.Key()) != 1+len(CellKey{}) {
+		if len(it.Key()) != 1+len(ledger.CellKey{}) {
 			return 0, fmt.Errorf("total under key %x: %w", it.Key(), ledger.ErrMalformed)
 		}
 		value, err := it.ValueAndErr()
@@ -268,7 +255,7 @@ func (s *Store) Cells(from, to CellKey, visit func(CellKey, *Sums) error) (upTo 
 		if err != nil {
 			return 0, fmt.Errorf("total under key %x: %w", it.Key(), err)
 		}
-		read.disk(CellKey(it.Key()[1:]), upTo, &sums)
+		read.disk(ledger.CellKey(it.Key()[1:]), upTo, &sums)
 	}
 	if err := it.Error(); err != nil {
 		return 0, fmt.Errorf("reading totals: %w", err)
@@ -284,7 +271,7 @@ type cellReader struct {
 }
 
 // reading copies what is not on disk yet and opens what is, at one moment.
-func (x *indexer) reading(from, to CellKey) (*cellReader, *pebble.Iterator, error) {
+func (x *indexer) reading(from, to ledger.CellKey) (*cellReader, *pebble.Iterator, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := &cellReader{upTo: x.read}
@@ -301,19 +288,19 @@ func (x *indexer) reading(from, to CellKey) (*cellReader, *pebble.Iterator, erro
 }
 
 // disk takes in a cell as it stands on disk.
-func (r *cellReader) disk(key CellKey, upTo uint64, sums *Sums) {
+func (r *cellReader) disk(key ledger.CellKey, upTo uint64, sums *ledger.Sums) {
 	if i, ok := r.writing.at[key]; ok && upTo == r.ends {
-		r.writing.sums[i] = Sums{} // it counts them already
+		r.writing.sums[i] = ledger.Sums{} // it counts them already
 	}
 	r.pending.add(&key, sums)
 }
 
-func (r *cellReader) each(visit func(CellKey, *Sums) error) error {
+func (r *cellReader) each(visit func(ledger.CellKey, *ledger.Sums) error) error {
 	for i := range r.writing.keys {
 		r.pending.add(&r.writing.keys[i], &r.writing.sums[i])
 	}
 	keys := slices.Clone(r.pending.keys)
-	slices.SortFunc(keys, func(a, b CellKey) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(keys, func(a, b ledger.CellKey) int { return bytes.Compare(a[:], b[:]) })
 	for _, key := range keys {
 		sums, _ := r.pending.of(&key)
 		if err := visit(key, sums); err != nil {

@@ -18,25 +18,25 @@ import (
 // everything is an index of test entries: a cell per payload modulo 5, part of one for the even or odd ones and of one for all.
 func everything() Index {
 	return Index{Keys: everyEntry, Totals: Totals{
-		Count: func(sequence uint64, day uint32, e *ledger.Entry, emit func(*CellKey, *Sums)) {
+		Count: func(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
 			if e.Kind == 2 {
-				emit(&CellKey{'c', byte(day), byte(binary.BigEndian.Uint32(e.Payload) % 5)}, &Sums{1, int64(sequence), -int64(len(e.Payload))})
+				emit(&ledger.CellKey{'c', byte(day), byte(binary.BigEndian.Uint32(e.Payload) % 5)}, &ledger.Sums{1, int64(sequence), -int64(len(e.Payload))})
 			}
 		},
-		RollUp: func(key *CellKey, emit func(*CellKey)) {
-			emit(&CellKey{'p', key[1], key[2] % 2})
-			emit(&CellKey{'w', key[1]})
+		RollUp: func(key *ledger.CellKey, emit func(*ledger.CellKey)) {
+			emit(&ledger.CellKey{'p', key[1], key[2] % 2})
+			emit(&ledger.CellKey{'w', key[1]})
 		},
 	}}
 }
 
 // recount adds up the blocks anew.
-func recount(s *Store) (map[CellKey]Sums, error) {
-	all, index := map[CellKey]Sums{}, everything()
+func recount(s *Store) (map[ledger.CellKey]ledger.Sums, error) {
+	all, index := map[ledger.CellKey]ledger.Sums{}, everything()
 	err := s.Replay(context.Background(), 0, func(b ledger.Block) error {
 		return b.Each(func(sequence uint64, e *ledger.Entry) error {
-			index.Totals.Count(sequence, b.Day(), e, func(key *CellKey, by *Sums) {
-				add := func(key *CellKey) {
+			index.Totals.Count(sequence, b.Day(), e, func(key *ledger.CellKey, by *ledger.Sums) {
+				add := func(key *ledger.CellKey) {
 					sums := all[*key]
 					sums.Add(by)
 					all[*key] = sums
@@ -51,9 +51,9 @@ func recount(s *Store) (map[CellKey]Sums, error) {
 }
 
 // keptTotals reads all cells.
-func keptTotals(s *Store) (map[CellKey]Sums, uint64, error) {
-	all := map[CellKey]Sums{}
-	upTo, err := s.Cells(CellKey{}, CellKey{0xFF}, func(key CellKey, sums *Sums) error {
+func keptTotals(s *Store) (map[ledger.CellKey]ledger.Sums, uint64, error) {
+	all := map[ledger.CellKey]ledger.Sums{}
+	upTo, err := s.Cells(ledger.CellKey{}, ledger.CellKey{0xFF}, func(key ledger.CellKey, sums *ledger.Sums) error {
 		all[key] = *sums
 		return nil
 	})

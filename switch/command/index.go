@@ -36,7 +36,7 @@ not change. Stop the switch first.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
-			if err := store.RebuildIndex(c.Context(), transaction.StatementKeys); err != nil {
+			if err := store.RebuildIndex(c.Context(), daemon.Index(transaction.NewRegister())); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "索引已重建至第 %s 条 / index built up to entry %[1]s\n", thousands(store.IndexedTo()))

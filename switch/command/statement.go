@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onecard/ledger"
 	"onecard/ledger/pebblestore"
 	"onecard/switch/daemon"
 	"onecard/switch/transaction"
@@ -63,9 +62,9 @@ func runStatement(ctx context.Context, config *daemon.Config, ask statementOf, o
 	s := &statementReader{store: store, state: engine.State(), out: out}
 	var all []uint64
 	if ask.card != "" {
-		all, err = s.ofCard(ctx, ask.card)
+		all, err = s.ofCard(ask.card)
 	} else {
-		all, err = s.ofTerminal(ctx, ask.terminal)
+		all, err = s.ofTerminal(ask.terminal)
 	}
 	if err != nil {
 		return err
@@ -80,8 +79,7 @@ func runStatement(ctx context.Context, config *daemon.Config, ask statementOf, o
 	return err
 }
 
-// statementReader reads the entries of one statement. The index is built behind the ledger; what it does not have yet is read from the
-// blocks.
+// statementReader reads the entries of one statement.
 type statementReader struct {
 	store *pebblestore.Store
 	state *transaction.State
@@ -89,7 +87,6 @@ type statementReader struct {
 
 	ofACard bool
 	table   textTable
-	tail    map[statementKey][]uint64 // of the entries after the index
 }
 
 func statementTable(partner string) textTable {
@@ -104,37 +101,19 @@ type statementKey struct {
 	id    uint64
 }
 
-func (s *statementReader) readTail(ctx context.Context) error {
-	s.tail = make(map[statementKey][]uint64)
-	indexed := s.store.IndexedTo()
-	return s.store.Replay(ctx, indexed, func(b ledger.Block) error {
-		return b.Each(func(sequence uint64, e *ledger.Entry) error {
-			if sequence > indexed {
-				transaction.StatementKeys(sequence, e, func(space byte, id uint64) {
-					key := statementKey{space, id}
-					s.tail[key] = append(s.tail[key], sequence)
-				})
-			}
-			return nil
-		})
-	})
-}
-
 // entries returns the sequences of one list, newest first.
 func (s *statementReader) entries(space byte, id uint64) ([]uint64, error) {
 	const everything = 1 << 62
-	found, err := s.store.Statement(space, id, 0, everything, everything, false)
-	if err != nil {
-		return nil, err
-	}
-	found = append(found, s.tail[statementKey{space, id}]...)
-	slices.Sort(found)
-	found = slices.Compact(found)
-	slices.Reverse(found)
-	return found, nil
+	return s.store.Statement(space, id, 0, everything, everything, true)
 }
 
-func (s *statementReader) ofCard(ctx context.Context, number string) ([]uint64, error) {
+// isOutcome says whether an entry is what the bank said about a load, which is told with the load.
+func (s *statementReader) isOutcome(sequence uint64) bool {
+	e, _, err := s.store.Entry(sequence)
+	return err == nil && e.Kind >= transaction.KindLoadConfirmed && e.Kind <= transaction.KindLoadLate
+}
+
+func (s *statementReader) ofCard(number string) ([]uint64, error) {
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
 		return nil, withCode(exitUsage, errors.New("卡号须为数字 / the card number must be digits"))
@@ -144,9 +123,6 @@ func (s *statementReader) ofCard(ctx context.Context, number string) ([]uint64, 
 	if !ok {
 		return nil, fmt.Errorf("卡 %s 未登记 / card %s is not registered: check the number", masked, masked)
 	}
-	if err := s.readTail(ctx); err != nil {
-		return nil, err
-	}
 	c := s.state.Card(index)
 	h := s.state.Holder(c.Holder)
 	main, subsidy := s.state.Book().Account(h.Main), s.state.Book().Account(h.Subsidy)
@@ -155,7 +131,7 @@ func (s *statementReader) ofCard(ctx context.Context, number string) ([]uint64, 
 	s.ofACard, s.table = true, statementTable("终端 / terminal")
 	var all []uint64
 	for _, list := range []statementKey{
-		{transaction.StatementCard, uint64(index) + 1}, {transaction.StatementPurse, uint64(h.Main)}, {transaction.StatementPurse, uint64(h.Subsidy)},
+		{transaction.StatementCard, uint64(index) + 1}, {transaction.StatementAccount, uint64(h.Main)}, {transaction.StatementAccount, uint64(h.Subsidy)},
 	} {
 		found, err := s.entries(list.space, list.id)
 		if err != nil {
@@ -166,10 +142,10 @@ func (s *statementReader) ofCard(ctx context.Context, number string) ([]uint64, 
 	slices.Sort(all)
 	all = slices.Compact(all) // an opening balance of both purses is one entry
 	slices.Reverse(all)
-	return all, nil
+	return slices.DeleteFunc(all, s.isOutcome), nil
 }
 
-func (s *statementReader) ofTerminal(ctx context.Context, code string) ([]uint64, error) {
+func (s *statementReader) ofTerminal(code string) ([]uint64, error) {
 	var fixed transaction.TerminalCode
 	id, ok := transaction.TerminalID(0), false
 	if copy(fixed[:], code) == len(fixed) && len(code) == len(fixed) {
@@ -177,9 +153,6 @@ func (s *statementReader) ofTerminal(ctx context.Context, code string) ([]uint64
 	}
 	if !ok {
 		return nil, fmt.Errorf("终端 %q 未登记 / terminal %q is not registered: check the code", code, code)
-	}
-	if err := s.readTail(ctx); err != nil {
-		return nil, err
 	}
 	merchant := s.state.Merchant(s.state.Terminal(id))
 	fmt.Fprintf(s.out, "终端 / terminal %s\n商户 / merchant %s %s\n\n", code, merchant.Code, daemon.NameOf(s.store, "merchant", merchant.Code.String()))

@@ -84,7 +84,7 @@ func makeStatementLedger(t *testing.T, indexed bool) string {
 	require.NoError(t, err)
 	require.Empty(t, faults)
 	if indexed {
-		require.NoError(t, store.StartIndexer(transaction.StatementKeys))
+		require.NoError(t, store.StartIndexer(daemon.Index(engine.State().NewRegister())))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	l := &lunch{engine: engine, stop: stop, steps: []transaction.Request{

@@ -17,6 +17,7 @@ import (
 	"onecard/ledger/pebblestore"
 	"onecard/switch/campus"
 	"onecard/switch/campus/consumption"
+	"onecard/switch/daemon"
 	"onecard/switch/transaction"
 )
 
@@ -78,11 +79,11 @@ func sampleLedger(t *testing.T) (dir, receipts string) {
 	dir = filepath.Join(t.TempDir(), "data")
 	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, MemTableBytes: 1 << 20})
 	require.NoError(t, err)
-	require.NoError(t, store.StartIndexer(transaction.StatementKeys))
 	engine, err := transaction.Open(context.Background(), transaction.Config{
 		Journal: store, Routes: campus.Routes([]campus.Subsystem{consumption.New(consumption.DefaultConfig())}), Site: transaction.DefaultSite(),
 	}, 1)
 	require.NoError(t, err)
+	require.NoError(t, store.StartIndexer(daemon.Index(engine.State().NewRegister())))
 	shop := transaction.MerchantCode([]byte("103410054110001"))
 	faults, err := engine.ImportBeforeRun(&transaction.Directory{
 		Classes: []transaction.ClassRow{{Code: "student"}}, Merchants: []transaction.MerchantRow{{Code: shop}},

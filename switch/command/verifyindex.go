@@ -15,8 +15,9 @@ import (
 // indexTally compares the statement index with the blocks without holding either in memory: per statement it keeps how many entries it
 // should have and a sum over their mixed sequences. What differs is looked up again by name.
 type indexTally struct {
-	to    uint64 // the index is complete up to here
-	lists map[indexedList]tally
+	to       uint64 // the index is complete up to here
+	register *transaction.Register
+	lists    map[indexedList]tally
 }
 
 type indexedList struct {
@@ -32,7 +33,7 @@ type tally struct {
 const wrongNamed = 5
 
 func newIndexTally(to uint64) *indexTally {
-	return &indexTally{to: to, lists: make(map[indexedList]tally)}
+	return &indexTally{to: to, register: transaction.NewRegister(), lists: make(map[indexedList]tally)}
 }
 
 // mix spreads a sequence over 64 bits (the finaliser of SplitMix64), so that different lists of the same length have different sums.
@@ -53,7 +54,7 @@ func (x *indexTally) add(raw []byte) {
 	}
 	_ = block.Each(func(sequence uint64, e *ledger.Entry) error {
 		if sequence <= x.to {
-			transaction.StatementKeys(sequence, e, func(space byte, id uint64) {
+			x.register.Statements(sequence, e, func(space byte, id uint64) {
 				key := indexedList{space, id}
 				x.lists[key] = x.lists[key].with(sequence)
 			})
@@ -104,6 +105,7 @@ func (x *indexTally) compare(ctx context.Context, v *verification) error {
 // name reads the blocks once more and says what is missing from the wrong statements, and what does not belong there.
 func (x *indexTally) name(ctx context.Context, v *verification, wrong map[indexedList][]uint64) error {
 	want := map[indexedList][]uint64{}
+	register := transaction.NewRegister()
 	named := func(key indexedList) bool { _, ok := wrong[key]; return ok }
 	err := v.store.RawBlocks(ctx, 1, func(_ uint64, raw []byte) error {
 		block, err := ledger.SkimBlock(raw)
@@ -111,7 +113,7 @@ func (x *indexTally) name(ctx context.Context, v *verification, wrong map[indexe
 			return nil // named before
 		}
 		_ = block.Each(func(sequence uint64, e *ledger.Entry) error {
-			transaction.StatementKeys(sequence, e, func(space byte, id uint64) {
+			register.Statements(sequence, e, func(space byte, id uint64) {
 				if key := (indexedList{space, id}); named(key) {
 					want[key] = append(want[key], sequence)
 				}

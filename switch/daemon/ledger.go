@@ -53,6 +53,14 @@ func openLedger(ctx context.Context, c *Config, version string, now int64, event
 	return &opened{store, engine, site}, nil
 }
 
+// Index is what is kept behind a ledger, from the entry after those that have made the register's accounts.
+func Index(register *transaction.Register) pebblestore.Index {
+	return pebblestore.Index{
+		Keys:   register.Statements,
+		Totals: pebblestore.Totals{Count: register.Count, RollUp: transaction.RollUp},
+	}
+}
+
 // OpenToRead opens the ledger of a data folder that no switch has open, for reading, and brings its state back.
 func OpenToRead(ctx context.Context, c *Config) (*pebblestore.Store, *transaction.Engine, error) {
 	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ReadOnly: true})
@@ -60,6 +68,9 @@ func OpenToRead(ctx context.Context, c *Config) (*pebblestore.Store, *transactio
 		return nil, nil, err
 	}
 	engine, err := transaction.Open(ctx, transaction.Config{Journal: store, Checkpoints: store}, 0)
+	if err == nil {
+		err = store.StartIndexer(Index(engine.State().NewRegister()))
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}

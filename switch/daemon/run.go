@@ -85,7 +85,7 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	s.opened, s.pulse.engine, s.recovered = o, o.engine, time.Since(began)
-	if err := o.store.StartIndexer(transaction.StatementKeys); err != nil {
+	if err := o.store.StartIndexer(Index(o.engine.State().NewRegister())); err != nil {
 		return errors.Join(fmt.Errorf("starting the statement index: %w", err), o.store.Close())
 	}
 	state := o.engine.State()

@@ -10,15 +10,30 @@ const (
 	StatementCard     byte = 'C' // id is the card's index + 1
 	StatementTerminal byte = 'T' // id is a TerminalID
 	StatementLoad     byte = 'L' // id is the sequence of a load's entry: what the bank said about it
-	StatementPurse    byte = 'A' // id is a purse's AccountID: its opening balance
+	StatementAccount  byte = 'A' // id is an AccountID: what moved it; of a purse only what no card or operation names its holder for
+	StatementOperator byte = 'O' // id is OperatorID of the operator's name
 )
 
-// StatementKeys says whose statements an entry belongs to; it is the key function of the store's index.
+// OperatorID is the number under which an operator's acts are listed: the 64-bit FNV-1a hash of his name. Should two names ever share it,
+// the reader, who sees the name in each entry, tells them apart.
+func OperatorID(name string) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * prime
+	}
+	return h
+}
+
+// Statements says whose statements an entry belongs to; it is the key function of the store's index.
 //
 // What the bank says about a load names the load and nobody else, so it is listed under the load: a reader finds the load under its card
 // or terminal and its end under its own number, and prints one line for both. Carrying card and terminal in every outcome was weighed:
-// it would put a load on a statement two or three times, at moments that mean nothing to its holder.
-func StatementKeys(_ uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
+// it would put a load on a statement two or three times, at moments that mean nothing to its holder. Where it moves a purse it is listed
+// under that purse too, for whoever adds up what moved it.
+func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
+	g.learn(sequence, e)
+	named := false // the entry names its holder's card
 	switch e.Kind {
 	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
 		terminal, card, ok := owners(e.Payload)
@@ -26,7 +41,7 @@ func StatementKeys(_ uint64, e *ledger.Entry, emit func(space byte, id uint64)) 
 			return
 		}
 		emit(StatementTerminal, uint64(terminal))
-		if card != 0 {
+		if named = card != 0; named {
 			emit(StatementCard, uint64(card))
 		}
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
@@ -37,14 +52,23 @@ func StatementKeys(_ uint64, e *ledger.Entry, emit func(space byte, id uint64)) 
 	case KindCardState:
 		if c, err := decodeCardState(e.Payload); err == nil {
 			emit(StatementCard, uint64(c.index)+1)
-		}
-	case OpeningKind:
-		for i := range e.Legs {
-			if e.Legs[i].Amount > 0 {
-				emit(StatementPurse, uint64(e.Legs[i].Account))
-			}
+			emit(StatementOperator, OperatorID(c.operator))
 		}
 	}
+	for i := range e.Legs {
+		if account := e.Legs[i].Account; !(named && isPurse(g.code(account))) && !moved(e.Legs[:i], account) {
+			emit(StatementAccount, uint64(account))
+		}
+	}
+}
+
+func moved(legs []ledger.Leg, account ledger.AccountID) bool {
+	for i := range legs {
+		if legs[i].Account == account {
+			return true
+		}
+	}
+	return false
 }
 
 // Line is one entry read for a statement. What an entry of its kind does not say is zero.
