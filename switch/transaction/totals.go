@@ -107,7 +107,9 @@ func ReadTotal(key ledger.CellKey) Total {
 func (t Total) Terminal() TerminalID { return TerminalID(t.Second) }
 
 // Flow is the kind and the code of a cell of F.
-func (t Total) Flow() (Kind, ledger.AccountCode) { return Kind(t.Second >> 16), ledger.AccountCode(t.Second) }
+func (t Total) Flow() (Kind, ledger.AccountCode) {
+	return Kind(t.Second >> 16), ledger.AccountCode(t.Second)
+}
 
 func (t Total) String() string {
 	return fmt.Sprintf("%c/%c/%d/%d/%d/%d/%d", t.Space, t.Unit, t.Period, t.Account, t.Second, t.Meal, t.Class)
