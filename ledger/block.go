@@ -62,7 +62,8 @@ func (b Block) Previous() Hash { return Hash(b.raw[32:64]) }
 // Head is the chain's head after this block.
 func (b Block) Head() Head { return Head{b.Last(), Hash(b.raw[64:96])} }
 
-func (b Block) time() int64 { return int64(binary.BigEndian.Uint64(b.raw[16:])) }
+// Time is the time of the first entry, microseconds since 1970.
+func (b Block) Time() int64 { return int64(binary.BigEndian.Uint64(b.raw[16:])) }
 
 // OpenBlock checks the header and the hash of stored bytes. It does not check the chain: see Block.Follows.
 func OpenBlock(raw []byte) (Block, error) {
@@ -137,7 +138,7 @@ type Entries struct {
 
 // Entries is the place before the first entry.
 func (b Block) Entries() Entries {
-	return Entries{b.raw[blockHeaderSize:], b.First(), b.Last(), b.time()}
+	return Entries{b.raw[blockHeaderSize:], b.First(), b.Last(), b.Time()}
 }
 
 // More says whether an entry follows.

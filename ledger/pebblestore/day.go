@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"onecard/ledger"
 )
 
@@ -39,7 +37,11 @@ func (s *Store) DayOf(sequence uint64) (ledger.Span, error) {
 			return fault != nil || satisfies(b.Day())
 		}))
 	}
-	span.First = search(1, sequence, func(day uint32) bool { return day >= span.Day })
+	low := s.firstHere() // a day that begins here needs no archive
+	if b, fault := blockWith(it, min(low, sequence)); low > sequence || fault == nil && b.Day() >= span.Day {
+		low = 1
+	}
+	span.First = search(low, sequence, func(day uint32) bool { return day >= span.Day })
 	if later := search(sequence, end, func(day uint32) bool { return day > span.Day }); later <= end {
 		span.Last, span.Followed = later-1, true
 	}
@@ -47,7 +49,7 @@ func (s *Store) DayOf(sequence uint64) (ledger.Span, error) {
 }
 
 // blockWith opens the block that holds an entry. Its bytes are good until the iterator moves.
-func blockWith(it *pebble.Iterator, sequence uint64) (ledger.Block, error) {
+func blockWith(it *cursor, sequence uint64) (ledger.Block, error) {
 	if !it.SeekLT(blockKey(nil, sequence+1)) {
 		return ledger.Block{}, errors.Join(fmt.Errorf("no block holds entry %d: %w", sequence, ledger.ErrMalformed), it.Error())
 	}

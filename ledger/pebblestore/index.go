@@ -304,12 +304,12 @@ func (p *page) stored(it *pebble.Iterator, key listKey, upTo uint64) error {
 //
 // Looking back for it reads, in every level of Pebble, the block before: far down that is an import's of many megabytes, decompressed at
 // each look. Blocks end where the indexer ends, so the entry wanted is nearly always the first of its block and can be asked for by its key.
-func (s *Store) blocksAfter(after uint64) (it *pebble.Iterator, valid bool, err error) {
+func (s *Store) blocksAfter(after uint64) (it *cursor, valid bool, err error) {
 	key := blockKey(nil, after+1)
-	if it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: []byte{prefixBlock + 1}}); err != nil {
-		return nil, false, fmt.Errorf("reading blocks: %w", err)
+	if it, err = s.cursorFrom(key); err != nil {
+		return nil, false, err
 	}
-	if it.First() && bytes.Equal(it.Key(), key) {
+	if it.SeekGE(key) && bytes.Equal(it.Key(), key) {
 		return it, true, nil
 	}
 	if err = it.Close(); err != nil {
@@ -348,7 +348,7 @@ func (s *Store) Entry(sequence uint64) (found ledger.Entry, day uint32, err erro
 	}
 	defer it.Close()
 	if !it.SeekLT(blockKey(nil, sequence+1)) {
-		return ledger.Entry{}, 0, fmt.Errorf("no entry %d", sequence)
+		return ledger.Entry{}, 0, errors.Join(fmt.Errorf("no entry %d", sequence), it.Error())
 	}
 	b, err := storedUnder(it, ledger.OpenBlock)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"onecard/ledger"
+	"onecard/ledger/pebblestore/archive"
 )
 
 // Inspect opens a ledger as it is, for an auditor: read-only and without refusing. What Open would have refused it for is in Doubts.
@@ -72,6 +73,12 @@ func (s *Store) RawBlocks(ctx context.Context, from uint64, visit func(key uint6
 		if it, err = s.blocks(); err != nil {
 			return err
 		}
+		if damage := new(archive.Damage); errors.As(why, &damage) { // it says how far it goes
+			missing(max(next, damage.From), damage.UpTo, why)
+			next = damage.UpTo + 1
+			valid = it.SeekGE(blockKey(nil, next))
+			continue
+		}
 		upTo, found := s.seekPast(&it, next)
 		missing(next, upTo, why)
 		if !found {
@@ -83,7 +90,7 @@ func (s *Store) RawBlocks(ctx context.Context, from uint64, visit func(key uint6
 
 // seekPast moves the iterator to the first block after next that can be read. It looks twice as far each time until something answers,
 // then halves the way back. upTo is the sequence before that block, 0 when there is none.
-func (s *Store) seekPast(it **pebble.Iterator, next uint64) (upTo uint64, found bool) {
+func (s *Store) seekPast(it **cursor, next uint64) (upTo uint64, found bool) {
 	try := func(sequence uint64) (valid, readable bool) {
 		(*it).Close() // an iterator that has failed stays failed
 		var err error

@@ -125,14 +125,6 @@ func (s *Store) reuse(b *pebble.Batch) {
 // Head is the newest block appended (ledger.Journal).
 func (s *Store) Head() ledger.Head { return s.head }
 
-func (s *Store) blocks() (*pebble.Iterator, error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixBlock}, UpperBound: []byte{prefixBlock + 1}})
-	if err != nil {
-		return nil, fmt.Errorf("reading blocks: %w", err)
-	}
-	return it, nil
-}
-
 // Replay visits the blocks after a sequence, oldest first, checking hash and chain (ledger.Journal). A block's bytes are good until visit
 // returns.
 func (s *Store) Replay(ctx context.Context, after uint64, visit func(ledger.Block) error) error {
@@ -141,11 +133,15 @@ func (s *Store) Replay(ctx context.Context, after uint64, visit func(ledger.Bloc
 		return err
 	}
 	defer it.Close()
-	head := ledger.Head{}
-	valid := it.First()
-	if after > 0 {
+	head, valid := ledger.Head{}, false
+	switch begin := s.begin(); {
+	case after == 0:
+		valid = it.First()
+	case after == begin.Sequence: // what stands for the blocks that were moved out will do
+		head, valid = begin, it.live()
+	default:
 		if valid = it.SeekLT(blockKey(nil, after+1)); !valid {
-			return fmt.Errorf("no block holds entry %d: %w", after, ledger.ErrMalformed)
+			return errors.Join(fmt.Errorf("no block holds entry %d: %w", after, ledger.ErrMalformed), it.Error())
 		}
 		b, err := storedUnder(it, ledger.OpenBlock)
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 // First the chain is walked from the first block to the last, by the hashes as they are written: a hole anywhere, as an old MANIFEST
 // leaves one, is found here and not when somebody asks for a statement. Contents are checked when they are read, and at each start from
 // the checkpoint on. Then the end of the chain is held against the witness. The walk costs 0.1 s per million purchases; a ledger of years
-// is archived before that hurts.
+// is archived before that hurts (retention.go): the walk begins behind the blocks that were moved out, at the head that stands for them.
 
 // walked is what walking the chain has found.
 type walked struct {
@@ -25,15 +25,15 @@ type walked struct {
 	last []byte // the newest block
 }
 
-// walkChain goes through all blocks by key, first, length and hash of the block before. The newest is opened whole.
+// walkChain goes through the blocks in Pebble by key, first, length and hash of the block before. The newest is opened whole.
 func (s *Store) walkChain() (walked, error) {
 	it, err := s.blocks()
 	if err != nil {
 		return walked{}, err
 	}
 	defer it.Close()
-	var w walked
-	for valid := it.First(); valid; valid = it.Next() {
+	w := walked{head: s.begin()}
+	for valid := it.live(); valid; valid = it.Next() {
 		b, err := storedUnder(it, ledger.SkimBlock)
 		if err == nil {
 			err = b.Follows(w.head)
@@ -46,7 +46,7 @@ func (s *Store) walkChain() (walked, error) {
 	if err := it.Error(); err != nil {
 		return w, fmt.Errorf("reading the block after entry %d: %w", w.head.Sequence, err)
 	}
-	if w.head.Sequence == 0 || !it.Last() {
+	if w.head == s.begin() || !it.Last() {
 		return w, it.Error()
 	}
 	b, err := storedUnder(it, ledger.OpenBlock)
@@ -58,7 +58,7 @@ func (s *Store) walkChain() (walked, error) {
 }
 
 // storedUnder opens the block under the iterator; its bytes are good until the iterator moves.
-func storedUnder(it *pebble.Iterator, openBlock func([]byte) (ledger.Block, error)) (ledger.Block, error) {
+func storedUnder(it *cursor, openBlock func([]byte) (ledger.Block, error)) (ledger.Block, error) {
 	value, err := it.ValueAndErr()
 	if err != nil {
 		return ledger.Block{}, fmt.Errorf("reading the block at key %x: %w", it.Key(), err)

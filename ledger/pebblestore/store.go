@@ -52,6 +52,7 @@ type Options struct {
 	Dir           string
 	FS            vfs.FS // nil: the real one
 	WALDir        string // "" keeps the WAL with the data
+	ArchiveDir    string // where moved blocks are; "": where they were when they were moved
 	MemTableBytes uint64 // 0: DefaultMemTableBytes
 	BallastBytes  int64  // 0: no ballast
 	LowWaterBytes uint64 // below this much free space Space reports low
@@ -100,6 +101,10 @@ type Store struct {
 	backing sync.Mutex             // held while a backup is made
 	closed  bool                   // guarded by backing
 	target  atomic.Pointer[target] // of the backup that is being made
+
+	archiving sync.Mutex            // held while blocks are archived or moved out
+	ended     bool                  // guarded by archiving
+	moved     atomic.Pointer[moved] // what is in the archive alone; nil: nothing
 }
 
 // flight is a block on its way to the disk.
@@ -285,7 +290,7 @@ func (s *Store) openPebble(fresh bool) error {
 	if got := db.FormatMajorVersion(); got != pebble.FormatNewest && !s.options.ReadOnly {
 		return errors.Join(fmt.Errorf("%s: store format %s, %s expected", s.options.Dir, got, pebble.FormatNewest), db.Close())
 	}
-	return nil
+	return s.loadMoved()
 }
 
 func openError(dir string, err error) error {
@@ -383,6 +388,9 @@ func (s *Store) Close() error {
 	s.backing.Lock() // a backup that is being made ends first: its context is its caller's to end
 	s.closed = true
 	s.backing.Unlock()
+	s.archiving.Lock() // so does archiving
+	s.ended = true
+	s.archiving.Unlock()
 	s.feeds.close()
 	s.stopIndexer()
 	err := s.awaitWarm()
