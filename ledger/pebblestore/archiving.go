@@ -109,18 +109,17 @@ func (a *archiver) checkChain() error {
 	if is := a.folder.Ledger(); is != (ledger.Hash{}) && is != a.first {
 		return foreign
 	}
-	for _, r := range a.folder.Runs() {
-		switch {
-		case r.Hash == (ledger.Hash{}) || r.Last <= a.store.begin().Sequence:
-		case r.Last > a.upTo:
-			return foreign
-		default:
-			if head, err := a.store.headWith(r.Last); err != nil {
-				return err
-			} else if head != r.Head() {
-				return foreign
-			}
-		}
+	head := a.folder.Head() // the files before it hang in one chain with it
+	if head.Sequence > a.upTo {
+		return foreign
+	}
+	if head.Sequence <= a.store.begin().Sequence || head.Hash == (ledger.Hash{}) {
+		return nil
+	}
+	if ours, err := a.store.headWith(head.Sequence); err != nil {
+		return err
+	} else if ours != head {
+		return foreign
 	}
 	return nil
 }
@@ -142,6 +141,9 @@ func (s *Store) headWith(sequence uint64) (ledger.Head, error) {
 // run fills the holes and then writes what is new.
 func (a *archiver) run(ctx context.Context) error {
 	for _, hole := range a.folder.Faults() {
+		if hole.Foreign() {
+			return hole // somebody else's file: nothing is written over it
+		}
 		if hole.From <= a.store.begin().Sequence {
 			return fmt.Errorf("这些区块已移出 Pebble,无法重写 / these blocks were moved out of Pebble and cannot be written again: %w", hole)
 		}

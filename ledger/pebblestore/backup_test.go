@@ -225,12 +225,18 @@ func TestBackupIsRefused(t *testing.T) {
 // restore brings a backup back and returns the blocks that were taken.
 func restore(t *testing.T, fs vfs.FS, from, dir string, to uint64) (ledger.Head, LeftOut, error) {
 	t.Helper()
-	r, err := BeginRestore(fs, from, dir)
+	return restoreWith(t, fs, from, "", dir, Cut{Entry: to})
+}
+
+// restoreWith restores from a backup, an archive or both.
+func restoreWith(t *testing.T, fs vfs.FS, from, archive, dir string, cut Cut) (ledger.Head, LeftOut, error) {
+	t.Helper()
+	r, err := BeginRestore(fs, from, archive, dir)
 	if err != nil {
 		return ledger.Head{}, LeftOut{}, err
 	}
 	require.Empty(t, r.Doubts())
-	left, err := r.Copy(t.Context(), to, RestoreSink{
+	left, err := r.Copy(t.Context(), cut, RestoreSink{
 		Block:   func(uint64, []byte) {},
 		Missing: func(from, _ uint64, why error) { t.Errorf("%d: %v", from, why) },
 	})

@@ -1,29 +1,35 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"onecard/ledger"
+	"onecard/ledger/pebblestore/archive"
 )
 
-// Restoration brings a backup back as the ledger of another folder. It does not copy files: it reads every block and writes it into a new
-// store, so that what cannot be read is found, nothing is shared with the backup, and a ledger that is cut at an entry holds nothing of
-// what came after. The new store is made in DIR/restoring and gets its name when it is whole.
+// Restoration brings a ledger back in another folder: from a backup, from an archive, or from a backup and the files of an archive that go
+// on where it ends. It does not copy files: it reads every block and writes it into a new store, so that what cannot be read is found,
+// nothing is shared with the backup, blocks that were moved out to an archive are in the ledger again, and a ledger that is cut at an entry
+// or a moment holds nothing of what came after. The new store is made in DIR/restoring and gets its name when it is whole.
 type Restoration struct {
-	Backup Backup // what the backup says about itself
+	Backup Backup // what the backup says about itself; the zero value when there is none
 
 	dir     string
 	staging string
 	fs      vfs.FS
-	source  *Store
+	source  *Store          // the backup; nil: none
+	files   *archive.Folder // nil: none
 	store   *Store
 	batch   *pebble.Batch
 	head    ledger.Head // of the last block taken
@@ -31,17 +37,17 @@ type Restoration struct {
 	named   bool        // the block that BACKUP.json names was seen
 }
 
-// LeftOut is what a restore to an entry leaves out.
-type LeftOut struct {
-	Blocks, Entries uint64
-	From, UpTo      uint64 // first and last entry
-	Begin, End      int64  // their times, microseconds since 1970
-	Unreadable      bool   // some of it could not be read, or is not a block
+// Cut is where a restored ledger ends: with the last block that ends at or before an entry, or with the last block none of whose entries
+// came after a moment. The zero value is everything.
+type Cut struct {
+	Entry uint64
+	Time  int64 // microseconds since 1970
 }
 
 // RestoreSink is told of every block that is taken, before it is written, and of what cannot be read.
 type RestoreSink struct {
 	Block   func(key uint64, raw []byte)
+	Left    func(raw []byte) // of a block that is left out; nil: nobody listens
 	Missing func(from, upTo uint64, why error)
 }
 
@@ -54,16 +60,18 @@ const (
 // ErrHoldsLedger says that a folder is not free for a restore.
 var ErrHoldsLedger = errors.New("目录中已有账本或其一部分,请换一个目录或先移走它 / the folder holds a ledger or part of one: name another, or move that away first")
 
-// BeginRestore checks the backup and the folder, which may hold a site key but no ledger. fs nil: the real one. Finish or Abort ends it.
-func BeginRestore(fs vfs.FS, from, dir string) (*Restoration, error) {
+// BeginRestore checks the source and the folder, which may hold a site key but no ledger. from is a backup or an archive; archiveDir is the
+// archive that goes on behind a backup and has its moved blocks, "": none, and moved blocks are where the backup says. fs nil: the real one.
+// Finish or Abort ends it.
+func BeginRestore(fs vfs.FS, from, archiveDir, dir string) (*Restoration, error) {
 	if fs == nil {
 		fs = vfs.Default
 	}
-	b, err := ReadBackup(fs, from)
+	r := &Restoration{dir: dir, staging: fs.PathJoin(dir, stagingName), fs: fs}
+	needed, err := r.readSource(from, archiveDir)
 	if err != nil {
 		return nil, err
 	}
-	r := &Restoration{Backup: b, dir: dir, staging: fs.PathJoin(dir, stagingName), fs: fs}
 	for _, name := range []string{"pebble", witnessName} {
 		if _, err := fs.Stat(fs.PathJoin(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return nil, errors.Join(fmt.Errorf("%s: %w", dir, ErrHoldsLedger), err)
@@ -73,33 +81,134 @@ func BeginRestore(fs vfs.FS, from, dir string) (*Restoration, error) {
 	if err := errors.Join(makeFolder(fs, dir), fs.RemoveAll(r.staging)); err != nil {
 		return nil, fmt.Errorf("%s: 目录无法写入 / the folder cannot be written: %w", dir, err)
 	}
-	if usage, err := fs.GetDiskUsage(dir); err == nil && usage.AvailBytes < uint64(b.Bytes)+restoreMargin {
-		return nil, &NoSpaceError{dir, usage.AvailBytes, uint64(b.Bytes) + restoreMargin}
+	if usage, err := fs.GetDiskUsage(dir); err == nil && usage.AvailBytes < needed {
+		return nil, &NoSpaceError{dir, usage.AvailBytes, needed}
 	}
-	if r.source, err = Inspect(Options{Dir: from, FS: fs, noStats: true}); err != nil {
-		return nil, err
+	slots := slotBytes
+	if r.Backup.Format > 0 {
+		if r.source, err = Inspect(Options{Dir: from, FS: fs, ArchiveDir: archiveDir, noStats: true}); err != nil {
+			return nil, err
+		}
+		slots = r.source.options.slotBytes
 	}
-	r.store, err = Open(Options{Dir: r.staging, FS: fs, cold: true, slotBytes: r.source.options.slotBytes})
+	r.store, err = Open(Options{Dir: r.staging, FS: fs, cold: true, slotBytes: slots})
 	if err != nil {
-		return nil, errors.Join(err, r.source.Close(), fs.RemoveAll(r.staging))
+		return nil, errors.Join(err, r.closeBoth(), fs.RemoveAll(r.staging))
 	}
 	r.batch = r.store.db.NewBatch()
 	return r, nil
 }
 
-// Doubts are the reasons for which the backup would be refused as a ledger (see Inspect). A restore to an entry before the damage can do
-// without the end.
-func (r *Restoration) Doubts() []error { return r.source.Doubts() }
+// readSource finds out what there is to restore from, and how many bytes it will take.
+func (r *Restoration) readSource(from, archiveDir string) (needed uint64, err error) {
+	r.Backup, err = ReadBackup(r.fs, from)
+	if errors.Is(err, ErrNotABackup) && archiveDir == "" && archive.Is(r.fs, from) {
+		archiveDir, err = from, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	needed = uint64(r.Backup.Bytes) + restoreMargin
+	if archiveDir == "" {
+		return needed, nil
+	}
+	if r.files, err = archive.Open(r.fs, archiveDir); err != nil {
+		return 0, err
+	}
+	if r.files.Head().Sequence == 0 {
+		return 0, fmt.Errorf("%s: %w", archiveDir, archive.ErrNoArchive)
+	}
+	_, raw := r.files.Bytes()
+	return needed + raw, nil
+}
 
-// Copy takes the blocks up to the last that ends at or before an entry (0: all), and with them names, checkpoints and the statement index
-// as far as they belong to these blocks. What it returns is not checked beyond form and chain: that is for the sink.
-func (r *Restoration) Copy(ctx context.Context, to uint64, sink RestoreSink) (LeftOut, error) {
+// End is the last entry that there is.
+func (r *Restoration) End() uint64 {
+	end := uint64(0)
+	if r.source != nil {
+		end = r.source.Head().Sequence
+	}
+	if r.files != nil {
+		end = max(end, r.files.Head().Sequence)
+	}
+	return end
+}
+
+// Archived says whether blocks come from an archive alone: then there are no names, checkpoints and indexes beside them.
+func (r *Restoration) Archived() bool { return r.source == nil }
+
+// Doubts are the reasons for which the source would be refused as a ledger (see Inspect), or for which it may be shorter than it was. A
+// restore to an entry before the damage can do without the end, and what an archive has too is not in doubt.
+func (r *Restoration) Doubts() []error {
+	var doubts []error
+	if r.source != nil && (r.files == nil || r.files.Head().Sequence < r.Backup.Sequence) {
+		doubts = r.source.Doubts()
+	}
+	if r.files != nil && r.files.IndexFault() != nil {
+		doubts = append(doubts, r.files.IndexFault())
+	}
+	return doubts
+}
+
+// FirstBlock is the ledger's first block.
+func (r *Restoration) FirstBlock() (first ledger.Block, err error) {
+	enough := errors.New("one is enough")
+	got := r.blocks(context.Background(), func(key uint64, raw []byte) error {
+		if first, err = ledger.OpenBlock(bytes.Clone(raw)); err == nil && key != 1 {
+			err = ledger.ErrMalformed
+		}
+		return enough
+	}, func(from, _ uint64, why error) {
+		if from <= 1 {
+			err = why
+		}
+	})
+	if !errors.Is(got, enough) {
+		err = errors.Join(err, got, ErrNoLedger)
+	}
+	return first, err
+}
+
+// blocks visits the blocks of the backup, as far as its chain is whole when an archive goes on from there, and then those of the archive.
+func (r *Restoration) blocks(ctx context.Context, visit func(key uint64, raw []byte) error, missing func(from, upTo uint64, why error)) error {
+	next, limit := uint64(1), uint64(math.MaxUint64)
+	if r.source != nil {
+		if next = r.source.Head().Sequence + 1; r.files != nil && r.files.Head().Sequence >= next {
+			limit = next - 1
+		}
+		enough := errors.New("the archive goes on")
+		err := r.source.RawBlocks(ctx, 1, func(key uint64, raw []byte) error {
+			if key > limit {
+				return enough
+			}
+			return visit(key, raw)
+		}, func(from, upTo uint64, why error) {
+			if from <= limit {
+				missing(from, upTo, why)
+			}
+		})
+		if err != nil && !errors.Is(err, enough) {
+			return err
+		}
+	}
+	if r.files == nil {
+		return nil
+	}
+	return r.files.Each(ctx, next, visit, func(d *archive.Damage) { missing(d.From, d.UpTo, d) })
+}
+
+// Copy takes the blocks up to a cut, and with them names, checkpoints and the statement index as far as they belong to these blocks. What it
+// returns is not checked beyond form and chain: that is for the sink.
+func (r *Restoration) Copy(ctx context.Context, cut Cut, sink RestoreSink) (LeftOut, error) {
 	var left LeftOut
 	var last []byte
-	err := r.source.RawBlocks(ctx, 1, func(key uint64, raw []byte) error {
+	err := r.blocks(ctx, func(key uint64, raw []byte) error {
 		b, err := ledger.SkimBlock(raw)
-		if to > 0 && (key > to || left.Blocks > 0 || err == nil && b.Last() > to) {
+		if left.Blocks > 0 || cut.Entry > 0 && key > cut.Entry || err == nil && cut.before(b) {
 			last = left.add(key, raw, last)
+			if sink.Left != nil {
+				sink.Left(raw)
+			}
 			return nil
 		}
 		sink.Block(key, raw)
@@ -108,7 +217,7 @@ func (r *Restoration) Copy(ctx context.Context, to uint64, sink RestoreSink) (Le
 		}
 		return r.take(key, b)
 	}, func(from, upTo uint64, why error) {
-		if to > 0 && from > to {
+		if left.Blocks > 0 || cut.Entry > 0 && from > cut.Entry {
 			left.Unreadable = true
 			return
 		}
@@ -118,7 +227,7 @@ func (r *Restoration) Copy(ctx context.Context, to uint64, sink RestoreSink) (Le
 		return left, err
 	}
 	left.finish(last)
-	if err := r.checkEnd(to, left); err != nil {
+	if err := r.checkEnd(cut, left); err != nil {
 		return left, err
 	}
 	if left.Blocks == 0 { // what is staged is to go on from the end of the ledger, and from nowhere else
@@ -129,65 +238,29 @@ func (r *Restoration) Copy(ctx context.Context, to uint64, sink RestoreSink) (Le
 	return left, errors.Join(r.copyBeside(ctx), r.commit())
 }
 
+// before says whether a block is behind the cut.
+func (c Cut) before(b ledger.Block) bool {
+	if c.Entry > 0 && b.Last() > c.Entry {
+		return true
+	}
+	if c.Time == 0 || b.Time() > c.Time {
+		return c.Time != 0
+	}
+	_, end := timesOf(b)
+	return end > c.Time
+}
+
 // checkEnd: the ledger reaches what was asked for, and the block that the backup names is the one in it.
-func (r *Restoration) checkEnd(to uint64, left LeftOut) error {
-	switch end := r.source.Head().Sequence; {
-	case to > 0 && r.head.Sequence == 0:
-		return fmt.Errorf("第一个区块止于第 %d 条,第 %d 条之前没有可恢复的区块 / the first block ends at entry %[1]d: no block ends at or before %[2]d", left.firstEnd(r.source), to)
-	case to > end:
-		return fmt.Errorf("备份止于第 %d 条,到不了第 %d 条;要恢复到末尾请去掉 --to / the backup ends at entry %[1]d, before %[2]d: leave --to out to restore all of it", end, to)
-	case !r.named && (to == 0 || to >= r.Backup.Sequence) && r.Backup.Sequence > 0:
+func (r *Restoration) checkEnd(cut Cut, left LeftOut) error {
+	switch end := r.End(); {
+	case r.head.Sequence == 0 && left.Blocks > 0:
+		return fmt.Errorf("第一个区块止于第 %d 条、%s,在此之前没有可恢复的区块 / the first block ends at entry %[1]d, %[2]s: no block ends before what was asked for", left.firstEnd, time.UnixMicro(left.firstTime).Format(time.DateTime))
+	case cut.Entry > end:
+		return fmt.Errorf("备份或档案止于第 %d 条,到不了第 %d 条;要恢复到末尾请去掉 --to / the backup or archive ends at entry %[1]d, before %[2]d: leave --to out to restore all of it", end, cut.Entry)
+	case !r.named && r.Backup.Sequence > 0 && (left.Blocks == 0 || max(cut.Entry, r.head.Sequence) >= r.Backup.Sequence):
 		return fmt.Errorf("%s 所记的区块(止于第 %d 条)不在备份中:文件被改动或混用 / the block that %[1]s names, which ends at entry %[2]d, is not in the backup: files were changed or mixed", backupName, r.Backup.Sequence)
 	}
 	return nil
-}
-
-// firstEnd is where the first block ends; 0 when it cannot be read.
-func (l *LeftOut) firstEnd(s *Store) uint64 {
-	it, err := s.blocks()
-	if err != nil {
-		return 0
-	}
-	defer it.Close()
-	if !it.First() {
-		return 0
-	}
-	b, err := storedUnder(it, ledger.SkimBlock)
-	if err != nil {
-		return 0
-	}
-	return b.Last()
-}
-
-// add counts a block that is left out, and returns it as the newest of them.
-func (l *LeftOut) add(key uint64, raw, last []byte) []byte {
-	b, err := ledger.SkimBlock(raw)
-	if err != nil {
-		l.Unreadable = true
-		return last
-	}
-	if l.Blocks == 0 {
-		l.From = key
-		_ = b.Each(func(_ uint64, e *ledger.Entry) error {
-			l.Begin = e.Time
-			return errClosed // the first is enough
-		})
-	}
-	l.Blocks++
-	l.Entries += uint64(b.Count())
-	l.UpTo = b.Last()
-	return append(last[:0], raw...)
-}
-
-func (l *LeftOut) finish(last []byte) {
-	b, err := ledger.SkimBlock(last)
-	if err != nil {
-		return
-	}
-	_ = b.Each(func(_ uint64, e *ledger.Entry) error {
-		l.End = e.Time
-		return nil
-	})
 }
 
 func (r *Restoration) take(key uint64, b ledger.Block) error {
@@ -220,6 +293,9 @@ func (r *Restoration) commit() error {
 
 // copyBeside copies what stands beside the blocks.
 func (r *Restoration) copyBeside(ctx context.Context) error {
+	if r.source == nil {
+		return nil
+	}
 	if err := r.copyRows(ctx, prefixDirectory, r.set); err != nil {
 		return fmt.Errorf("姓名表无法读取 / the directory of names cannot be read: %w", err)
 	}
@@ -277,6 +353,9 @@ func (r *Restoration) copyRows(ctx context.Context, prefix byte, take func(key, 
 // copyMark brings a mark that is beyond the end back to it. The cursor of a feed stays as it is: it carries a hash, by which the feed sees
 // that its reader knows of records that are no longer there, and says so.
 func (r *Restoration) copyMark(key, value []byte) error {
+	if string(key) == string(markKey(markMoved)) {
+		return nil // every block is here
+	}
 	if len(value) == 8 && binary.BigEndian.Uint64(value) > r.head.Sequence {
 		value = binary.BigEndian.AppendUint64(nil, r.head.Sequence)
 	}

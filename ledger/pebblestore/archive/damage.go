@@ -35,6 +35,9 @@ func (d *Damage) Error() string {
 
 func (d *Damage) Unwrap() error { return d.Err }
 
+// Foreign says that the file is whole and belongs elsewhere.
+func (d *Damage) Foreign() bool { return errors.Is(d.Err, errOther) || errors.Is(d.Err, errChain) }
+
 // IndexError says that the list of files cannot be read, so that nothing proves that the newest files are all there.
 type IndexError struct {
 	Path string

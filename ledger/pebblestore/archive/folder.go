@@ -64,6 +64,15 @@ func Open(fs vfs.FS, dir string) (*Folder, error) {
 	return f, nil
 }
 
+// Is says whether a folder looks like an archive.
+func Is(fs vfs.FS, dir string) bool {
+	names, err := fs.List(dir)
+	return err == nil && slices.ContainsFunc(names, func(name string) bool {
+		_, file := rangeOf(name)
+		return file || name == indexName
+	})
+}
+
 func (f *Folder) path(name string) string { return f.fs.PathJoin(f.dir, name) }
 
 // look reads the heads of all files.
