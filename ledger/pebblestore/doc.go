@@ -19,8 +19,12 @@
 //	I | space u8 | id u64 | sequence u64        -> a list of sequences: the statement index (index.go)
 //	S | key of a cell, 16 bytes                 -> sums: totals (totals.go)
 //	M | name                                    -> marks: how far the index is built
+//	M | moved                                   -> which blocks are in the archive alone, and where that is (moved.go)
 //	M | feed/ | name                            -> cursor of a feed: sequence u64, hash of the block with that entry
 //	D | kind u8 | key                           -> directory rows: names of people, which must be erasable
+//
+// Blocks are archived behind the owner into a folder of files (archiving.go, package archive), from which a ledger comes back, and old ones
+// may be moved out of Pebble into them: whoever reads blocks goes through a cursor that knows both places (cursor.go).
 //
 // It decides nothing and reads no payload: what is indexed is said by a function of the caller.
 package pebblestore

@@ -52,7 +52,7 @@ type Options struct {
 	Dir           string
 	FS            vfs.FS // nil: the real one
 	WALDir        string // "" keeps the WAL with the data
-	ArchiveDir    string // where moved blocks are; "": where they were when they were moved
+	ArchiveDir    string // where moved blocks are looked for first; "": where they went when they were moved
 	MemTableBytes uint64 // 0: DefaultMemTableBytes
 	BallastBytes  int64  // 0: no ballast
 	LowWaterBytes uint64 // below this much free space Space reports low

@@ -31,7 +31,7 @@ not change. Stop the switch first.`,
 			if !daemon.HasLedger(data) {
 				return fmt.Errorf("%s: %w", data, pebblestore.ErrNoLedger)
 			}
-			store, err := pebblestore.Open(pebblestore.Options{Dir: data, WALDir: config.Data.WALDirectory})
+			store, err := pebblestore.Open(pebblestore.Options{Dir: data, WALDir: config.Data.WALDirectory, ArchiveDir: config.Archive.Directory})
 			if err != nil {
 				return err
 			}

@@ -21,7 +21,7 @@ import (
 
 // verifyFlags are the command line of verify.
 type verifyFlags struct {
-	data, wal, json, receipts, blocks string
+	data, wal, archive, json, receipts, blocks string
 }
 
 func newVerifyCommand() *cobra.Command {
@@ -47,11 +47,13 @@ index, and the balances of the newest checkpoint; with --receipts, what terminal
 	}
 	c.Flags().StringVar(&flags.data, "data", "", "数据目录 / data folder")
 	c.Flags().StringVar(&flags.wal, "wal", "", "日志目录,若配置中与数据分开,写法同配置 / folder of the logs, if the configuration keeps them apart, written as there")
+	c.Flags().StringVar(&flags.archive, "archive", "", "已移出区块所在的档案目录,默认为移出时的 / folder of the archive with the blocks that were moved out; default: where they went")
 	c.Flags().StringVar(&flags.json, "json", "", "结果另存为 JSON(- 为标准输出) / also write the result as JSON (- for standard output)")
 	c.Flags().StringVar(&flags.receipts, "receipts", "", "终端回执文件 / file of terminals' receipts")
 	c.Flags().StringVar(&flags.blocks, "blocks", "", "只查条目 A 至 B 所在的区块:形式、哈希与链 / only the blocks with entries A to B: form, hashes and chain")
 	_ = c.MarkFlagDirname("data")
 	_ = c.MarkFlagDirname("wal")
+	_ = c.MarkFlagDirname("archive")
 	_ = c.MarkFlagFilename("json", "json")
 	return c
 }
@@ -72,7 +74,7 @@ func (f *verifyFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
-	store, err := pebblestore.Inspect(pebblestore.Options{Dir: f.data, WALDir: f.wal})
+	store, err := pebblestore.Inspect(pebblestore.Options{Dir: f.data, WALDir: f.wal, ArchiveDir: f.archive})
 	if err != nil {
 		return err
 	}

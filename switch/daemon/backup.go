@@ -75,13 +75,7 @@ func Backup(ctx context.Context, c *Config, folder, version string) (made pebble
 	if made, err = NewClient(c.Data.Directory).Backup(ctx, folder); !errors.Is(err, ErrNotRunning) {
 		return made, err
 	}
-	directory, err := filepath.Abs(c.Data.Directory)
-	if err != nil {
-		return pebblestore.Backup{}, err
-	}
-	store, err := pebblestore.Open(pebblestore.Options{
-		Dir: directory, WALDir: c.Data.WALDirectory, MemTableBytes: uint64(c.Data.MemTableBytes), BallastBytes: int64(c.Data.BallastBytes), Version: version,
-	})
+	store, err := openStopped(c, version)
 	if err != nil {
 		return pebblestore.Backup{}, err
 	}

@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Site      SiteConfig       `yaml:"site"`
 	Data      DataConfig       `yaml:"data"`
+	Archive   ArchiveConfig    `yaml:"archive"`
 	Terminals terminals.Config `yaml:"terminals"`
 	// Bank without addresses is no bank: loads are refused with 91.
 	Bank        bankgw.Config     `yaml:"bank"`
@@ -53,6 +54,13 @@ type DataConfig struct {
 	CheckpointEntries  int           `yaml:"checkpoint_entries"`
 }
 
+// ArchiveConfig says where blocks are copied to behind the switch, and how long they stay in the ledger itself.
+type ArchiveConfig struct {
+	Directory string        `yaml:"directory"` // "": none
+	Interval  time.Duration `yaml:"interval"`
+	KeepDays  int           `yaml:"keep_days"` // 0: for ever
+}
+
 // ConsumptionConfig bounds purchases whatever the tables say.
 type ConsumptionConfig struct {
 	AmountMaxFen int `yaml:"amount_max_fen"`
@@ -79,6 +87,7 @@ func DefaultConfig() Config {
 			Directory: "data", MemTableBytes: pebblestore.DefaultMemTableBytes, BallastBytes: pebblestore.DefaultBallastBytes,
 			LowWaterBytes: pebblestore.DefaultLowWaterBytes, CheckpointInterval: 5 * time.Minute, CheckpointEntries: 2_000_000,
 		},
+		Archive:     ArchiveConfig{Interval: 5 * time.Minute},
 		Terminals:   terminals.DefaultConfig(),
 		Bank:        bank,
 		Consumption: ConsumptionConfig{AmountMaxFen: 500_000},
@@ -158,6 +167,14 @@ func (c *Config) Validate() error {
 	within("data.low_water_bytes", c.Data.LowWaterBytes, 0, 1<<40)
 	spans("data.checkpoint_interval", c.Data.CheckpointInterval, time.Second, 24*time.Hour)
 	within("data.checkpoint_entries", c.Data.CheckpointEntries, 1000, 1<<31)
+	spans("archive.interval", c.Archive.Interval, time.Second, 24*time.Hour)
+	within("archive.keep_days", c.Archive.KeepDays, 0, 36_500)
+	if c.Archive.KeepDays > 0 && c.Archive.Directory == "" {
+		wrong("archive.keep_days", "移出旧区块须先有 archive.directory / old blocks can only move to an archive: give archive.directory")
+	}
+	if c.Archive.Directory != "" && !filepath.IsAbs(c.Archive.Directory) {
+		wrong("archive.directory", "须为绝对路径 / must be an absolute path")
+	}
 	within("consumption.amount_max_fen", c.Consumption.AmountMaxFen, 1, 100_000_000)
 	spans("stop_timeout", c.StopTimeout, time.Second, 10*time.Minute)
 	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {

@@ -54,6 +54,7 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("POST /cards/state", s.changeCard)
 	mux.HandleFunc("POST /import", s.importUpload)
 	mux.HandleFunc("POST /backup", s.makeBackup)
+	mux.HandleFunc("POST /archive", s.makeArchive)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
 	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	s.serveFeeds(mux, c.server)
@@ -127,6 +128,7 @@ type Answer struct {
 	Problems []directory.Problem      `json:"problems,omitempty"`
 	Imported *Imported                `json:"imported,omitempty"`
 	Backup   *pebblestore.Backup      `json:"backup,omitempty"`
+	Archived *pebblestore.Archived    `json:"archived,omitempty"`
 	Proof    *proof.Proof             `json:"proof,omitempty"`
 	Feeds    []pebblestore.FeedStatus `json:"feeds,omitempty"`
 }

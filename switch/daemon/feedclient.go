@@ -206,7 +206,7 @@ func ReadFeed(ctx context.Context, c *Config, q FeedQuestion, out io.Writer) (er
 
 // StoppedFeeds lists the feeds of a ledger that no switch has open.
 func StoppedFeeds(c *Config) (all []pebblestore.FeedStatus, err error) {
-	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ReadOnly: true})
+	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ArchiveDir: c.Archive.Directory, ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}

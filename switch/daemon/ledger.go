@@ -38,7 +38,7 @@ func openLedger(ctx context.Context, c *Config, version string, now int64, event
 		return nil, err
 	}
 	store, err := pebblestore.Open(pebblestore.Options{
-		Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, MemTableBytes: uint64(c.Data.MemTableBytes), BallastBytes: int64(c.Data.BallastBytes),
+		Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ArchiveDir: c.Archive.Directory, MemTableBytes: uint64(c.Data.MemTableBytes), BallastBytes: int64(c.Data.BallastBytes),
 		LowWaterBytes: uint64(c.Data.LowWaterBytes), Version: version, Events: events,
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func Index(register *transaction.Register) pebblestore.Index {
 
 // OpenToRead opens the ledger of a data folder that no switch has open, for reading, and brings its state back.
 func OpenToRead(ctx context.Context, c *Config) (*pebblestore.Store, *transaction.Engine, error) {
-	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ReadOnly: true})
+	store, err := pebblestore.Open(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ArchiveDir: c.Archive.Directory, ReadOnly: true})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -100,7 +100,7 @@ func Prove(ctx context.Context, c *Config, sequence uint64) (p proof.Proof, doub
 	if err != nil {
 		return proof.Proof{}, nil, err
 	}
-	store, err := pebblestore.Inspect(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory})
+	store, err := pebblestore.Inspect(pebblestore.Options{Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ArchiveDir: c.Archive.Directory})
 	if err != nil {
 		return proof.Proof{}, nil, err
 	}

@@ -47,6 +47,7 @@ type server struct {
 	operations *operations
 	control    *control
 	clock      *clock
+	archive    archiveState
 	started    time.Time
 	recovered  time.Duration
 }
@@ -121,6 +122,7 @@ func (s *server) connect(bankKey iso8583.Secret) error {
 	}
 	s.opened.engine.Connect(s.terminals, bank)
 	s.registerGauges()
+	s.registerArchive()
 	if s.operations, err = listenOperations(s); err != nil {
 		return err
 	}
@@ -143,6 +145,7 @@ func (s *server) serve(ctx context.Context) error {
 	parts := newCrew()
 	parts.start(func() { s.pulse.run(running) })
 	parts.start(func() { s.keepHouse(running, sequence) })
+	parts.start(func() { s.keepArchive(running) })
 	bankContext, stopBank := context.WithCancel(running)
 	bankDone := make(chan struct{})
 	go func() { defer close(bankDone); s.runBank(bankContext) }()

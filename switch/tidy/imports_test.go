@@ -30,7 +30,8 @@ var importTable = []rule{
 	{"ledger/money", nil, []string{"github.com/", "net", "os"}},
 	{"ledger/invariant", nil, []string{"github.com/", "net", "os"}},
 	{"ledger/merkle", nil, []string{"net", "os"}},
-	{"ledger/pebblestore", []string{"ledger", "ledger/money", "ledger/invariant"}, []string{"net"}},
+	{"ledger/pebblestore/archive", []string{"ledger"}, []string{"net"}},
+	{"ledger/pebblestore", []string{"ledger", "ledger/money", "ledger/invariant", "ledger/pebblestore/archive"}, []string{"net"}},
 	{"ledger/ledgertest", nil, []string{"net", "testing"}},
 	{"ledger", []string{"ledger/money", "ledger/invariant"}, []string{"github.com/", "net", "os"}},
 	{"switch/iso8583", []string{"ledger/money", "ledger/invariant"}, []string{"net", "os"}},
@@ -62,6 +63,7 @@ var importTable = []rule{
 var onlyImporter = map[string]string{
 	"github.com/cockroachdb/pebble":      "ledger/pebblestore",
 	"github.com/prometheus/client":       "switch/telemetry",
+	"github.com/klauspost/compress":      "ledger/pebblestore/archive",
 	"github.com/moov-io/iso8583":         "switch/iso8583",
 	"github.com/emmansun/gmsm":           "switch/iso8583",
 	"github.com/goccy/go-yaml":           "switch/daemon switch/rules/rulefile",

@@ -26,6 +26,14 @@ func genesis(site Site, now int64) ledger.Entry {
 	return ledger.Entry{Kind: KindGenesis, Time: now, Opens: siteAccounts, Payload: payload}
 }
 
+// ReadSite reads what a ledger was made for from its first entry.
+func ReadSite(e *ledger.Entry) (Site, bool) {
+	if e.Kind != KindGenesis || len(e.Payload) != 8 {
+		return Site{}, false
+	}
+	return Site{binary.BigEndian.Uint32(e.Payload), int32(binary.BigEndian.Uint32(e.Payload[4:]))}, true
+}
+
 // checkSite says whether the configuration still describes the site that the ledger was made for. A field that is zero takes what is there:
 // whoever only reads need not know it.
 func (s *State) checkSite(configured Site) error {

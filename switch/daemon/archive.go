@@ -1,0 +1,158 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"onecard/ledger/pebblestore"
+)
+
+// archiveState is what a running switch knows of its archive. The archiving goroutine writes it, metrics read it.
+type archiveState struct {
+	archived atomic.Pointer[pebblestore.Archived]
+	since    atomic.Int64 // when an archiving last ended well, or when the switch began; nanoseconds since 1970
+}
+
+// keepArchive brings the archive of the configuration up to date, now and each interval, until the context ends.
+func (s *server) keepArchive(ctx context.Context) {
+	if s.config.Archive.Directory == "" {
+		return
+	}
+	tick := time.NewTicker(s.config.Archive.Interval)
+	defer tick.Stop()
+	for {
+		s.archiveOnce(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *server) archiveOnce(ctx context.Context) {
+	done, err := s.opened.store.Archive(ctx, s.config.Archive.Directory, true)
+	switch {
+	case ctx.Err() != nil || errors.Is(err, pebblestore.ErrArchiving):
+	case err != nil:
+		s.log.Error("归档失败,将重试;交易不受影响 / archiving failed and will be tried again; transactions are not affected", zap.String("folder", s.config.Archive.Directory), zap.Error(err))
+	default:
+		s.tellArchived(s.config.Archive.Directory, &done)
+		s.archive.archived.Store(&done)
+		s.archive.since.Store(time.Now().UnixNano())
+	}
+}
+
+func (s *server) tellArchived(folder string, done *pebblestore.Archived) {
+	if done.Repaired > 0 {
+		s.log.Warn("缺失或损坏的档案文件已重写 / archive files that were missing or damaged were written again", zap.String("folder", folder), zap.Int("files", done.Repaired))
+	}
+	if done.Files > 0 {
+		s.log.Info("已归档 / archived", zap.String("folder", folder), zap.Uint64("sequence", done.Head.Sequence), zap.Uint64("entries", done.Entries), zap.Int("files", done.Total), zap.Uint64("bytes", done.Bytes))
+	}
+}
+
+// registerArchive shows how the archive is, when there is one.
+func (s *server) registerArchive() {
+	if s.config.Archive.Directory == "" {
+		return
+	}
+	s.archive.since.Store(time.Now().UnixNano())
+	s.archive.archived.Store(new(pebblestore.Archived))
+	gauge := func(name, help string, read func(*pebblestore.Archived) float64) {
+		s.metrics.Gauge(name, help, nil, func() float64 { return read(s.archive.archived.Load()) })
+	}
+	gauge("onecard_archive_sequence", "Sequence of the newest entry in the archive; 0 until the first archiving has ended.", func(a *pebblestore.Archived) float64 { return float64(a.Head.Sequence) })
+	gauge("onecard_archive_bytes", "Bytes of all files of the archive.", func(a *pebblestore.Archived) float64 { return float64(a.Bytes) })
+	gauge("onecard_archive_files", "Files of the archive.", func(a *pebblestore.Archived) float64 { return float64(a.Total) })
+	gauge("onecard_archive_lag_records", "Durable records that are not in the archive.", func(a *pebblestore.Archived) float64 {
+		return float64(max(s.pulse.seen.Load().Sequence, a.Head.Sequence) - a.Head.Sequence)
+	})
+	gauge("onecard_archive_interval_seconds", "How often the switch archives.", func(*pebblestore.Archived) float64 { return s.config.Archive.Interval.Seconds() })
+	gauge("onecard_archive_age_seconds", "How long ago an archiving last ended well, or the switch began.", func(*pebblestore.Archived) float64 {
+		return time.Since(time.Unix(0, s.archive.since.Load())).Seconds()
+	})
+}
+
+// ArchiveOrder asks a running switch to archive into a folder, named by its absolute path.
+type ArchiveOrder struct {
+	Folder string `json:"folder"`
+}
+
+// makeArchive answers when everything that was durable is in the archive.
+func (s *server) makeArchive(w http.ResponseWriter, r *http.Request) {
+	var asked ArchiveOrder
+	err := json.NewDecoder(io.LimitReader(r.Body, 8192)).Decode(&asked)
+	if err == nil && !filepath.IsAbs(asked.Folder) {
+		err = fmt.Errorf("%q: 须为绝对路径 / an absolute path is needed", asked.Folder)
+	}
+	if err != nil {
+		answerJSON(w, http.StatusBadRequest, Answer{Error: err.Error()})
+		return
+	}
+	done, err := s.opened.store.Archive(r.Context(), filepath.Clean(asked.Folder), true)
+	if err != nil {
+		s.log.Error("归档失败 / archiving failed", zap.String("folder", asked.Folder), zap.Error(err))
+		answerJSON(w, http.StatusUnprocessableEntity, Answer{Error: err.Error()})
+		return
+	}
+	s.tellArchived(asked.Folder, &done)
+	answerJSON(w, http.StatusOK, Answer{Archived: &done})
+}
+
+// Archive asks the switch to archive into a folder (absolute path).
+func (c *Client) Archive(ctx context.Context, folder string) (pebblestore.Archived, error) {
+	body, err := json.Marshal(ArchiveOrder{folder})
+	if err != nil {
+		return pebblestore.Archived{}, err
+	}
+	var a Answer
+	if err := c.call(ctx, http.MethodPost, "/archive", body, &a); err != nil {
+		return pebblestore.Archived{}, err
+	}
+	if a.Error != "" || a.Archived == nil {
+		return pebblestore.Archived{}, errors.New(a.Error)
+	}
+	return *a.Archived, nil
+}
+
+// Archive archives the ledger of a data folder: through the switch that runs on it, or without one. It needs no site key.
+func Archive(ctx context.Context, c *Config, folder string) (done pebblestore.Archived, err error) {
+	folder, err = filepath.Abs(folder)
+	if err != nil {
+		return pebblestore.Archived{}, err
+	}
+	if done, err = NewClient(c.Data.Directory).Archive(ctx, folder); !errors.Is(err, ErrNotRunning) {
+		return done, err
+	}
+	store, err := openStopped(c, "")
+	if err != nil {
+		return pebblestore.Archived{}, err
+	}
+	done, err = store.Archive(ctx, folder, false)
+	return done, errors.Join(err, store.Close())
+}
+
+// openStopped opens the ledger of a data folder that no switch has open, to work on it without a site key.
+func openStopped(c *Config, version string) (*pebblestore.Store, error) {
+	if !HasLedger(c.Data.Directory) {
+		return nil, fmt.Errorf("%s: %w", c.Data.Directory, pebblestore.ErrNoLedger)
+	}
+	directory, err := filepath.Abs(c.Data.Directory)
+	if err != nil {
+		return nil, err
+	}
+	return pebblestore.Open(pebblestore.Options{
+		Dir: directory, WALDir: c.Data.WALDirectory, ArchiveDir: c.Archive.Directory, MemTableBytes: uint64(c.Data.MemTableBytes),
+		BallastBytes: int64(c.Data.BallastBytes), Version: version,
+	})
+}
