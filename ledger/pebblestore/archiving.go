@@ -32,16 +32,14 @@ type Archived struct {
 	Raw      uint64      // bytes of all blocks in them
 }
 
-// Errors of archiving.
-var (
-	ErrArchiving    = errors.New("正在归档,请等它完成 / blocks are being archived: wait for it")
-	errArchiveInner = errors.New("档案目录不能在数据目录之内 / an archive cannot lie inside the data folder")
-)
+var errArchiveInner = errors.New("档案目录不能在数据目录之内 / an archive cannot lie inside the data folder")
 
-// beginArchiving admits one archiving, until it calls archiving.Unlock.
-func (s *Store) beginArchiving(dir string) error {
-	if !s.archiving.TryLock() {
-		return ErrArchiving
+// beginArchiving waits until nobody else archives, and admits the caller until he calls endArchiving.
+func (s *Store) beginArchiving(ctx context.Context, dir string) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case s.archiving <- struct{}{}:
 	}
 	var err error
 	switch {
@@ -51,19 +49,21 @@ func (s *Store) beginArchiving(dir string) error {
 		err = fmt.Errorf("%s: %w", dir, errArchiveInner)
 	}
 	if err != nil {
-		s.archiving.Unlock()
+		s.endArchiving()
 	}
 	return err
 }
 
+func (s *Store) endArchiving() { <-s.archiving }
+
 // Archive brings an archive up to the block that is durable when it is called, and makes the folder when there is none. Files that are
 // missing or damaged are written again from the blocks that are still in Pebble. Any goroutine may call it while the owner goes on; one at a
-// time. gentle: three quarters of the time it rests.
+// time: others wait. gentle: three quarters of the time it rests.
 func (s *Store) Archive(ctx context.Context, dir string, gentle bool) (Archived, error) {
-	if err := s.beginArchiving(dir); err != nil {
+	if err := s.beginArchiving(ctx, dir); err != nil {
 		return Archived{}, err
 	}
-	defer s.archiving.Unlock()
+	defer s.endArchiving()
 	fs := s.plainFS()
 	if err := makeFolder(fs, dir); err != nil {
 		return Archived{}, fmt.Errorf("%s: 档案目录无法写入 / the folder of the archive cannot be written: %w", dir, err)

@@ -118,12 +118,6 @@ func (s *shelf) open(again bool) (f *archive.Folder, fresh bool, err error) {
 	return folder, true, nil
 }
 
-func (m *moved) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, m.head.Sequence)
-	b = append(append(b, m.head.Hash[:]...), m.first[:]...)
-	return append(b, m.shelves[0].dir...)
-}
-
 // loadMoved reads the mark when the store is opened.
 func (s *Store) loadMoved() error {
 	value, closer, err := s.db.Get(markKey(markMoved))

@@ -230,11 +230,6 @@ func (r *Restoration) Copy(ctx context.Context, cut Cut, sink RestoreSink) (Left
 	if err := r.checkEnd(cut, left); err != nil {
 		return left, err
 	}
-	if left.Blocks == 0 { // what is staged is to go on from the end of the ledger, and from nowhere else
-		if err := r.copyRows(ctx, prefixStage, r.set); err != nil {
-			return left, fmt.Errorf("暂存的导入无法读取 / the staged import cannot be read: %w", err)
-		}
-	}
 	return left, errors.Join(r.copyBeside(ctx), r.commit())
 }
 
@@ -298,6 +293,11 @@ func (r *Restoration) copyBeside(ctx context.Context) error {
 	}
 	if err := r.copyRows(ctx, prefixDirectory, r.set); err != nil {
 		return fmt.Errorf("姓名表无法读取 / the directory of names cannot be read: %w", err)
+	}
+	if r.head == r.source.Head() { // what is staged is to go on from the end of the ledger, and from nowhere else
+		if err := r.copyRows(ctx, prefixStage, r.set); err != nil {
+			return fmt.Errorf("暂存的导入无法读取 / the staged import cannot be read: %w", err)
+		}
 	}
 	if err := r.copyRows(ctx, prefixMark, r.copyMark); err != nil {
 		return err

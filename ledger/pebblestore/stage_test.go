@@ -117,9 +117,9 @@ func TestStageGoesWithTheEndOfTheLedger(t *testing.T) {
 	_, err := s.Backup(t.Context(), "copy")
 	require.NoError(t, err)
 	for to, want := range map[uint64][]string{0: {"people", "cards"}, last - 1: nil} {
-		r, err := BeginRestore(fs, "copy", "restored")
+		r, err := BeginRestore(fs, "copy", "", "restored")
 		require.NoError(t, err)
-		_, err = r.Copy(t.Context(), to, RestoreSink{Block: func(uint64, []byte) {}, Missing: func(uint64, uint64, error) {}})
+		_, err = r.Copy(t.Context(), Cut{Entry: to}, RestoreSink{Block: func(uint64, []byte) {}, Missing: func(uint64, uint64, error) {}})
 		require.NoError(t, err)
 		require.Equal(t, want, loadStage(t, r.store))
 		require.NoError(t, r.Abort())

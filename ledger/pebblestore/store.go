@@ -102,7 +102,7 @@ type Store struct {
 	closed  bool                   // guarded by backing
 	target  atomic.Pointer[target] // of the backup that is being made
 
-	archiving sync.Mutex            // held while blocks are archived or moved out
+	archiving chan struct{}         // holds one while blocks are archived or moved out
 	ended     bool                  // guarded by archiving
 	moved     atomic.Pointer[moved] // what is in the archive alone; nil: nothing
 }
@@ -219,7 +219,7 @@ func (s *Store) release() error {
 }
 
 func newStore(o Options) *Store {
-	s := &Store{options: o, fs: o.FS}
+	s := &Store{options: o, fs: o.FS, archiving: make(chan struct{}, 1)}
 	if s.fs == nil {
 		s.fs, s.watch = realFS(o.Events)
 	}
@@ -388,9 +388,9 @@ func (s *Store) Close() error {
 	s.backing.Lock() // a backup that is being made ends first: its context is its caller's to end
 	s.closed = true
 	s.backing.Unlock()
-	s.archiving.Lock() // so does archiving
+	s.archiving <- struct{}{} // so does archiving
 	s.ended = true
-	s.archiving.Unlock()
+	<-s.archiving
 	s.feeds.close()
 	s.stopIndexer()
 	err := s.awaitWarm()

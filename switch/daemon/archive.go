@@ -42,7 +42,7 @@ func (s *server) keepArchive(ctx context.Context) {
 func (s *server) archiveOnce(ctx context.Context) {
 	done, err := s.opened.store.Archive(ctx, s.config.Archive.Directory, true)
 	switch {
-	case ctx.Err() != nil || errors.Is(err, pebblestore.ErrArchiving):
+	case ctx.Err() != nil:
 	case err != nil:
 		s.log.Error("归档失败,将重试;交易不受影响 / archiving failed and will be tried again; transactions are not affected", zap.String("folder", s.config.Archive.Directory), zap.Error(err))
 	default:
