@@ -316,7 +316,7 @@ func (e *Engine) recorded(r *Request, out *Decision, sequence uint64, order *Loa
 		e.loadState("sent")
 	case kind == KindReversal && order != nil:
 		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: *order})
-		e.cancelWaiting(order.Load, out)
+		e.cancelWaiting(order, out)
 	case r.Load != 0:
 		e.loadOutcomeRecorded(r, out, kind, order)
 	}
@@ -335,15 +335,17 @@ func (e *Engine) loadOutcomeRecorded(r *Request, out *Decision, kind Kind, order
 	}[kind])
 }
 
-// cancelWaiting answers who still waits for a load that its terminal has just taken back.
-func (e *Engine) cancelWaiting(id uint64, reversal *Decision) {
-	waiting := e.waiting[id]
-	delete(e.waiting, id)
+// cancelWaiting answers who still waits for a load that its terminal has just taken back. The answer carries the load's business day, as every
+// answer to it does.
+func (e *Engine) cancelWaiting(order *LoadOrder, reversal *Decision) {
+	waiting := e.waiting[order.Load]
+	delete(e.waiting, order.Load)
 	if waiting.origin == 0 {
 		return
 	}
 	cancelled := *reversal
-	cancelled.Origin, cancelled.Received, cancelled.Kind, cancelled.Sequence = waiting.origin, waiting.received, KindLoad, id
+	cancelled.Origin, cancelled.Received, cancelled.Kind, cancelled.Sequence = waiting.origin, waiting.received, KindLoad, order.Load
+	cancelled.Day = order.Day
 	cancelled.Reason, cancelled.Code, cancelled.HasBalance = ReasonReversedBefore, ReasonReversedBefore.Code(), false
 	last := len(e.open.decisions) - 1
 	e.open.decisions = append(e.open.decisions, e.open.decisions[last])

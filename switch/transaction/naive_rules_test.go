@@ -239,7 +239,7 @@ func (n *naive) takeBack(original *fact, d *transaction.Decision) {
 		d.Main, d.HasBalance, d.Balance = original.request.Amount, true, purse[0]+purse[1]
 	} else if asker := n.waiting[id]; asker != 0 {
 		told := *d
-		told.Origin, told.Kind, told.Sequence = asker, transaction.KindLoad, id
+		told.Origin, told.Kind, told.Sequence, told.Day = asker, transaction.KindLoad, id, original.answer.Day
 		told.Reason, told.Code = transaction.ReasonReversedBefore, transaction.ReasonReversedBefore.Code()
 		n.said = append(n.said, told)
 	}
