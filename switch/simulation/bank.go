@@ -107,6 +107,9 @@ func (b *bank) receive(o transaction.LoadOrder, m mood) {
 			soon = tooLate
 		}
 		b.reply(o.Load, soon, code, false)
+		if b.w.rng.IntN(3) == 0 {
+			b.reply(o.Load, soon+b.w.between(1, 50*second), code, false)
+		}
 	case moodContradicts:
 		p.contradicted = true
 		b.reply(o.Load, soon, transaction.InsufficientFunds, false)
@@ -120,7 +123,7 @@ func (b *bank) receive(o transaction.LoadOrder, m mood) {
 			b.reply(o.Load, tooLate, transaction.Approved, true)
 		case moodTwice, moodThrice:
 			b.reply(o.Load, soon, transaction.Approved, true)
-			b.reply(o.Load, soon+b.w.between(0, second), transaction.Approved, true)
+			b.reply(o.Load, soon+b.w.between(0, 15*second), transaction.Approved, true)
 			if m == moodThrice {
 				b.reply(o.Load, tooLate, transaction.Approved, true)
 			}
@@ -130,9 +133,17 @@ func (b *bank) receive(o transaction.LoadOrder, m mood) {
 	}
 	switch m {
 	case moodFlips:
-		b.reply(o.Load, soon+b.w.between(1, 60*second), transaction.NotPermittedHolder, false)
+		for range 1 + b.w.rng.IntN(2) {
+			b.reply(o.Load, soon+b.w.between(1, 60*second), transaction.NotPermittedHolder, false)
+		}
 	case moodUnasked:
-		b.w.later(b.w.between(0, 2*second), happensBank, b.w.lives, func() { b.outcome(o.Load, transaction.KindLoadReversed, transaction.Approved) })
+		for range 1 + b.w.rng.IntN(2) {
+			b.w.later(b.w.between(0, 2*second), happensBank, b.w.lives, func() {
+				if _, undoing := b.undoing[o.Load]; !undoing { // or it would be a lie, and not only unasked
+					b.outcome(o.Load, transaction.KindLoadReversed, transaction.Approved)
+				}
+			})
+		}
 	}
 }
 
@@ -149,8 +160,10 @@ func (b *bank) answer(id uint64, code transaction.ResponseCode, approved bool) {
 	}
 	if _, asking := b.asking[id]; !asking && b.w.rng.IntN(3) > 0 {
 		kind = transaction.KindLoadLate
-	} else if asking && b.w.rng.IntN(30) == 0 {
-		b.outcome(id, transaction.KindLoadLate, code)
+	} else if asking && b.w.rng.IntN(20) == 0 {
+		for range 1 + b.w.rng.IntN(2) {
+			b.outcome(id, transaction.KindLoadLate, code)
+		}
 	}
 	b.outcome(id, kind, code)
 }
@@ -158,6 +171,9 @@ func (b *bank) answer(id uint64, code transaction.ResponseCode, approved bool) {
 func (b *bank) timeout(id uint64) {
 	if _, asking := b.asking[id]; asking || b.w.rng.IntN(10) == 0 { // one in ten says so though it was answered
 		b.outcome(id, transaction.KindLoadUnknown, transaction.ResponseCode{})
+		if b.w.rng.IntN(4) == 0 {
+			b.w.later(b.w.between(1, 10*second), happensBank, b.w.lives, func() { b.outcome(id, transaction.KindLoadUnknown, transaction.ResponseCode{}) })
+		}
 	}
 }
 
@@ -194,7 +210,7 @@ func (b *bank) sendReversal(id uint64, life int) {
 		p := b.at(id)
 		p.stone, p.debited = true, false
 		if w.calm || !w.chance(w.odds.bankLoss) {
-			w.agenda.add(w.now+w.between(1, 3*second), happensBank, func() { b.reversed(id) })
+			w.agenda.add(w.now+w.between(1, w.odds.undoMost), happensBank, func() { b.reversed(id) })
 		}
 	})
 }

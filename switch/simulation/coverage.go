@@ -131,7 +131,7 @@ func (c *Coverage) order(kind order, result orderResult, met faults) {
 }
 
 // soon is how many polls a death, a midnight or a step of the clock is felt.
-const soon = 40
+const soon = 60
 
 // about is what is unusual now, whoever speaks.
 func (w *world) about(received int64) faults {

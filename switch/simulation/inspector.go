@@ -15,17 +15,28 @@ type delivery struct {
 	life     int
 	faults   faults
 	answered bool
+	undone   bool   // what it asks for had been taken back when it came
+	batch    uint32 // newest of its terminal when it came
 }
 
 // arrive hands a message to the switch.
 func (w *world) arrive(a *ask) {
 	r := a.request
 	r.Received = w.clockNow()
-	w.deliveries = append(w.deliveries, delivery{ask: a, life: w.lives, faults: w.faultsOf(a, r.Received)})
+	w.deliveries = append(w.deliveries, delivery{ask: a, life: w.lives, faults: w.faultsOf(a, r.Received), undone: w.books.undone(&r), batch: w.books.newest[a.terminal.id]})
 	r.Origin = transaction.Origin(len(w.deliveries))
+	w.waiting[waits(r.Kind)]++
 	w.lot = append(w.lot, r)
 	w.mix(uint64(r.Kind), uint64(r.Terminal), uint64(r.Batch), uint64(r.Trace), uint64(r.Card), uint64(r.Amount))
 	w.tell("%d asks %d: batch %d trace %d card %d amount %d", r.Terminal, r.Kind, r.Batch, r.Trace, uint64(r.Card)%1000, r.Amount)
+}
+
+// waits tells loads, which wait for the bank, from everything else.
+func waits(kind transaction.Kind) int {
+	if kind == transaction.KindLoad {
+		return 0
+	}
+	return 1
 }
 
 // Answer takes what the switch says to terminals, and holds it against the log.
@@ -41,6 +52,7 @@ func (w *world) Answer(decisions []transaction.Decision) {
 			w.find("I3", "a second answer to one request: %+v", *d)
 		}
 		to.answered = true
+		w.waiting[waits(to.ask.request.Kind)]--
 		w.mix(uint64(d.Origin), uint64(d.Reason), d.Sequence, uint64(d.Balance), uint64(d.Time))
 		if d.Silent {
 			continue
@@ -48,6 +60,12 @@ func (w *world) Answer(decisions []transaction.Decision) {
 		w.told++
 		w.tell("%d is told %d %s %s, entry %d, balance %d, replayed %t", to.ask.request.Terminal, d.Kind, d.Code, d.Reason, d.Sequence, d.Balance, d.Replayed)
 		w.weigh(&to.ask.request, d)
+		if d.SignOn != nil && to.batch != 0 && !newer(d.SignOn.Batch, to.batch) {
+			w.find("I4", "terminal %d is given batch %d, it had used %d", d.SignOn.Terminal, d.SignOn.Batch, to.batch)
+		}
+		if to.undone && d.Kind != transaction.KindReversal && d.Reason == transaction.ReasonNone {
+			w.find("I7", "terminal %d is told that entry %d is approved, which had been taken back", d.Terminal, d.Sequence)
+		}
 		w.coverage.answer(to.ask.request.Kind, d.Reason, to.faults)
 		if w.calm || !w.chance(w.odds.loss) {
 			said, a := *d, to.ask
@@ -122,11 +140,6 @@ func (w *world) weighLoose(r *transaction.Request, d *transaction.Decision) {
 	if !ok {
 		w.find("I3", "a request of kind %d is answered with %s and no entry", r.Kind, d.Reason)
 	}
-	if d.SignOn != nil {
-		if n := w.books.newest[d.SignOn.Terminal]; n != 0 && !newer(d.SignOn.Batch, n) {
-			w.find("I4", "terminal %d is given batch %d, it has used %d", d.SignOn.Terminal, d.SignOn.Batch, n)
-		}
-	}
 }
 
 // inspect looks at everything that must be true between two events.
@@ -146,6 +159,9 @@ func (w *world) inspect() {
 	}
 	if book.Sequence() != w.books.sequence || w.finding != nil {
 		return // a group is on its way: it is compared when it has landed
+	}
+	if w.waiting[1] != 0 || w.waiting[0] > w.books.asking {
+		w.find("liveness", "everything is durable, %d loads and %d other requests are not answered, and %d loads are at the bank", w.waiting[0], w.waiting[1], w.books.asking)
 	}
 	w.checked++
 	w.compareBooks(s)

@@ -38,6 +38,7 @@ type journal struct {
 	durable int   // blocks
 	armed   death // how the next call ends
 	why     error // what it then says
+	how     death // how it ended
 	folded  func(ledger.Block)
 	dead    bool
 	lost    int // blocks that were forgotten
@@ -46,7 +47,9 @@ type journal struct {
 }
 
 func (j *journal) die() error {
-	j.dead, j.armed = true, lives
+	if !j.dead {
+		j.dead, j.how, j.armed = true, j.armed, lives
+	}
 	return j.why
 }
 

@@ -32,6 +32,9 @@ func (k *reckoning) original(l *transaction.Line, e *ledger.Entry) {
 	id := identityOf(l)
 	row, found, gone := k.look(id)
 	same := contents{l.Kind, k.numberOf(l), l.Amount, l.Purse, l.Direction}
+	if found && !row.stone && !row.reversed && row.contents == same {
+		k.find("I4", "entry %d records again what entry %d has answered", l.Sequence, row.entry)
+	}
 	v := k.judge(l, request, row, found, gone, same)
 	k.compare(l, v)
 	k.seeBatch(l)
@@ -247,6 +250,7 @@ func (k *reckoning) effects(l *transaction.Line, e *ledger.Entry) {
 	k.loads[l.Sequence] = b
 	h.loads = append(h.loads, b)
 	k.unsettled++
+	k.asking++
 }
 
 func (k *reckoning) noHold(e *ledger.Entry) {

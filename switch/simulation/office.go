@@ -42,6 +42,9 @@ func (w *world) send(kind order, call func(ctx context.Context) error, then func
 	}
 	w.errand = e
 	w.submitted++
+	if w.odds.deaths > 0 && !w.calm && w.rng.IntN(16) == 0 {
+		w.strike()
+	}
 }
 
 // awaitErrand takes the answer of an order when it must have come.
@@ -57,7 +60,7 @@ func (w *world) awaitErrand(ended bool) {
 	case err := <-e.done:
 		w.tell("%s: %v", orders[e.kind], err)
 		w.coverage.order(e.kind, resultOf(err, ended), e.met)
-		if !ended {
+		if !ended || err == nil { // what he was told is true, whatever came after
 			e.then(err)
 		}
 	case <-timer.C:
@@ -90,13 +93,13 @@ func (w *world) habit(every int64, what happening, run func()) {
 
 func (w *world) operate() {
 	switch n := w.rng.IntN(10); {
-	case n < 2 && w.odds.disk:
+	case n < 4 && w.odds.disk:
 		w.setDisk(!w.diskLow)
-	case n < 3:
+	case n < 5:
 		w.register()
-	case n < 4:
-		w.closeDay()
 	case n < 6:
+		w.closeDay()
+	case n < 7:
 		w.lookAtClock()
 	default:
 		w.changeCard()

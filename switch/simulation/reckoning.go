@@ -36,6 +36,7 @@ type reckoning struct {
 	newest    []uint32          // batch, by terminal
 	loads     map[uint64]*loadBook
 	unsettled int // loads that have not ended
+	asking    int // of them, those whose terminal waits for the bank
 	lines     []transaction.Line
 	identity  map[identity]uint64 // the entry that decided it
 	touched   []int               // holders whose books have moved since the last comparison
@@ -300,6 +301,15 @@ func (k *reckoning) look(id identity) (row *remembered, found, gone bool) {
 		return row, false, true
 	}
 	return row, false, false
+}
+
+// undone says whether what a request asks for stands as taken back.
+func (k *reckoning) undone(r *transaction.Request) bool {
+	if r.Terminal == 0 || int(r.Terminal) >= len(k.newest) {
+		return false
+	}
+	row, found, _ := k.look(identity{r.Terminal, r.Batch, r.Trace, r.Kind == transaction.KindReversal})
+	return found && (row.reversed || row.stone)
 }
 
 func identityOf(l *transaction.Line) identity {

@@ -19,7 +19,7 @@ import (
 
 const (
 	seedsInTest    = 20
-	eventsOfSeed   = 4_000
+	eventsOfSeed   = 6_000
 	seedsForTable  = 1_000 // from so many on, an empty cell of the table is a fault
 	linesOfHistory = 60
 )

@@ -79,7 +79,14 @@ var words = [bankWords]string{"bank approves", "bank declines", "bank unknown", 
 var stages = [loadStages]string{loadEnded: "ended", loadSent: "sent", loadReversing: "reversing", loadReturning: "returning"}
 
 // wordCannot is the same for what the bank says.
-func wordCannot(_ int, _ loadStage, f fault) string {
+func wordCannot(word int, stage loadStage, f fault) string {
+	const approves, unknown = 0, 2
+	if stage == loadSent && f == faultRepeat && word <= unknown {
+		return "the first such word ends that stage"
+	}
+	if stage == loadReturning && word == approves && f == faultNone {
+		return "a load that is returning was approved before: it is a repeat"
+	}
 	if f == faultOvertaken || f == faultRush {
 		return "the bank is heard one word at a time"
 	}

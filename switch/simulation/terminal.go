@@ -144,6 +144,9 @@ func (t *terminal) act() {
 		return
 	}
 	n := w.rng.IntN(100)
+	if w.diskLow && w.rng.IntN(3) == 0 {
+		n = 52 // what was answered before is answered still
+	}
 	switch {
 	case n < 52:
 		t.send(t.newAsk(t.draft(t.ownKind())))
@@ -259,10 +262,10 @@ func (t *terminal) restart() {
 	t.send(t.newAsk(transaction.Request{Kind: transaction.KindSignOn, TerminalCode: t.row.Code, MerchantCode: t.row.Merchant}))
 }
 
-// formalities: sign-ons that cannot be, sign-offs, echoes.
+// formalities: sign-ons that are not needed or cannot be, sign-offs, echoes.
 func (t *terminal) formalities() {
 	r := transaction.Request{Kind: transaction.KindSignOn, TerminalCode: t.row.Code, MerchantCode: t.row.Merchant}
-	switch t.w.rng.IntN(4) {
+	switch t.w.rng.IntN(5) {
 	case 0:
 		r.TerminalCode = terminalCode(99)
 	case 1:
@@ -285,19 +288,64 @@ func (t *terminal) unsigned() {
 	t.send(t.newAsk(r))
 }
 
-// rush hands over a day's offline records at once: more than a group that is waited for.
+// rush hands over a day's offline records at once: more than a group that is waited for. The others do what they do in the same moment.
 func (t *terminal) rush() {
-	delay := t.w.delay()
-	for range 130 + t.w.rng.IntN(60) {
-		t.sendAfter(t.newAsk(t.draft(t.ownKind())), delay)
+	w := t.w
+	w.hurry = w.now + w.delay()
+	for range 130 + w.rng.IntN(60) {
+		t.send(t.newAsk(t.draft(t.ownKind())))
 	}
+	for range 6 {
+		for _, other := range w.terminals {
+			switch w.rng.IntN(5) {
+			case 0:
+				other.formalities()
+			case 1:
+				other.otherContents()
+			case 2:
+				other.again()
+			case 3:
+				other.takeBack()
+			case 4:
+				other.unsigned()
+			}
+		}
+	}
+	w.hurry = 0
+}
+
+// spendAndTakeBack reverses a load after its money is gone.
+func (t *terminal) spendAndTakeBack(a *ask) {
+	w := t.w
+	i, known := w.books.byCard[a.request.Card]
+	if !known {
+		return
+	}
+	till := w.terminals[w.rng.IntN(2)]
+	r := till.draft(transaction.KindPurchase)
+	main, _ := w.books.available(w.books.holders[w.books.cards[i].holder])
+	r.Card, r.Purse, r.PINValue, r.Amount = a.request.Card, transaction.PurseMain, rightPIN, main
+	till.send(till.newAsk(r))
+	w.agenda.add(w.now+w.between(second, 20*second), happensTerminal, func() {
+		if !w.calm {
+			t.reverse(a)
+		}
+	})
+}
+
+func (t *terminal) reverse(a *ask) {
+	r := a.request
+	r.Kind, r.PINValue, r.Purse, r.Direction, r.Cause = transaction.KindReversal, 0, 0, 0, [2]byte{'9', '8'}
+	t.send(t.newAsk(r))
 }
 
 // send brings a message on its way, once more or for the first time.
-func (t *terminal) send(a *ask) { t.sendAfter(a, t.w.delay()) }
-
-func (t *terminal) sendAfter(a *ask, delay int64) {
+func (t *terminal) send(a *ask) {
 	w := t.w
+	delay := w.delay()
+	if w.hurry > 0 {
+		delay = w.hurry - w.now
+	}
 	a.sends++
 	a.heard = false
 	if !slices.Contains(t.pending, a) {
@@ -325,9 +373,7 @@ func (t *terminal) unanswered(a *ask) {
 		return
 	}
 	t.forget(a)
-	r := a.request
-	r.Kind, r.PINValue, r.Purse, r.Direction, r.Cause = transaction.KindReversal, 0, 0, 0, [2]byte{'9', '8'}
-	t.send(t.newAsk(r))
+	t.reverse(a)
 }
 
 func (t *terminal) forget(a *ask) {
@@ -343,5 +389,13 @@ func (t *terminal) hear(a *ask, d *transaction.Decision) {
 	t.forget(a)
 	if a.request.Kind == transaction.KindSignOn && d.SignOn != nil && d.Terminal == t.id {
 		t.batch = d.SignOn.Batch
+	}
+	if a.request.Kind == transaction.KindLoad && d.Reason == transaction.ReasonNone && !t.w.calm {
+		switch t.w.rng.IntN(6) {
+		case 0:
+			t.reverse(a)
+		case 1:
+			t.spendAndTakeBack(a)
+		}
 	}
 }

@@ -17,6 +17,9 @@ func (k *reckoning) reversal(l *transaction.Line, e *ledger.Entry) {
 	k.noHold(e)
 	id := identityOf(l)
 	row, found, gone := k.look(id)
+	if found && row.contents.card == k.numberOf(l) && row.contents.amount == l.Amount {
+		k.find("I4", "reversal %d records again what entry %d has answered", l.Sequence, row.entry)
+	}
 	want := transaction.ReasonNone
 	var original *remembered
 	switch {
@@ -105,6 +108,7 @@ func (k *reckoning) undo(l *transaction.Line, e *ledger.Entry, original *remembe
 	if original.open {
 		k.legs(e)
 		original.open = false
+		k.asking--
 		b.stage = loadReversing
 		b.told = answerOfLoad{ready: true, reason: transaction.ReasonReversedBefore, code: transaction.ReasonReversedBefore.Code(), time: l.Time}
 		return
@@ -189,6 +193,7 @@ func (k *reckoning) outcome(l *transaction.Line, e *ledger.Entry) {
 
 // answer is what the terminal hears about a load, and what a repeat hears again.
 func (k *reckoning) answer(b *loadBook, l *transaction.Line) {
+	k.asking--
 	b.told = answerOfLoad{ready: true, reason: l.Reason, code: l.Code, balance: l.Balance, time: l.Time}
 	if row := b.row; row != nil && row.entry == b.id {
 		row.open, row.reason = false, l.Reason

@@ -24,6 +24,7 @@ type odds struct {
 	loss       int    // of messages, per mille
 	double     int
 	bankLoss   int
+	undoMost   int64 // time that the bank takes over a reversal
 	deaths     int64 // from one to the next; 0 none
 	deposed    int   // per mille of deaths
 	clockMost  int64 // a step of the clock; 0 none
@@ -40,9 +41,9 @@ func drawOdds(rng *rand.Rand) odds {
 	pick := func(from ...int64) int64 { return from[rng.IntN(len(from))] }
 	o := odds{
 		window: uint32(pick(8, 16, 32)), switchAt: uint16(pick(0, 0, 150, 23*60)), thinking: pick(2, 5, 15) * second, delayMost: pick(second/20, second/2, 6*second), gather: pick(0, second/10, second),
-		loss: int(pick(0, 10, 50, 200)), double: int(pick(0, 20, 150)), bankLoss: int(pick(0, 100, 400)),
+		loss: int(pick(0, 10, 50, 200)), double: int(pick(0, 20, 150)), bankLoss: int(pick(0, 100, 400)), undoMost: pick(3, 30) * second,
 		deaths: pick(0, 10, 3, 1) * minute, deposed: int(pick(0, 500, 900)), clockMost: pick(0, 2*second, 10*minute, oneDay),
-		nights: pick(10, 20, 45) * minute, office: pick(1, 3, 10) * minute / 2, disk: rng.IntN(2) == 0, rush: rng.IntN(3) == 0,
+		nights: pick(4, 10, 30) * minute, office: pick(1, 3, 10) * minute / 2, disk: rng.IntN(2) == 0, rush: rng.IntN(3) == 0,
 		keeping: pick(2, 7, 30) * minute, rebuilding: uint64(pick(150, 400, 900)),
 	}
 	o.moods = []mood{moodApproves, moodApproves, moodApproves}
@@ -96,6 +97,7 @@ type world struct {
 	asks        map[askKey]*ask
 	deliveries  []delivery
 	serial      uint64
+	hurry       int64 // > 0: everything sent now arrives at that moment
 	told        uint64
 	coverage    *Coverage
 
@@ -107,6 +109,7 @@ type world struct {
 	death     death
 	deposed   bool   // how the last one ended
 	born      uint64 // poll at which it began
+	waiting   [2]int // requests that are not answered: loads, and others
 	lot       []transaction.Request
 	submitted int
 	polls     uint64
@@ -234,6 +237,10 @@ func (w *world) begin() {
 
 // live opens an owner and lets it work until it ends. It says whether that was the end of the history.
 func (w *world) live() bool {
+	w.coverage.deaths[w.death]++
+	if w.journal.dead {
+		w.coverage.deaths[w.journal.how]++
+	}
 	if w.lives++; w.lives > 1 {
 		w.journal.reopen()
 	}
@@ -241,8 +248,8 @@ func (w *world) live() bool {
 	if recovering {
 		w.journal.armed, w.journal.why = diesInWait, w.why()
 	}
-	w.coverage.deaths[w.death]++
 	w.death, w.diskLow, w.diskSince, w.born = lives, false, 0, w.polls
+	w.waiting = [2]int{}
 	w.bank.begin()
 	engine, err := transaction.Open(context.Background(), w.config(false), w.clockNow())
 	if err != nil {
@@ -302,6 +309,9 @@ func (w *world) Poll(_ time.Duration, requests []transaction.Request) ([]transac
 			break
 		}
 		w.step()
+		if w.errand != nil {
+			break // the owner must come round for its order to be done
+		}
 	}
 	for w.finding == nil && w.death == lives && len(w.lot) > len(requests) && w.upcomingRequest() {
 		w.step()
