@@ -32,6 +32,10 @@ type Auditor struct {
 	campus            campus
 	requests          requests
 	loads             map[uint64]load
+	splits            map[uint32][]leg      // by row: purchases that programmes took part in
+	paid              map[uint64]paidAmount // by entry: what an operation or a refunded sale took
+	once              map[[24]byte]bool     // keys, proposals and lines that have been carried out
+	batches           map[uint64]*auditedBatch
 	duplicates        map[uint64]struct{} // identities that moved money twice
 	faults            uint64
 	findings          []Finding
@@ -42,6 +46,7 @@ func New() *Auditor {
 	return &Auditor{
 		hash: sha256.New(), next: 1, accounts: make([]account, 1), holds: map[uint64]hold{}, loads: map[uint64]load{},
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
+		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
 	}
 }
 
@@ -178,7 +183,17 @@ func (a *Auditor) post() {
 		a.reversal()
 	case kindLoadConfirmed, kindLoadDeclined, kindLoadUnknown, kindLoadReversed, kindLoadLate:
 		a.loadOutcome()
+	case kindPurse:
+		a.purse()
+	case kindProposal, kindProposalClosed:
+		a.noMoney()
+	case kindBatch, kindBatchLines, kindBatchDecided, kindLineRefused:
+		a.batchEntry()
 	default:
+		if e.kind >= kindCashDeposit && e.kind <= kindOperationLast {
+			a.operationEntry()
+			return
+		}
 		a.note("条目类型 %d 本审计员不认识:只核对了金额", "kind %d is unknown to this auditor: only its money was checked", e.kind)
 	}
 }

@@ -23,7 +23,12 @@ type campus struct {
 	holderByNumber map[string]uint32
 	cardByNumber   map[uint64]uint32
 	transit        uint32 // account of loads in transit, 0 unknown
-	zone           int64  // seconds east of UTC
+
+	programmes      []programme
+	programmeByCode map[string]uint32
+	operators       []string // codes, in the order of their numbers
+	desks           []auditedDesk
+	zone            int64 // seconds east of UTC
 }
 
 type merchant struct {
@@ -40,6 +45,7 @@ type terminal struct {
 type holder struct {
 	main, subsidy uint32
 	state         byte
+	purses        []ownedPurse // of programmes, and what he owes
 }
 
 type card struct {
@@ -52,7 +58,7 @@ type card struct {
 func newCampus() campus {
 	return campus{
 		merchantByCode: map[[15]byte]uint32{}, terminalByCode: map[[8]byte]uint32{},
-		holderByNumber: map[string]uint32{}, cardByNumber: map[uint64]uint32{},
+		holderByNumber: map[string]uint32{}, cardByNumber: map[uint64]uint32{}, programmeByCode: map[string]uint32{},
 	}
 }
 
@@ -124,7 +130,7 @@ func (a *Auditor) directoryRow() {
 	case rowCard:
 		a.addCard(&r)
 	default:
-		r.bad = true
+		a.settlementRow(e.payload[0], &r)
 	}
 	if !r.done() {
 		a.malformedPayload()

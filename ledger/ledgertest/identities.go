@@ -26,6 +26,7 @@ const (
 	phaseReversing        // a load that is being taken back at the bank
 	phaseReversed         // given back
 	phaseTombstone        // its reversal came first
+	phaseRefunded         // a desk has given back part of it, or all
 )
 
 type row struct {

@@ -20,7 +20,7 @@ const reasonCodes = "00" + "97" + "58" + "03" + "03" + "58" + "58" + "C1" + "94"
 	"22" + "14" + "41" + "62" + "14" + "54" + "57" + "13" + "13" + "65" + // 10 to 19
 	"61" + "55" + "55" + "55" + "38" + "51" + "57" + "57" + "61" + "61" + // 20 to 29
 	"61" + "57" + "57" + "91" + "68" + "12" + "64" + "22" + "22" + "96" + // 30 to 39
-	"00" + "00" + "00" + "58" + "94" + "55" + "96" // 40 to 46
+	"00" + "00" + "00" + "58" + "94" + "55" + "96" + "51" + "22" + "62" // 40 to 49
 
 // Flags of a request's payload.
 const (
@@ -187,7 +187,8 @@ func (a *Auditor) checkOriginalMoney(q *request, i uint32) {
 		a.requests.at(i).phase = phaseMoved
 		h := a.holderOf(q.card)
 		payable := a.campus.merchants[a.campus.terminals[q.terminal-1].merchant].payable
-		if q.main+q.subsidy != q.amount || q.amount <= 0 || !e.sameLegs(leg{h.main, -q.main}, leg{h.subsidy, -q.subsidy}, leg{payable, q.amount}) {
+		a.keepSplit(i, &h)
+		if !a.boughtWith(q, &h, payable) {
 			a.note("%s:消费 %s 的分录与内容不符(主 %s、补贴 %s,应入账户 %d)", "%s: the legs of a purchase of %s are not its parts (main %s, subsidy %s, to account %d)", a.who(q), yuan(q.amount), yuan(q.main), yuan(q.subsidy), payable)
 		}
 		a.noHold()
@@ -247,7 +248,7 @@ func (a *Auditor) checkBalanceTold(q *request) {
 		return
 	}
 	h := a.holderOf(q.card)
-	if now := a.available(h.main) + a.available(h.subsidy); now != q.balance {
+	if now := a.spendable(&h); now != q.balance {
 		a.note("%s:告知余额 %s,应为 %s(账户 %d)", "%s: told a balance of %s, it is %s (account %d)", a.who(q), yuan(q.balance), yuan(now), h.main)
 	}
 }

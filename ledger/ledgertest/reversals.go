@@ -82,6 +82,10 @@ func (a *Auditor) giveBack(q *request, i, number uint32, found bool) {
 	switch original.phase {
 	case phaseMoved:
 		a.requests.at(i).phase = phaseMoved
+		if split := a.splits[number]; split != nil {
+			right = a.givesBack(split, &h)
+			break
+		}
 		right = e.sameLegs(leg{payable, -amount}, leg{h.main, amount - subsidy}, leg{h.subsidy, subsidy})
 	case phaseLoadOpen:
 		original.code = [2]byte{'2', '2'} // who still waits for the load hears this

@@ -127,7 +127,7 @@ func (s *statementReader) ofCard(number string) ([]uint64, error) {
 	h := s.state.Holder(c.Holder)
 	main, subsidy := s.state.Book().Account(h.Main), s.state.Book().Account(h.Subsidy)
 	fmt.Fprintf(s.out, "卡 / card      %s  %s\n持卡人 / holder %s\n余额 / balance  %s(主 / main %s,补贴 / subsidy %s)\n\n", masked, c.State, s.holderName(c.Holder),
-		s.state.Spendable(h), main.Balance, subsidy.Balance)
+		s.state.Spendable(h, s.state.BusinessDay()), main.Balance, subsidy.Balance)
 	s.ofACard, s.table = true, statementTable("终端 / terminal")
 	var all []uint64
 	for _, list := range []statementKey{

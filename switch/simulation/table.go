@@ -56,6 +56,9 @@ var elsewhere = map[transaction.Reason]string{
 	transaction.ReasonAlreadyReversed: "a second reversal of one original has the identity of the first, and hears its answer",
 	transaction.ReasonSchemeMismatch:  "the terminal server compares keys before the core is asked",
 	transaction.ReasonQueueFull:       "the terminal server says it when the core's queue is full",
+	transaction.ReasonDebt:            "only after a desk has posted an offline sale, which this traffic has none of",
+	transaction.ReasonRefundedAtDesk:  "only after a refund at a desk, which this traffic has none of",
+	transaction.ReasonAccountState:    "only after a desk has frozen accounts, which this traffic has none of",
 	transaction.ReasonInFlight:        "the asker before is let go without an answer, and the newest hears the outcome",
 }
 

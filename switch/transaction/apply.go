@@ -26,11 +26,23 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 		s.applyCardState(e)
 	case KindPurchase, KindBalance, KindPassage, KindLoad:
 		s.applyOriginal(sequence, day, e)
+	case KindPurse:
+		invariant.Hold(s.applyPurse(e), "purse entry %d cannot be read", sequence)
+	case KindProposal:
+		s.applyProposal(sequence, day, e)
+	case KindProposalClosed:
+		s.applyProposalClosed(e)
+	case KindBatch, KindBatchLines, KindBatchDecided, KindLineRefused:
+		s.applyBatch(sequence, day, e)
 	case KindReversal:
 		s.applyReversal(sequence, day, e)
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
 		s.applyLoadOutcome(e)
 	default:
+		if IsOperation(e.Kind) {
+			s.applyOperation(sequence, day, e)
+			return
+		}
 		invariant.Fail("entry %d is of kind %d, which this program does not know: it was written by a newer one", sequence, e.Kind)
 	}
 }
@@ -56,6 +68,14 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	if e.Kind == KindLoad && r.reason == ReasonNone {
 		row.phase, row.asked = phaseOpen, e.Time
 		s.openLoad(sequence, day, e.Time, &r)
+	}
+	if e.Kind == KindPurchase && r.reason == ReasonNone {
+		h := s.holders.At(s.cards.At(r.card - 1).Holder)
+		if s.keepLegs(s.rowOf(r.terminal, r.trace, false), h, e) {
+			s.useMeals(h, s.calendarDay(e.Time), 0, e.Legs)
+		}
+	} else if len(s.splits) > 0 {
+		delete(s.splits, s.rowOf(r.terminal, r.trace, false))
 	}
 }
 
@@ -159,6 +179,10 @@ func (s *State) giveBack(r *record, original *answered) {
 	original.phase = phaseReversed
 	if original.kind != KindPurchase {
 		return
+	}
+	s.refunded[original.sequence] += original.amount
+	if legs, split := s.splits[s.rowOf(r.terminal, original.trace, false)]; split {
+		s.unuseMeals(s.holders.At(s.cards.At(r.card-1).Holder), s.calendarDay(original.time), legs)
 	}
 	h := s.holders.Edit(s.cards.At(r.card - 1).Holder)
 	if h.CounterDay == s.calendarDay(original.time) {

@@ -21,15 +21,16 @@ type Case struct {
 	Day      uint32 // date at the site, days since 1970; not the business day
 	Minute   uint16 // of the day at the site
 	state    *State
+	choices  [maxChoices]PurseChoice
 }
 
 // Outcome is what a subsystem decided.
 type Outcome struct {
 	Reason      Reason // ReasonNone: approved
 	Numbers     Numbers
-	Main        money.Fen // to be taken from the main purse
-	Subsidy     money.Fen // to be taken from the subsidy purse
-	PINVerified bool      // the PIN that came was right: the count of wrong ones starts again
+	Parts       [maxChoices]Part // what the purses pay, see Take
+	parts       int
+	PINVerified bool // the PIN that came was right: the count of wrong ones starts again
 }
 
 // Refuse makes an outcome that refuses.

@@ -26,7 +26,7 @@ func (s *State) sections() []ledger.Section {
 	site := binary.BigEndian.AppendUint32(nil, s.window)
 	site = binary.BigEndian.AppendUint32(site, uint32(s.zone))
 	site = binary.BigEndian.AppendUint64(site, uint64(s.lastTime))
-	return append(s.book.Sections(),
+	core := append(s.book.Sections(),
 		whole(sectionSite, site),
 		whole(sectionSmall, s.encodeSmall()),
 		s.terminals.Freeze().Section(sectionTerminals, encodeTerminalRow),
@@ -37,6 +37,7 @@ func (s *State) sections() []ledger.Section {
 		whole(sectionLoads, encodeLoads(s)),
 		whole(sectionDay, appendFlag(binary.BigEndian.AppendUint32(nil, s.business.day), s.business.switched)),
 	)
+	return append(core, s.settlementSections()...)
 }
 
 func whole(name string, contents []byte) ledger.Section {
@@ -50,10 +51,7 @@ func restoreState(stored ledger.Stored) (*State, error) {
 		return nil, err
 	}
 	s := newState(book)
-	for _, section := range []struct {
-		name  string
-		visit func([]byte) error
-	}{
+	for _, section := range append([]sectionReader{
 		{sectionSite, s.restoreSite},
 		{sectionSmall, s.restoreSmall},
 		{sectionTerminals, func(part []byte) error { return s.terminals.Restore(part, decodeTerminalRow) }},
@@ -63,7 +61,7 @@ func restoreState(stored ledger.Stored) (*State, error) {
 		{sectionAnswers, func(part []byte) error { return s.answers.Restore(part, decodeAnswered) }},
 		{sectionLoads, s.restoreLoads},
 		{sectionDay, s.restoreDay},
-	} {
+	}, s.settlementReaders()...) {
 		if err := stored.Section(section.name, section.visit); err != nil {
 			return nil, fmt.Errorf("section %s: %w", section.name, err)
 		}
@@ -91,6 +89,7 @@ func (s *State) index() error {
 	for i := range s.entrances {
 		s.entranceByCode[s.entrances[i].Code] = uint32(i)
 	}
+	s.indexSettlement()
 	for i := uint32(0); i < s.terminals.Len(); i++ {
 		s.terminalByCode[s.terminals.At(i).Code] = TerminalID(i + 1)
 	}

@@ -114,6 +114,7 @@ func (s *State) applyDaySwitch(sequence uint64, day uint32, e *ledger.Entry) {
 		invariant.Fail("entry %d closes business day %d with the control totals %v, the books have %v", sequence, d.Closes, d.Totals, s.book.ControlTotals())
 	}
 	s.business = business{day: d.Opens, switched: true}
+	s.batches.lapse(s, day)
 }
 
 // turnDay closes the open business day and opens another: what is in the making goes to the disk under the old day, and the block that
@@ -173,11 +174,14 @@ func dateOf(day uint32) string {
 // ErrDayNotOpen says that another business day is open.
 var ErrDayNotOpen = errors.New("会计日已关闭或未开始:请重新查看 / that day is closed or has not begun: look again")
 
-// whenDurable answers when what the owner has just written is on disk: at once when that is nothing.
+// whenDurable answers when everything that the owner has written is on disk: at once when that is so already.
 func (e *Engine) whenDurable(durable chan<- error) {
-	if e.open.begun {
+	switch {
+	case e.open.begun:
 		e.open.done = append(e.open.done, durable)
-		return
+	case e.flying != nil:
+		e.flying.done = append(e.flying.done, durable)
+	default:
+		durable <- nil
 	}
-	durable <- nil
 }

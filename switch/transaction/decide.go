@@ -13,7 +13,7 @@ type decider struct {
 	entry   ledger.Entry
 	record  record
 	kase    Case // the request on the table; kept here because what is handed to a route escapes
-	legs    [6]ledger.Leg
+	legs    [15]ledger.Leg
 	payload []byte
 	now     int64
 	day     uint32 // date at the site; the business day is the state's
@@ -101,13 +101,18 @@ func (d *decider) judge(r *Request, row *answered, v verdict) Outcome {
 	if h.State != HolderActive {
 		return Refuse(ReasonHolderState)
 	}
+	if moves := r.Kind == KindPurchase || r.Kind == KindLoad; moves && s.book.Account(h.Main).State != ledger.AccountOpen {
+		return Refuse(ReasonAccountState)
+	}
+	if h.Owes && r.Kind == KindPurchase {
+		return Refuse(ReasonDebt, s.Debt(h))
+	}
 	m := &s.merchants[t.Merchant]
 	if m.Closed {
 		return Refuse(ReasonMerchantClosed)
 	}
-	d.kase = Case{
-		Request: r, Terminal: t, Merchant: m, Card: c, Holder: h, Class: &s.classes[h.Class], Day: d.day, Minute: d.minute, state: s,
-	}
+	k := &d.kase // field by field: the room for its purses need not be cleared
+	k.Request, k.Terminal, k.Merchant, k.Card, k.Holder, k.Class, k.Day, k.Minute, k.state = r, t, m, c, h, &s.classes[h.Class], d.day, d.minute, s
 	return route.Decide(&d.kase)
 }
 
@@ -142,32 +147,33 @@ func (d *decider) settle(r *Request, o Outcome) {
 		return
 	}
 	h := d.state.holders.At(d.state.cards.At(d.record.card - 1).Holder)
-	balance := d.state.Spendable(h)
 	if o.Reason == ReasonNone {
 		switch r.Kind {
 		case KindPurchase:
-			d.charge(r, h, o)
-			balance -= r.Amount
+			d.charge(r, h, &o)
 		case KindLoad:
 			d.entry.Hold = ledger.HoldAction{Op: ledger.HoldOpen, From: AccountLoadInTransit, To: h.Main, Amount: r.Amount}
 		}
 	}
 	if r.Kind != KindPassage && r.Kind != KindLoad && (o.Reason == ReasonNone || o.Reason == ReasonFunds) {
-		d.record.hasBalance, d.record.balance = true, balance
+		d.record.hasBalance, d.record.balance = true, d.state.balanceAfter(h, d.day, d.entry.Legs)
 	}
 }
 
 // charge takes the parts from the purses and gives their sum to the merchant.
-func (d *decider) charge(r *Request, h *Holder, o Outcome) {
-	if o.Main < 0 || o.Subsidy < 0 || o.Main+o.Subsidy != r.Amount {
-		invariant.Fail("parts %d and %d of a purchase of %d", o.Main, o.Subsidy, r.Amount)
+func (d *decider) charge(r *Request, h *Holder, o *Outcome) {
+	left := r.Amount
+	for _, part := range o.Parts[:o.parts] {
+		left -= part.Amount
+		if part.Account == h.Main {
+			d.record.main += part.Amount
+		} else {
+			d.record.subsidy += part.Amount
+		}
+		d.leg(part.Account, -part.Amount)
 	}
-	d.record.main, d.record.subsidy = o.Main, o.Subsidy
-	if o.Subsidy > 0 {
-		d.leg(h.Subsidy, -o.Subsidy)
-	}
-	if o.Main > 0 {
-		d.leg(h.Main, -o.Main)
+	if left != 0 {
+		invariant.Fail("parts of a purchase of %d that leave %d", r.Amount, left)
 	}
 	d.leg(d.state.merchants[d.state.Terminal(r.Terminal).Merchant].Payable, r.Amount)
 }

@@ -18,6 +18,11 @@ type Directory struct {
 	Terminals []TerminalRow
 	Holders   []HolderRow
 	Cards     []CardRow
+
+	Sets       []AccountSetRow
+	Terms      []MerchantTerms
+	Programmes []ProgrammeRow
+	Desks      []DeskRow
 }
 
 // ClassRow is a holder class (身份类别) with its limits; 0 means no limit (handbook 3.1, 3.2). Amounts in fen.

@@ -193,7 +193,7 @@ func (e *Engine) Run(ctx context.Context, now int64) error {
 
 // patience is how long a turn may wait for requests: not at all while answers wait for the disk or jobs for us.
 func (e *Engine) patience() time.Duration {
-	if e.flying != nil || e.open.begun || len(e.open.decisions) > 0 || len(e.inbox) > 0 || len(e.jobs) > 0 {
+	if e.flying != nil || e.open.begun || len(e.open.decisions) > 0 || len(e.inbox) > 0 || len(e.jobs) > 0 || e.linesWait() {
 		return 0
 	}
 	return -1
@@ -219,6 +219,11 @@ func (e *Engine) turn(wait time.Duration) error {
 	}
 	if err := e.takeInbox(); err != nil {
 		return err
+	}
+	if e.linesWait() {
+		if err := e.postLines(); err != nil {
+			return err
+		}
 	}
 	if err := e.cycle(); err != nil {
 		return err
@@ -265,6 +270,11 @@ func (e *Engine) setClock(now int64) error {
 func (e *Engine) handle(r *Request) error {
 	if err := e.setClock(r.Received); err != nil {
 		return err
+	}
+	if e.state.batches.open > 0 && (r.Kind == KindPurchase || r.Kind == KindBalance) {
+		if err := e.claim(r); err != nil {
+			return err
+		}
 	}
 	d := &e.decider
 	e.open.decisions = append(e.open.decisions, Decision{Origin: r.Origin, Kind: r.Kind, Received: r.Received, Time: d.now, Day: e.state.business.day, Terminal: r.Terminal, Batch: r.Batch})

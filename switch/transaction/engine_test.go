@@ -52,6 +52,9 @@ func TestStories(t *testing.T) {
 			case "day":
 				return s.day(d)
 			}
+			if said, ok := s.centreCommand(d); ok {
+				return said
+			}
 			r := s.request(d)
 			if r.Load != 0 {
 				r.Origin, r.Terminal = 0, 0
@@ -59,8 +62,13 @@ func TestStories(t *testing.T) {
 				s.look(func(*transaction.State) {})
 				return s.heard()
 			}
-			return s.send(r)
+			said := s.send(r)
+			if d.Cmd == "buy" {
+				s.remember(said)
+			}
+			return said
 		})
+		s.audit()
 	})
 }
 

@@ -53,4 +53,5 @@ func (s *State) applyGenesis(e *ledger.Entry) {
 	s.window = binary.BigEndian.Uint32(e.Payload)
 	s.zone = int32(binary.BigEndian.Uint32(e.Payload[4:]))
 	invariant.Hold(s.window > 0, "a window of no answers")
+	s.indexChart()
 }

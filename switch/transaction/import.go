@@ -17,6 +17,11 @@ const (
 	rowTerminal
 	rowHolder
 	rowCard
+	rowTerms
+	rowProgramme
+	rowOperator
+	rowAccountSet
+	rowDesk
 )
 
 // entries writes the directory as entries, in an order in which every reference is already known. REQUIRES: Check found nothing.
@@ -47,6 +52,31 @@ func (dir *Directory) entries(s *State, now int64, add func(*ledger.Entry)) {
 	}
 	for i := range dir.Cards {
 		one(encodeCard(&dir.Cards[i]))
+	}
+	dir.settlementEntries(s, now, add)
+}
+
+// settlementEntries writes what the settlement centre needs beyond people and devices.
+func (dir *Directory) settlementEntries(s *State, now int64, add func(*ledger.Entry)) {
+	if len(dir.Sets)+len(dir.Terms)+len(dir.Programmes)+len(dir.Desks) == 0 {
+		return
+	}
+	if entry := s.chartEntry(0, "", now); entry != nil {
+		add(entry)
+	}
+	for i := range dir.Sets {
+		if entry := s.chartEntry(dir.Sets[i].Set, dir.Sets[i].Code, now); entry != nil {
+			add(entry)
+		}
+	}
+	for i := range dir.Terms {
+		add(s.termsEntry(&dir.Terms[i], now))
+	}
+	for i := range dir.Programmes {
+		add(s.programmeEntry(&dir.Programmes[i], now))
+	}
+	for i := range dir.Desks {
+		add(&ledger.Entry{Kind: KindDirectory, Time: now, Opens: []ledger.Opening{{Code: ledger.CodeCash}}, Payload: encodeDesk(&dir.Desks[i])})
 	}
 }
 
@@ -136,6 +166,16 @@ func (s *State) applyDirectory(e *ledger.Entry) {
 		s.addHolder(&p)
 	case rowCard:
 		s.addCard(&p)
+	case rowTerms:
+		s.applyTerms(&p, e)
+	case rowProgramme:
+		s.addProgramme(&p, e)
+	case rowOperator:
+		s.applyOperator(&p)
+	case rowAccountSet:
+		s.addAccountSet(&p, e)
+	case rowDesk:
+		s.addDesk(&p, e)
 	default:
 		invariant.Fail("directory row of type %d", row)
 	}

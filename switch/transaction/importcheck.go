@@ -56,6 +56,10 @@ func (dir *Directory) Check(s *State) []Fault {
 	classes, merchants, doors := dir.checkClasses(c), dir.checkMerchants(c), dir.checkDoors(c)
 	dir.checkTerminals(c, merchants, doors)
 	dir.checkCards(c, dir.checkHolders(c, classes))
+	dir.checkSets(c)
+	dir.checkTerms(c, merchants)
+	dir.checkProgrammes(c)
+	dir.checkDesks(c)
 	return c.faults
 }
 

@@ -145,7 +145,9 @@ func (e *Engine) finishImport(now int64) error {
 	return e.config.Stage.DropStage()
 }
 
-func (dir *Directory) isLarge() bool { return len(dir.Holders) > importWhole || len(dir.Cards) > importWhole }
+func (dir *Directory) isLarge() bool {
+	return len(dir.Holders) > importWhole || len(dir.Cards) > importWhole
+}
 
 // eachPart cuts a directory into parts of one block, in an order in which every reference is already known: what is not people and cards
 // comes with the first.
@@ -189,5 +191,7 @@ func (dir *Directory) size() int {
 	for i := range dir.Terminals {
 		size += overhead + len(dir.Terminals[i].SealedKey)
 	}
+	const termsOverhead = 256
+	size += termsOverhead * (len(dir.Sets) + len(dir.Terms) + len(dir.Programmes) + len(dir.Desks))
 	return size + overhead*(len(dir.Classes)+len(dir.Merchants)+2*len(dir.Holders)+len(dir.Cards))
 }

@@ -43,6 +43,7 @@ const (
 	KindCountsIssued        Kind = 63 // 计次发放
 	KindCountSale           Kind = 64 // 计次消费
 	KindUnclaimed           Kind = 65 // 转无人认领
+	KindThirdPartySettled   Kind = 66 // 第三方款到账: from transit to the custody account
 )
 
 // Key makes an operation happen once: the same key again gets the first receipt. The caller derives it from what the client calls its
@@ -65,9 +66,12 @@ type Operation struct {
 	Terminal      string       `json:"terminal,omitempty"` // offline sales, meters
 	Amount        money.Fen    `json:"amount,omitempty"`   // > 0; adjustments may be negative
 	All           bool         `json:"all,omitempty"`      // what there is, in place of an amount
+	Unit          money.Fen    `json:"unit,omitempty"`     // withdrawals: what cash is paid in: 1, 10 or 100 fen; All is rounded down to it
 	Original      uint64       `json:"original,omitempty"` // the entry that is refunded, reversed, settled or released
 	Evidence      *Evidence    `json:"evidence,omitempty"` // of the original, read from the ledger by whoever asks
 	Occurred      int64        `json:"occurred,omitempty"` // offline sales: when it was, microseconds since 1970
+	Until         int64        `json:"until,omitempty"`    // holds: when they end by themselves, microseconds since 1970
+	Expiry        uint32       `json:"expiry,omitempty"`   // subsidies: last day the money can be used, days since 1970
 	State         AccountState `json:"state,omitempty"`    // account states only
 	Document      string       `json:"document,omitempty"` // number of the paper behind it, at most 40 bytes
 	Reason        string       `json:"reason,omitempty"`   // in words, at most 200 bytes
@@ -85,11 +89,12 @@ const (
 // Evidence is an entry as it stands in the ledger. The core keeps no old entries; it checks what can be checked, and remembers how much of
 // an original has been given back.
 type Evidence struct {
-	Kind Kind         `json:"kind"`
-	Time int64        `json:"time"`
-	Day  uint32       `json:"day"`
-	Card uint32       `json:"card,omitempty"` // index + 1
-	Legs []ledger.Leg `json:"legs"`
+	Kind   Kind         `json:"kind"`
+	Time   int64        `json:"time"`
+	Day    uint32       `json:"day"`
+	Card   uint32       `json:"card,omitempty"`   // row from 1, of a sale at a terminal
+	Holder uint32       `json:"holder,omitempty"` // row from 1, of an operation
+	Legs   []ledger.Leg `json:"legs"`
 }
 
 // Receipt says what became of an operation.

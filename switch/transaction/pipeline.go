@@ -48,7 +48,7 @@ func (e *Engine) advance() error {
 	if err := e.land(); err != nil {
 		return err
 	}
-	if !e.open.begun {
+	if !e.open.begun || e.open.builder.Len() == 0 { // begun for something that was then refused
 		e.deliver(e.open) // rests on nothing that is not durable
 		return nil
 	}

@@ -58,7 +58,10 @@ const (
 	ReasonInFlight            Reason = 44 // the same load is still waiting for the bank
 	ReasonPINNeededLoad       Reason = 45
 	ReasonQueueFull           Reason = 46
-	reasonCount               Reason = 47
+	ReasonDebt                Reason = 47 // served offline and not paid yet
+	ReasonRefundedAtDesk      Reason = 48 // reversal: a desk has given back part of it
+	ReasonAccountState        Reason = 49
+	reasonCount               Reason = 50
 )
 
 type reasonRow struct {
@@ -115,6 +118,9 @@ var reasons = [reasonCount]reasonRow{
 	ReasonSchemeMismatch:      {"scheme_mismatch", NotPermittedDevice, "终端密钥类型与登记不符", "terminal asks for keys of another kind than registered", 0},
 	ReasonInFlight:            {"in_flight", Duplicate, "同一笔圈存正在处理", "the same load is still being processed", 0},
 	ReasonPINNeededLoad:       {"pin_needed_load", WrongPIN, "圈存须输密码", "a load needs the PIN", 0},
+	ReasonDebt:                {"debt", InsufficientFunds, "欠款%[1]s,请先充值还清", "%[1]s owed from offline purchases: top up first", 1},
+	ReasonRefundedAtDesk:      {"refunded_at_desk", OriginalMismatch, "柜台已退%[1]s,请到卡务中心处理", "%[1]s was given back at a desk: have the rest settled at the card office", 1},
+	ReasonAccountState:        {"account_state", RestrictedCard, "账户已冻结或保留,请到卡务中心", "account frozen or retained: go to the card office", 0},
 	ReasonQueueFull:           {"queue_full", SystemBusy, "系统忙,请稍后再试", "system busy: try later", 0},
 }
 

@@ -11,24 +11,27 @@ import (
 type Kind = ledger.Kind
 
 const (
-	KindGenesis       Kind = 1  // opens the site's own accounts
-	KindDirectory     Kind = 2  // import of classes, merchants, terminals, doors, holders, cards
-	KindCardState     Kind = 3  // an operator or a holder changes a card's state
-	KindDaySwitch     Kind = 6  // closes the open business day and opens the next
-	KindDayEnd        Kind = 7  // the signed day-end of a closed business day
-	KindSignOn        Kind = 10 // 0800
-	KindSignOff       Kind = 11 // 0820 code 002
-	KindBalance       Kind = 12 // 0200 310000
-	KindPurchase      Kind = 13 // 0200 000000
-	KindLoad          Kind = 14 // 0200 600000: asks the bank
-	KindReversal      Kind = 15 // 0400
-	KindPassage       Kind = 16 // 0200 amount 0, F59 C5
-	KindEcho          Kind = 17 // 0820 code 301; never stored
-	KindLoadConfirmed Kind = 20 // the bank approved in time
-	KindLoadDeclined  Kind = 21 // the bank declined, or the request never left
-	KindLoadUnknown   Kind = 22 // no answer in time: a reversal is due
-	KindLoadReversed  Kind = 23 // the bank took the reversal
-	KindLoadLate      Kind = 24 // an answer after the reversal was queued: reported, never credited
+	KindGenesis        Kind = 1  // opens the site's own accounts
+	KindDirectory      Kind = 2  // import of classes, merchants, terminals, doors, holders, cards
+	KindCardState      Kind = 3  // an operator or a holder changes a card's state
+	KindDaySwitch      Kind = 6  // closes the open business day and opens the next
+	KindDayEnd         Kind = 7  // the signed day-end of a closed business day
+	KindProposal       Kind = 8  // an operation that waits for a second person
+	KindPurse          Kind = 9  // opens a holder's purse of a programme, or the account of what he owes
+	KindSignOn         Kind = 10 // 0800
+	KindSignOff        Kind = 11 // 0820 code 002
+	KindBalance        Kind = 12 // 0200 310000
+	KindPurchase       Kind = 13 // 0200 000000
+	KindLoad           Kind = 14 // 0200 600000: asks the bank
+	KindReversal       Kind = 15 // 0400
+	KindPassage        Kind = 16 // 0200 amount 0, F59 C5
+	KindEcho           Kind = 17 // 0820 code 301; never stored
+	KindLoadConfirmed  Kind = 20 // the bank approved in time
+	KindLoadDeclined   Kind = 21 // the bank declined, or the request never left
+	KindLoadUnknown    Kind = 22 // no answer in time: a reversal is due
+	KindLoadReversed   Kind = 23 // the bank took the reversal
+	KindLoadLate       Kind = 24 // an answer after the reversal was queued: reported, never credited
+	KindProposalClosed Kind = 85 // a proposal that was rejected or withdrawn
 )
 
 // CardNumber is the number of a campus card, 16 to 19 digits, first digit not 0. It prints masked.

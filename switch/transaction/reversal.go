@@ -56,6 +56,8 @@ func (d *decider) reverse(r *Request) *LoadOrder {
 		d.refuse(ReasonAlreadyReversed)
 	case original.reason != ReasonNone:
 		d.refuse(ReasonOriginalRefused)
+	case original.kind == KindPurchase && d.state.refunded[original.sequence] > 0:
+		d.refuse(ReasonRefundedAtDesk, d.state.refunded[original.sequence])
 	case original.kind == KindPurchase:
 		d.refund(original)
 	case original.kind == KindLoad:
@@ -71,16 +73,22 @@ func (d *decider) refund(original *answered) {
 	s := d.state
 	h := s.holders.At(s.cards.At(original.card - 1).Holder)
 	main, subsidy := original.numbers[0], original.numbers[1]
-	d.leg(s.merchants[s.Terminal(d.record.terminal).Merchant].Payable, -original.amount)
-	if main > 0 {
-		d.leg(h.Main, main)
-	}
-	if subsidy > 0 {
-		d.leg(h.Subsidy, subsidy)
+	if legs, split := s.splits[s.rowOf(d.record.terminal, d.record.trace, false)]; split {
+		for _, l := range legs {
+			d.leg(s.returnsTo(h, l.Account, d.day), -l.Amount)
+		}
+	} else {
+		d.leg(s.merchants[s.Terminal(d.record.terminal).Merchant].Payable, -original.amount)
+		if main > 0 {
+			d.leg(h.Main, main)
+		}
+		if subsidy > 0 {
+			d.leg(h.Subsidy, subsidy)
+		}
 	}
 	d.refuse(ReasonNone)
 	d.record.main, d.record.subsidy = main, subsidy
-	d.record.hasBalance, d.record.balance = true, s.Spendable(h)+original.amount
+	d.record.hasBalance, d.record.balance = true, s.balanceAfter(h, d.day, d.entry.Legs)
 }
 
 // reverseLoad takes a load back. One that still waits for the bank is cancelled and reversed there; one that was credited is taken out of
@@ -101,7 +109,7 @@ func (d *decider) reverseLoad(original *answered) *LoadOrder {
 	d.leg(AccountLoadInTransit, original.amount)
 	d.refuse(ReasonNone)
 	d.record.main = original.amount
-	d.record.hasBalance, d.record.balance = true, s.Spendable(h)-original.amount
+	d.record.hasBalance, d.record.balance = true, s.balanceAfter(h, d.day, d.entry.Legs)
 	t := s.Terminal(d.record.terminal)
 	return &LoadOrder{
 		Load: original.sequence, Time: original.asked, Day: original.day, Amount: original.amount, Card: c.Number, BankAccount: h.BankAccount,
@@ -159,6 +167,6 @@ func (d *decider) credit(open *load, rec *loadRecord, out *Decision) {
 	d.leg(h.Main, open.order.Amount)
 	d.entry.Hold = ledger.HoldAction{Op: ledger.HoldPost, ID: open.order.Load}
 	rec.code = Approved
-	rec.balance = d.state.Spendable(h) + open.order.Amount
+	rec.balance = d.state.balanceAfter(h, d.day, d.entry.Legs)
 	out.HasBalance, out.Balance, out.Main = true, rec.balance, open.order.Amount
 }

@@ -17,11 +17,12 @@ type State struct {
 	answers   ledger.Table[answered]
 	numbers   numbers // of the holders, by row
 	loads     map[uint64]load
-	lastTime  int64     // of the newest entry: time in the ledger never goes back
-	window    uint32    // remembered answers per terminal and class; fixed when the ledger is made
-	warmth    money.Fen // sink of warm
-	zone      int32     // seconds east of UTC of the site; fixed when the ledger is made
-	business  business
+	settlement
+	lastTime int64     // of the newest entry: time in the ledger never goes back
+	window   uint32    // remembered answers per terminal and class; fixed when the ledger is made
+	warmth   money.Fen // sink of warm
+	zone     int32     // seconds east of UTC of the site; fixed when the ledger is made
+	business business
 
 	// Indexes, rebuilt from the tables.
 	cardIndex      rowIndex
@@ -65,6 +66,7 @@ func newState(book *ledger.Book) *State {
 		merchantByCode: make(map[MerchantCode]uint32),
 		classByCode:    make(map[string]uint8),
 		entranceByCode: make(map[string]uint32),
+		settlement:     newSettlement(),
 	}
 }
 
@@ -138,9 +140,37 @@ func (s *State) Cards() uint32 { return s.cards.Len() }
 // OpenLoads is the number of loads whose outcome at the bank is not settled.
 func (s *State) OpenLoads() int { return len(s.loads) }
 
-// Spendable is what a holder can spend now: both purses less holds.
-func (s *State) Spendable(h *Holder) money.Fen {
-	return s.book.Account(h.Main).Available() + s.book.Account(h.Subsidy).Available()
+// Spendable is what a holder can spend on a day: the purses of money that have not expired, less holds. What is bound to a purpose counts
+// too, wherever it is asked for (handbook 3.4, worked B).
+func (s *State) Spendable(h *Holder, day uint32) money.Fen {
+	sum := s.book.Account(h.Main).Available() + s.book.Account(h.Subsidy).Available()
+	for n := h.Purses; n != 0; {
+		p := s.purses.At(n - 1)
+		n = p.Next
+		if s.spends(p, day) {
+			sum += s.book.Account(p.Account).Available()
+		}
+	}
+	return sum
+}
+
+// spends says whether a purse's money can be spent on a day.
+func (s *State) spends(p *ProgrammePurse, day uint32) bool {
+	return p.Programme != debtProgramme && s.programmes[p.Programme].Set == 0 && (p.Expiry == 0 || day <= p.Expiry)
+}
+
+// balanceAfter is what a holder can spend when the legs have been posted.
+func (s *State) balanceAfter(h *Holder, day uint32, legs []ledger.Leg) money.Fen {
+	sum := s.Spendable(h, day)
+	for i := range legs {
+		l := &legs[i]
+		if l.Account == h.Main || l.Account == h.Subsidy {
+			sum += l.Amount
+		} else if n, ok := s.purseOf(h, l.Account); ok && s.spends(s.purses.At(n), day) {
+			sum += l.Amount
+		}
+	}
+	return sum
 }
 
 const (

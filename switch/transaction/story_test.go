@@ -34,7 +34,9 @@ type story struct {
 	daySwitch   uint16
 	tellDays    bool // the business day of each answer is printed
 	origin      transaction.Origin
-	ordered     []uint64 // loads in the order in which the bank was asked
+	keys        int               // given to operations so far
+	names       map[string]uint64 // records that a story speaks of
+	ordered     []uint64          // loads in the order in which the bank was asked
 }
 
 var (
@@ -45,7 +47,7 @@ var (
 func newStory(t *testing.T) *story {
 	s := &story{
 		t: t, journal: &memoryJournal{}, checkpoints: &memoryCheckpoints{},
-		now: noon,
+		now: noon, names: make(map[string]uint64),
 	}
 	s.open()
 	t.Cleanup(func() { s.close() })

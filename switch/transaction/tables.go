@@ -25,7 +25,9 @@ type Merchant struct {
 	Code          MerchantCode
 	Payable       ledger.AccountID
 	Closed        bool
+	Group         uint8  // 0..63, see MerchantTerms
 	Opens, Closes uint16 // minutes after midnight
+	Others        []SetPayable
 }
 
 // Entrance is a door or gate with who may pass when.
@@ -59,7 +61,10 @@ type Holder struct {
 	DayCount    uint16
 	Class       uint8
 	State       HolderState
-	PINTries    uint8 // wrong ones in a row
+	PINTries    uint8  // wrong ones in a row
+	Owes        bool   // he has a debt: nothing more is sold to him until it is paid
+	Purses      uint32 // his newest programme purse: index + 1; 0 none
+	Claims      uint32 // his oldest batch line that is still to be posted: index + 1; 0 none
 }
 
 // Card is a card in a holder's hands.

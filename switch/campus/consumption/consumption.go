@@ -51,13 +51,12 @@ func (c Config) purchase(k *transaction.Case) transaction.Outcome {
 	if !ok {
 		return refusal
 	}
-	main, subsidy, usable := split(k, amount)
-	if usable < amount {
-		refusal = transaction.Refuse(transaction.ReasonFunds, usable, amount)
-		refusal.PINVerified = verified // a right PIN ends a row of wrong ones, whatever the purse says
-		return refusal
+	outcome := transaction.Outcome{PINVerified: verified} // a right PIN ends a row of wrong ones, whatever the purse says
+	if left := pay(k, amount, &outcome); left > 0 {
+		outcome = transaction.Refuse(transaction.ReasonFunds, amount-left, amount)
+		outcome.PINVerified = verified
 	}
-	return transaction.Outcome{Main: main, Subsidy: subsidy, PINVerified: verified}
+	return outcome
 }
 
 // checkLimits: day count, then day amount (steps 9 and 10). A PIN lifts neither.
@@ -91,17 +90,21 @@ func checkPIN(k *transaction.Case, amount money.Fen) (verified bool, refusal tra
 	return false, transaction.Outcome{}, true
 }
 
-// split is the debit order of handbook 3.4: subsidy first, then main. A subsidy that does not cover the amount gives what it has, unless
-// the class's rule leaves it alone. The terminal may name one purse. The parts count only when usable covers the amount.
-func split(k *transaction.Case, amount money.Fen) (main, subsidy, usable money.Fen) {
-	mainHas, subsidyHas := k.MainAvailable(), k.SubsidyAvailable()
-	switch {
-	case k.Request.Purse == transaction.PurseMain:
-		return amount, 0, mainHas
-	case k.Request.Purse == transaction.PurseSubsidy || subsidyHas >= amount:
-		return 0, amount, subsidyHas
-	case k.Class.RefusePartial:
-		return amount, 0, mainHas
+// pay is the debit order of handbook 3.4: the purses in the order that the core gives them, each as far as it goes. The terminal may name
+// one kind of purse. A general subsidy that does not cover the amount gives what it has, unless the class's rule leaves it alone. What the
+// purses can pay is usable; the plan counts only when left is 0.
+func pay(k *transaction.Case, amount money.Fen, o *transaction.Outcome) (left money.Fen) {
+	left = amount
+	choices := k.Purses(0)
+	for i := range choices {
+		choice := &choices[i]
+		if named := k.Request.Purse; named != transaction.PurseAuto && named != choice.Purse {
+			continue
+		}
+		if choice.Purse == transaction.PurseSubsidy && k.Request.Purse == transaction.PurseAuto && k.Class.RefusePartial {
+			choice.WholeOnly = true
+		}
+		left = o.Take(choice, left)
 	}
-	return amount - subsidyHas, subsidyHas, mainHas + subsidyHas
+	return left
 }
