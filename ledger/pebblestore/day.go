@@ -48,6 +48,69 @@ func (s *Store) DayOf(sequence uint64) (ledger.Span, error) {
 	return span, err
 }
 
+// SpanOf finds the durable entries of a business day. A day without any is ErrNoEntry.
+func (s *Store) SpanOf(day uint32) (ledger.Span, error) {
+	end := s.durable.Load()
+	it, err := s.blocks()
+	if err != nil {
+		return ledger.Span{}, err
+	}
+	defer it.Close()
+	first := uint64(1) + uint64(sort.Search(int(end), func(i int) bool {
+		b, fault := blockWith(it, uint64(1+i))
+		err = errors.Join(err, fault)
+		return fault != nil || b.Day() >= day
+	}))
+	if err != nil {
+		return ledger.Span{}, err
+	}
+	if first > end {
+		return ledger.Span{}, fmt.Errorf("%w: 会计日 / business day %d", ErrNoEntry, day)
+	}
+	span, err := s.DayOf(first)
+	if err == nil && span.Day != day {
+		err = fmt.Errorf("%w: 会计日 / business day %d", ErrNoEntry, day)
+	}
+	return span, err
+}
+
+// Between visits the durable blocks with the entries from after+1 to upTo, both at the end of a block, each checked for its hash and its
+// place in the chain. A block's bytes are good until visit returns. It may be called while blocks are appended.
+func (s *Store) Between(ctx context.Context, after, upTo uint64, visit func(ledger.Block) error) error {
+	if after >= upTo {
+		return nil
+	}
+	it, valid, err := s.blocksAfter(after)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	head := ledger.Head{Sequence: after}
+	for ; valid && head.Sequence < upTo; valid = it.Next() {
+		b, err := storedUnder(it, ledger.OpenBlock)
+		if err != nil {
+			return err
+		}
+		if head.Sequence == after {
+			head.Hash = b.Previous()
+		}
+		if err := errors.Join(ctx.Err(), b.Follows(head)); err != nil {
+			return err
+		}
+		head = b.Head()
+		if err := visit(b); err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("reading blocks: %w", err)
+	}
+	if head.Sequence != upTo {
+		return fmt.Errorf("blocks end at %d and not at %d: %w", head.Sequence, upTo, ledger.ErrMalformed)
+	}
+	return nil
+}
+
 // blockWith opens the block that holds an entry. Its bytes are good until the iterator moves.
 func blockWith(it *cursor, sequence uint64) (ledger.Block, error) {
 	if !it.SeekLT(blockKey(nil, sequence+1)) {

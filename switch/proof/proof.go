@@ -67,7 +67,8 @@ type Blocks interface {
 // leafHeader is the bytes before the entry's own.
 const leafHeader = 20
 
-func appendLeaf(dst []byte, sequence uint64, day uint32, moment int64, encoded []byte) []byte {
+// AppendLeaf writes the leaf of an entry of a day behind dst.
+func AppendLeaf(dst []byte, sequence uint64, day uint32, moment int64, encoded []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, sequence)
 	dst = binary.BigEndian.AppendUint32(dst, day)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(moment))
@@ -92,7 +93,7 @@ func Make(ctx context.Context, blocks Blocks, sequence uint64, key ed25519.Priva
 	err = blocks.EachOf(ctx, span, func(b ledger.Block) error {
 		last = b.Head().Hash
 		return b.EachStored(func(at uint64, moment int64, encoded []byte) error {
-			leaf = appendLeaf(leaf[:0], at, span.Day, moment, encoded)
+			leaf = AppendLeaf(leaf[:0], at, span.Day, moment, encoded)
 			if at == sequence {
 				p.Record.Leaf = bytes.Clone(leaf)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"onecard/ledger"
 	"onecard/ledger/merkle"
 )
 
@@ -70,6 +71,16 @@ func (r *Root) message() []byte {
 	m = binary.BigEndian.AppendUint64(m, r.TreeSize)
 	return append(append(m, r.Root...), r.LastBlock...)
 }
+
+// SignDay signs the root of a closed day.
+func SignDay(day Day, treeSize uint64, root merkle.Hash, lastBlock ledger.Hash, key ed25519.PrivateKey) Root {
+	r := Root{Day: day, Complete: true, TreeSize: treeSize, Root: root[:], LastBlock: lastBlock[:]}
+	r.sign(key)
+	return r
+}
+
+// Check says whether the site has signed this root: nil or what is wrong.
+func (r *Root) Check(site ed25519.PublicKey) error { return r.check(site) }
 
 func (r *Root) sign(key ed25519.PrivateKey) {
 	r.PublicKey = Hex(key.Public().(ed25519.PublicKey))
