@@ -67,6 +67,13 @@ func (b *Book) Hold(id uint64) (Hold, bool) {
 	return h, ok
 }
 
+// EachHold visits the open holds, in no order.
+func (b *Book) EachHold(visit func(Hold)) {
+	for _, h := range b.holds {
+		visit(h)
+	}
+}
+
 // Holds is the number of open holds.
 func (b *Book) Holds() int { return len(b.holds) }
 

@@ -18,9 +18,10 @@ type Auditor struct {
 	next   uint64   // sequence of the next entry
 	time   int64    // of the entry before
 	day    uint32
-	turned bool   // a day switch has opened the day, or one before it: days go on by switches alone
-	block  uint64 // the block on the table, for findings
-	entry  entry  // the entry on the table
+	ends   map[uint32]dayEnd // of closed days: their last entry and the hash of its block
+	turned bool              // a day switch has opened the day, or one before it: days go on by switches alone
+	block  uint64            // the block on the table, for findings
+	entry  entry             // the entry on the table
 
 	blocks, entries   uint64
 	firstDay, lastDay uint32
@@ -177,6 +178,8 @@ func (a *Auditor) post() {
 		a.openingBalance()
 	case kindDaySwitch:
 		a.daySwitch()
+	case kindDayEnd:
+		a.dayEnd()
 	case kindBalance, kindPurchase, kindLoad, kindPassage:
 		a.original()
 	case kindReversal:

@@ -11,7 +11,41 @@ func (a *Auditor) checkDay(raw []byte, day uint32) {
 		a.note("会计日由 %d 到 %d,却没有日切条目", "the business day goes from %d to %d without a day switch", a.day, day)
 	}
 	a.turned = a.turned || switches
+	if day > a.day && a.next > 1 {
+		if a.ends == nil {
+			a.ends = map[uint32]dayEnd{}
+		}
+		a.ends[a.day] = dayEnd{a.next - 1, a.head}
+	}
 	a.entry.before, a.day = a.day, day
+}
+
+// dayEnd is where a closed day ended.
+type dayEnd struct {
+	last uint64
+	hash [32]byte
+}
+
+// dayEnd: it names a closed day as it was closed, and moves no money.
+//
+//	day u32 | last entry u64 | hash of its block 32 | Merkle root 32 | SHA-256 of the statement 32 | passed u8
+func (a *Auditor) dayEnd() {
+	a.noMoney()
+	r := reader{b: a.entry.payload}
+	day, said := r.fixed32(), dayEnd{last: r.u64()}
+	copy(said.hash[:], r.take(32))
+	r.take(64)
+	if passed := r.byte(); !r.done() || passed > 1 {
+		a.malformedPayload()
+		return
+	}
+	closed, ok := a.ends[day]
+	switch {
+	case !ok:
+		a.note("日结的会计日 %d 未关闭或没有条目", "the day-end is of business day %d, which is open or has no entry", day)
+	case closed != said:
+		a.note("日结称会计日 %d 止于第 %d 条,实止于第 %d 条,或其区块哈希不符", "the day-end says that business day %d ends with entry %d, it ends with %d, or the hash of its block is another", day, said.last, closed.last)
+	}
 }
 
 // firstKind is the kind of a block's first entry, 0 when there is none to read.

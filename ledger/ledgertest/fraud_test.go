@@ -87,6 +87,19 @@ func (f *forger) switchDay(block, opens uint32) {
 	f.entries[len(f.entries)-1].day = last + block
 }
 
+// endDay appends a day-end of the day so many days back, with its last entry and hash off by so much.
+func (f *forger) endDay(back uint32, last uint64, hash byte) {
+	blocks := f.blocks()
+	day := f.entries[len(f.entries)-1].day
+	p := binary.BigEndian.AppendUint32(nil, day-back)
+	p = binary.BigEndian.AppendUint64(p, uint64(len(blocks))-uint64(back)+last)
+	end, err := ledger.OpenBlock(blocks[len(blocks)-1-int(back)])
+	require.NoError(f.t, err)
+	sum := end.Head().Hash
+	sum[0] ^= hash
+	f.add(ledger.Entry{Kind: transaction.KindDayEnd, Payload: append(append(p, sum[:]...), make([]byte, 65)...)})
+}
+
 // request writes a request's payload as record.go documents it.
 func request(reason byte, terminal, batch, trace, card, amount, main, subsidy uint64, reversalOf ...uint64) []byte {
 	flags := byte(1)
@@ -296,6 +309,15 @@ var frauds = []struct {
 		over.Totals = over.Totals[1:]
 		f.entries[len(f.entries)-1].entry.Payload = over.Append(nil)
 	}, "the day switch leaves out code 1001"},
+	{"a day-end of the open day", func(f *forger) { f.endDay(0, 0, 0) }, "which is open or has no entry"},
+	{"a day-end with another last entry", func(f *forger) { f.switchDay(1, 1); f.endDay(1, 1, 0) }, "it ends with"},
+	{"a day-end with another hash", func(f *forger) { f.switchDay(1, 1); f.endDay(1, 0, 1) }, "or the hash of its block is another"},
+	{"a day-end cut short", func(f *forger) {
+		f.switchDay(1, 1)
+		f.endDay(1, 0, 0)
+		e := &f.entries[len(f.entries)-1].entry
+		e.Payload = e.Payload[:100]
+	}, "the payload of kind 7 cannot be read"},
 	{"a day switch cut short", func(f *forger) {
 		f.switchDay(1, 1)
 		e := &f.entries[len(f.entries)-1].entry

@@ -20,6 +20,7 @@ const (
 	kindCardState     = 3
 	kindOpening       = 4
 	kindDaySwitch     = 6
+	kindDayEnd        = 7
 	kindBalance       = 12
 	kindPurchase      = 13
 	kindLoad          = 14

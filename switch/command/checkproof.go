@@ -111,6 +111,8 @@ func provenWords(c proof.Contents, zoneSeconds int32) string {
 		return strings.Join(append(words, "本版本无法读出其内容 / what it says cannot be read by this version"), " · ")
 	case line.Kind == transaction.KindDaySwitch:
 		return strings.Join(append(words, fmt.Sprintf("日切:关闭会计日 %s,开启 %s / day switch: closes business day %[1]s, opens %[2]s", proof.Day(line.Closes), proof.Day(c.Day))), " · ")
+	case line.Kind == transaction.KindDayEnd:
+		return strings.Join(append(words, fmt.Sprintf("日结:会计日 %s / day-end of business day %[1]s", proof.Day(line.Closes))), " · ")
 	case line.Load != 0:
 		return strings.Join(append(words, "圈存 / load "+transaction.ReferenceOf(line.Load).String(), amountText(line.Amount, true), outcomeText(&line)), " · ")
 	}

@@ -81,7 +81,7 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(),
-		newProveCommand(), newCheckProofCommand(), newTerminalCommand(), newTraceCommand(), newIndexCommand(), newFeedCommand(), newBackupCommand(version), newArchiveCommand(),
+		newDayCommand(), newProveCommand(), newCheckProofCommand(), newTerminalCommand(), newTraceCommand(), newIndexCommand(), newFeedCommand(), newBackupCommand(version), newArchiveCommand(),
 		newRestoreCommand(), newConfigCommand(), newVersionCommand(version),
 		newCompletionCommand())
 	help := newHelpCommand()

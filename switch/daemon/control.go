@@ -56,6 +56,8 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("POST /backup", s.makeBackup)
 	mux.HandleFunc("POST /archive", s.makeArchive)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
+	mux.HandleFunc("POST /day/end", s.endDayNow)
+	mux.HandleFunc("POST /day/switch", s.switchDayNow)
 	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	s.serveFeeds(mux, c.server)
 	go c.serve(ownersOnly{listener})
@@ -131,6 +133,7 @@ type Answer struct {
 	Archived *pebblestore.Archived    `json:"archived,omitempty"`
 	Proof    *proof.Proof             `json:"proof,omitempty"`
 	Feeds    []pebblestore.FeedStatus `json:"feeds,omitempty"`
+	DayEnded *DayEnded                `json:"day_ended,omitempty"`
 }
 
 // CardChange asks for another state of a card.

@@ -36,14 +36,14 @@ type FeedLine struct {
 	Original  uint64                 `json:"original,omitempty"` // of a reversal
 	Load      uint64                 `json:"load,omitempty"`     // of what the bank said
 	State     string                 `json:"state,omitempty"`    // of a card from now on
-	Closes    string                 `json:"closes,omitempty"`   // business day that a day switch ends
+	Closes    string                 `json:"closes,omitempty"`   // business day of a day switch or a day-end
 	Operator  string                 `json:"operator,omitempty"`
 }
 
 var feedKinds = map[transaction.Kind]string{
 	transaction.KindGenesis: "genesis", transaction.KindDirectory: "directory", transaction.OpeningKind: "opening", transaction.KindCardState: "card_state",
-	transaction.KindDaySwitch: "day_switch",
-	transaction.KindBalance:   "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
+	transaction.KindDaySwitch: "day_switch", transaction.KindDayEnd: "day_end",
+	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
 }
@@ -137,7 +137,7 @@ func (r *roster) line(kind string, said *transaction.Line) *FeedLine {
 	switch said.Kind {
 	case transaction.KindCardState:
 		line.State = said.To.String()
-	case transaction.KindDaySwitch:
+	case transaction.KindDaySwitch, transaction.KindDayEnd:
 		line.Closes = proof.Day(said.Closes).String()
 	}
 	return line

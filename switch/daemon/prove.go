@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -66,6 +67,7 @@ func drawSigningKey(path string) error {
 // prover makes proofs from an open ledger.
 type prover struct {
 	store *pebblestore.Store
+	days  Days
 	key   ed25519.PrivateKey
 	look  func(context.Context, func(*transaction.State)) error // lets the state be read
 }
@@ -73,6 +75,9 @@ type prover struct {
 func (v prover) prove(ctx context.Context, sequence uint64) (proof.Proof, error) {
 	p, err := proof.Make(ctx, v.store, sequence, v.key)
 	if err != nil {
+		return proof.Proof{}, err
+	}
+	if err := v.underDayEnd(&p); err != nil {
 		return proof.Proof{}, err
 	}
 	c, err := p.Contents()
@@ -92,6 +97,23 @@ func (v prover) prove(ctx context.Context, sequence uint64) (proof.Proof, error)
 	return p, err
 }
 
+// underDayEnd hangs the proof under the root that the day-end has signed. A root that differs from it is no proof: one of the two is wrong.
+func (v prover) underDayEnd(p *proof.Proof) error {
+	signed, err := v.days.Statement(p.Record.Day)
+	if errors.Is(err, ErrNoStatement) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	root := signed.Statement.Root
+	if !bytes.Equal(root.Root, p.Signed.Root) || root.TreeSize != p.Signed.TreeSize || !bytes.Equal(root.LastBlock, p.Signed.LastBlock) {
+		return fmt.Errorf("%s 的账与日结签名的日根不符,请运行 verify / the books of %[1]s do not have the root that its day-end was signed with: run onecard verify", p.Record.Day)
+	}
+	p.Signed = root
+	return nil
+}
+
 // Prove makes the proof of a record of a ledger that no switch has open, and leaves the ledger as it is. doubts are the reasons for which a
 // switch would not start on it: the day of the record has been checked all the same, but unless another day follows it its end may be
 // missing, and its root is signed as provisional.
@@ -109,7 +131,7 @@ func Prove(ctx context.Context, c *Config, sequence uint64) (p proof.Proof, doub
 	if err != nil {
 		return proof.Proof{}, store.Doubts(), err
 	}
-	v := prover{store: store, key: key}
+	v := prover{store: store, days: DaysOf(c.Data.Directory), key: key}
 	v.look = func(_ context.Context, look func(*transaction.State)) error { look(engine.State()); return nil }
 	p, err = v.prove(ctx, sequence)
 	return p, store.Doubts(), err
@@ -125,7 +147,7 @@ func (s *server) answerProof(w http.ResponseWriter, r *http.Request) {
 	var p proof.Proof
 	key, err := LoadSigningKey(s.config.Data.Directory)
 	if err == nil {
-		v := prover{store: s.opened.store, key: key, look: s.opened.engine.Look}
+		v := prover{store: s.opened.store, days: DaysOf(s.config.Data.Directory), key: key, look: s.opened.engine.Look}
 		p, err = v.prove(r.Context(), sequence)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,6 +51,7 @@ type server struct {
 	archive    archiveState
 	started    time.Time
 	recovered  time.Duration
+	dayEnds    sync.Mutex // held by who ends a business day
 }
 
 // Run runs a switch until the context ends, then stops it politely: terminals are answered, the bank is signed off from, a checkpoint is
@@ -146,6 +148,7 @@ func (s *server) serve(ctx context.Context) error {
 	parts.start(func() { s.pulse.run(running) })
 	parts.start(func() { s.keepHouse(running, sequence) })
 	parts.start(func() { s.keepArchive(running) })
+	parts.start(func() { s.endDays(running) })
 	bankContext, stopBank := context.WithCancel(running)
 	bankDone := make(chan struct{})
 	go func() { defer close(bankDone); s.runBank(bankContext) }()

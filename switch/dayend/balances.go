@@ -35,6 +35,30 @@ func (b *Balances) Post(e *ledger.Entry) bool {
 	return true
 }
 
+// BalancesOf are those of accounts that the owner has frozen.
+func BalancesOf(accounts ledger.Frozen[ledger.Account]) Balances {
+	b := Balances{Fen: make([]money.Fen, accounts.Len())}
+	for i := range b.Fen {
+		b.Fen[i] = accounts.At(uint32(i)).Balance
+	}
+	return b
+}
+
+// TakeBack undoes the postings of a block, in any order of blocks. Accounts that it opened stay: see Drop.
+func (b *Balances) TakeBack(block ledger.Block) (opened int, err error) {
+	err = block.Each(func(_ uint64, e *ledger.Entry) error {
+		for i := range e.Legs {
+			b.Fen[e.Legs[i].Account] -= e.Legs[i].Amount
+		}
+		opened += len(e.Opens)
+		return nil
+	})
+	return opened, err
+}
+
+// Drop leaves out the newest accounts.
+func (b *Balances) Drop(accounts int) { b.Fen = b.Fen[:len(b.Fen)-accounts] }
+
 // PostBlock moves the balances on by one block.
 func (b *Balances) PostBlock(block ledger.Block) error {
 	err := block.Each(func(sequence uint64, e *ledger.Entry) error {

@@ -22,6 +22,8 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 	case KindDirectory:
 		s.applyDirectory(e)
 	case OpeningKind:
+	case KindDayEnd:
+		s.applyDayEnd(sequence, e)
 	case KindCardState:
 		s.applyCardState(e)
 	case KindPurchase, KindBalance, KindPassage, KindLoad:

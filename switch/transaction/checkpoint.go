@@ -35,7 +35,7 @@ func (s *State) sections() []ledger.Section {
 		s.cards.Freeze().Section(sectionCards, encodeCardRow),
 		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
 		whole(sectionLoads, encodeLoads(s)),
-		whole(sectionDay, appendFlag(binary.BigEndian.AppendUint32(nil, s.business.day), s.business.switched)),
+		whole(sectionDay, s.encodeDay()),
 	)
 	return append(core, s.settlementSections()...)
 }
@@ -72,9 +72,14 @@ func restoreState(stored ledger.Stored) (*State, error) {
 	return s, s.index()
 }
 
+func (s *State) encodeDay() []byte {
+	b := appendFlag(binary.BigEndian.AppendUint32(nil, s.business.day), s.business.switched)
+	return binary.BigEndian.AppendUint32(b, s.business.ended)
+}
+
 func (s *State) restoreDay(part []byte) error {
 	p := payloadReader{b: part}
-	s.business = business{day: p.u32(), switched: p.byte() == 1}
+	s.business = business{day: p.u32(), switched: p.byte() == 1, ended: p.u32()}
 	return p.done(KindDaySwitch)
 }
 

@@ -26,6 +26,7 @@ import (
 // business is which business day is open.
 type business struct {
 	day      uint32 // days since 1970 at the site; 0: nothing was ever posted
+	ended    uint32 // newest day with a day-end; 0 none
 	switched bool   // an entry has opened it: another one is needed to close it. Older ledgers went from date to date by themselves
 }
 
@@ -113,7 +114,7 @@ func (s *State) applyDaySwitch(sequence uint64, day uint32, e *ledger.Entry) {
 	if !slices.Equal(d.Totals, s.book.ControlTotals()) {
 		invariant.Fail("entry %d closes business day %d with the control totals %v, the books have %v", sequence, d.Closes, d.Totals, s.book.ControlTotals())
 	}
-	s.business = business{day: d.Opens, switched: true}
+	s.business.day, s.business.switched = d.Opens, true
 	s.batches.lapse(s, day)
 }
 

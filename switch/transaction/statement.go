@@ -102,7 +102,7 @@ type Line struct {
 	To       CardState // KindCardState
 	Operator string
 
-	Closes uint32 // KindDaySwitch: the business day that ends; Day is the one that it opens
+	Closes uint32 // KindDaySwitch, KindDayEnd: the business day that ends; Day is the one that was open then
 }
 
 // ReadEntry reads an entry for a statement. It is false for the making of the ledger and for directory rows.
@@ -120,6 +120,10 @@ func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 	case KindDaySwitch:
 		d, err := ReadDaySwitch(e.Payload)
 		line.Closes = d.Closes
+		return line, err == nil
+	case KindDayEnd:
+		d, err := ReadDayEnd(e.Payload)
+		line.Closes = d.Day
 		return line, err == nil
 	case OpeningKind:
 		for i := range e.Legs {
