@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"onecard/ledger"
@@ -14,25 +12,13 @@ import (
 // campusRows are read in one look at the state: some 50 us of the owner's time.
 const campusRows = 4096
 
-// campusOf says whose the accounts are: the classes of the holders as they are now, merchants and terminals.
+// campusOf says whose the accounts are: the classes of the holders as they are now, merchants with their areas, terminals, desks, operators.
 func (s *server) campusOf(ctx context.Context, in *dayend.Input) error {
 	look, c := s.opened.engine.Look, &in.Campus
 	var holders uint32
 	err := look(ctx, func(state *transaction.State) {
 		in.Zone = time.FixedZone("", int(state.Site().ZoneSeconds))
-		for _, class := range state.Classes() {
-			c.Classes = append(c.Classes, class.Code)
-		}
-		for i, m := range state.Merchants() {
-			c.Merchants = append(c.Merchants, dayend.Merchant{Code: m.Code.String()})
-			if int(m.Payable) < len(c.Accounts) {
-				c.Accounts[m.Payable].Merchant = uint32(i) + 1
-			}
-		}
-		c.Terminals = make([]string, state.Terminals()+1)
-		for id := range state.Terminals() {
-			c.Terminals[id+1] = state.Terminal(transaction.TerminalID(id + 1)).Code.String()
-		}
+		nameCampus(state, c)
 		holders = state.Holders()
 	})
 	for from := uint32(0); from < holders && err == nil; from += campusRows {
@@ -50,71 +36,43 @@ func (s *server) campusOf(ctx context.Context, in *dayend.Input) error {
 	return err
 }
 
-// leftover is what a day had left open and the entries since have ended, or the other way round.
-type leftover struct {
-	last     uint64          // entry of the day
-	holds    map[uint64]bool // of the day or before, ended since
-	returned map[uint64]bool // loads of the day or before that a terminal has given back since
-}
-
-// note takes an entry after the day.
-func (l *leftover) note(e *ledger.Entry) {
-	if e.Hold.Op != ledger.HoldNone && e.Hold.Op != ledger.HoldOpen && e.Hold.ID <= l.last {
-		l.holds[e.Hold.ID] = true
+func nameCampus(state *transaction.State, c *dayend.Campus) {
+	for _, class := range state.Classes() {
+		c.Classes = append(c.Classes, class.Code)
 	}
-	if e.Kind != transaction.KindReversal {
-		return
-	}
-	if line, ok := transaction.ReadEntry(0, 0, e); ok && line.Original != 0 && line.Original <= l.last {
-		l.returned[line.Original] = true
-	}
-}
-
-// openItemsKept bounds the list that a statement carries.
-const openItemsKept = 10_000
-
-// openItems lists what the day left open: loads that the bank has not settled, and money on hold for anything else.
-func (s *server) openItems(ctx context.Context, in *dayend.Input, left *leftover) error {
-	open := left.holds
-	returning := map[uint64]bool{}
-	err := s.opened.engine.Look(ctx, func(state *transaction.State) {
-		state.Book().EachHold(func(h ledger.Hold) {
-			if h.ID <= left.last {
-				open[h.ID] = true
-			}
-		})
-		for _, id := range state.ReturningLoads() {
-			if id <= left.last && !left.returned[id] {
-				open[id], returning[id] = true, true
-			}
+	for i := range state.Merchants() {
+		m := state.MerchantAt(i)
+		c.Merchants = append(c.Merchants, dayend.Merchant{Code: m.Code.String(), Area: areaOf(state, i)})
+		if int(m.Payable) < len(c.Accounts) {
+			c.Accounts[m.Payable].Merchant = i + 1
 		}
-	})
-	if err != nil {
-		return err
 	}
-	for id := range open {
-		if len(in.Open) == openItemsKept {
+	c.Terminals, c.Desks, c.Operators = make([]string, state.Terminals()+1), make([]string, 1), make([]string, 1)
+	for id := range state.Terminals() {
+		c.Terminals[id+1] = state.Terminal(transaction.TerminalID(id + 1)).Code.String()
+	}
+	for _, desk := range state.Desks() {
+		c.Desks = append(c.Desks, desk.Code)
+	}
+	for _, operator := range state.Operators() {
+		c.Operators = append(c.Operators, operator.Code)
+	}
+}
+
+// areaOf is the top of the merchant tree that a merchant stands in: its own code when it stands alone.
+func areaOf(state *transaction.State, row uint32) string {
+	for range state.Merchants() { // a tree that bites its tail ends somewhere
+		parent, ok := transaction.ParseMerchantCode(state.Terms(row).Parent)
+		if !ok {
 			break
 		}
-		e, _, err := s.opened.store.Entry(id)
-		if err != nil {
-			return err
+		above, ok := state.MerchantByCode(parent)
+		if !ok {
+			break
 		}
-		in.Open = append(in.Open, itemOf(id, &e, in.Zone, returning[id]))
+		row = above
 	}
-	slices.SortFunc(in.Open, func(a, b dayend.OpenItem) int { return cmp.Compare(a.Entry, b.Entry) })
-	return nil
-}
-
-func itemOf(id uint64, e *ledger.Entry, zone *time.Location, returning bool) dayend.OpenItem {
-	item := dayend.OpenItem{What: "hold", Entry: id, Since: time.UnixMicro(e.Time).In(zone).Format(time.RFC3339), Amount: e.Hold.Amount, Says: "冻结资金 / money on hold"}
-	if e.Kind == transaction.KindLoad {
-		item.What, item.Says = "load", "银行未了结的圈存 / a load that the bank has not settled"
-	}
-	if line, ok := transaction.ReadEntry(id, 0, e); ok && returning {
-		item.Amount, item.Says = line.Amount, "终端已退、银行未确认冲正的圈存 / a load given back at its terminal, the bank has not confirmed the reversal"
-	}
-	return item
+	return state.MerchantAt(row).Code.String()
 }
 
 var kindNames = map[transaction.Kind][2]string{
@@ -124,8 +82,11 @@ var kindNames = map[transaction.Kind][2]string{
 	transaction.KindLoadConfirmed: {"银行圈存", "bank loads"},
 }
 
-// kindName says what entries of a kind are, for the double entry of a statement.
+// kindName says what entries of a kind are, for people.
 func kindName(kind transaction.Kind) (chinese, english string) {
+	if row, ok := transaction.CatalogueOf(kind); ok {
+		return row.Chinese, row.English
+	}
 	name := kindNames[kind]
 	return name[0], name[1]
 }

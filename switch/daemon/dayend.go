@@ -198,7 +198,7 @@ func (s *server) memoryAt(ctx context.Context, in *dayend.Input) (*leftover, err
 		a := accounts.At(uint32(i))
 		in.Campus.Accounts[i] = dayend.Account{Set: a.Set, Code: a.Code, Class: dayend.NoClass}
 	}
-	left := &leftover{last: last, holds: map[uint64]bool{}, returned: map[uint64]bool{}}
+	left := newLeftover(last, in.Switch.Opens)
 	later := 0
 	err = s.opened.store.Between(ctx, last, sequence, func(b ledger.Block) error {
 		opened, err := in.Memory.TakeBack(b)
@@ -206,8 +206,8 @@ func (s *server) memoryAt(ctx context.Context, in *dayend.Input) (*leftover, err
 			return err
 		}
 		later += opened
-		return b.Each(func(_ uint64, e *ledger.Entry) error {
-			left.note(e)
+		return b.Each(func(sequence uint64, e *ledger.Entry) error {
+			left.note(sequence, b.Day(), e)
 			return nil
 		})
 	})

@@ -1,6 +1,8 @@
 package dayend
 
 import (
+	"fmt"
+
 	"onecard/ledger"
 	"onecard/ledger/merkle"
 	"onecard/ledger/money"
@@ -14,6 +16,8 @@ type Campus struct {
 	Classes   []string  // codes of identity classes
 	Merchants []Merchant
 	Terminals []string // codes, by number; row 0 is none
+	Desks     []string // codes, by number; row 0 is none
+	Operators []string // codes, by number; row 0 is none
 }
 
 // Account is whose an account is. Class is a row of Classes, or NoClass; Merchant a row of Merchants plus one, or 0.
@@ -56,7 +60,7 @@ type terminalSum struct {
 // book is a day as its blocks tell it.
 type book struct {
 	campus    *Campus
-	late      func(*ledger.Entry) bool
+	late      func(*ledger.Entry, int64) bool
 	closing   Balances
 	blocks    uint64
 	entries   uint64
@@ -66,6 +70,7 @@ type book struct {
 	merchants map[uint32]*[shareCount]money.Fen // by row
 	codes     map[codeKey]*codeSum
 	terminals map[transaction.TerminalID]*terminalSum
+	drawers   []Drawer                    // that were counted
 	strange   map[transaction.Kind]uint64 // kinds that moved a purse and have no line: entries
 	turnover  [2]money.Fen                // debits, credits
 	unfit     uint64                      // first entry with a leg of an account that was never opened; 0 none
@@ -73,10 +78,10 @@ type book struct {
 	leaf      []byte
 }
 
-func newBook(c *Campus, opening *Balances, late func(*ledger.Entry) bool) *book {
+func newBook(c *Campus, opening *Balances, late func(*ledger.Entry, int64) bool) *book {
 	return &book{
 		campus: c, late: late, closing: opening.Clone(), purses: map[codeKey]*lines{}, classes: map[uint8]*lines{}, merchants: map[uint32]*[shareCount]money.Fen{},
-		codes: map[codeKey]*codeSum{}, terminals: map[transaction.TerminalID]*terminalSum{}, strange: map[transaction.Kind]uint64{}, tree: merkle.New(),
+		codes: map[codeKey]*codeSum{}, terminals: map[transaction.TerminalID]*terminalSum{}, strange: map[transaction.Kind]uint64{}, tree: merkle.New(), drawers: []Drawer{},
 	}
 }
 
@@ -107,12 +112,13 @@ func (b *book) post(sequence uint64, e *ledger.Entry) {
 		b.unfit = sequence
 	}
 	if len(e.Legs) > 0 {
-		late := b.late != nil && b.late(e)
+		late := b.late(e, b.opened)
 		b.postCodes(e)
 		b.postPurses(e, late)
 		b.postMerchants(e, late)
 	}
 	b.postTerminal(e)
+	b.postDrawer(sequence, e)
 }
 
 func (b *book) account(id ledger.AccountID) Account {
@@ -246,4 +252,32 @@ func (b *book) postTerminal(e *ledger.Entry) {
 			sum.backAmount -= l.Amount
 		}
 	}
+}
+
+// postDrawer takes the cash sheet of a drawer that was counted.
+func (b *book) postDrawer(sequence uint64, e *ledger.Entry) {
+	if e.Kind != transaction.KindDrawerClosed {
+		return
+	}
+	if said, ok := transaction.ReadOperation(sequence, 0, e); ok {
+		b.drawers = append(b.drawers, Drawer{
+			Desk: nameAt(b.campus.Desks, said.Desk), Operator: nameAt(b.campus.Operators, said.Operator), Closed: sequence, Expected: said.Balance, Counted: said.Amount,
+		})
+	}
+}
+
+func nameAt(names []string, number uint16) string {
+	if int(number) < len(names) {
+		return names[number]
+	}
+	return fmt.Sprintf("#%d", number)
+}
+
+// LateSale says whether an entry is an offline sale from before the day opened (handbook 3.7): booked today, and marked.
+func LateSale(e *ledger.Entry, opened int64) bool {
+	if e.Kind != transaction.KindOfflineSale {
+		return false
+	}
+	said, ok := transaction.ReadOperation(0, 0, e)
+	return ok && said.Occurred != 0 && said.Occurred < opened
 }

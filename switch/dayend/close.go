@@ -27,10 +27,10 @@ type Input struct {
 	Before   *SignedBefore // nil: there is no statement of a day before
 	Campus   Campus
 	Zone     *time.Location
-	Late     func(*ledger.Entry) bool                              // sales of a day before, recorded today; nil: there are none
+	Late     func(e *ledger.Entry, opened int64) bool              // sales from before the day opened, recorded today; nil: LateSale
 	Totals   map[transaction.TerminalID]TerminalTotals             // that terminals have sent
 	Open     []OpenItem                                            // what the day leaves behind
-	Drawers  []Drawer                                              // cash sheets of the day
+	Drawers  []Drawer                                              // that were open at the end; those that were counted stand in the log
 	Bank     []BankBalance                                         // figures that an operator gave, or accounts without one
 	KindName func(kind transaction.Kind) (chinese, english string) // of entries, for the double entry
 }
@@ -50,7 +50,11 @@ type SignedBefore struct {
 // Close balances a day and signs its root. The statement that it returns is not signed itself: see Sign. Closing carries the balances to the
 // next day. A day that does not balance is no error: its statement says where.
 func Close(ctx context.Context, blocks Blocks, in *Input, key ed25519.PrivateKey) (s Statement, closing Balances, err error) {
-	b := newBook(&in.Campus, &in.Opening, in.Late)
+	late := in.Late
+	if late == nil {
+		late = LateSale
+	}
+	b := newBook(&in.Campus, &in.Opening, late)
 	var first ledger.Hash
 	err = blocks.EachOf(ctx, in.Span, func(block ledger.Block) error {
 		if b.blocks == 0 {
@@ -69,7 +73,7 @@ func Close(ctx context.Context, blocks Blocks, in *Input, key ed25519.PrivateKey
 		Format: Format, Day: proof.Day(in.Span.Day), Next: proof.Day(in.Switch.Opens), Opened: in.moment(b.opened), Closed: in.moment(in.Switch.Time),
 		First: in.Span.First, Last: in.Span.Last, Entries: b.entries, Blocks: b.blocks, Accounts: uint32(len(b.closing.Fen) - 1),
 		Root: proof.SignDay(proof.Day(in.Span.Day), b.entries, root, b.closing.Head.Hash, key),
-		Open: orEmpty(in.Open), Drawers: orEmpty(in.Drawers), Bank: orEmpty(in.Bank),
+		Open: orEmpty(in.Open), Drawers: append(b.drawers, in.Drawers...), Bank: orEmpty(in.Bank),
 	}
 	digest := b.closing.Digest()
 	s.Balances = digest[:]

@@ -140,7 +140,7 @@ func (a *accountant) post(lines string) string {
 func (a *accountant) switchDay() {
 	a.input = dayend.Input{
 		Span: ledger.Span{Day: a.day, First: a.first, Last: a.head.Sequence, Followed: true}, Opening: a.opens, Before: a.before, Campus: a.campus, Zone: china, KindName: kindName,
-		Late: func(e *ledger.Entry) bool { return e.Payload[0] == 1 },
+		Late: func(e *ledger.Entry, _ int64) bool { return e.Payload[0] == 1 },
 	}
 	a.input.Memory = dayend.Balances{Head: a.head, Fen: make([]money.Fen, a.book.Accounts()+1)}
 	for id := uint32(1); id <= a.book.Accounts(); id++ {

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -77,18 +78,34 @@ func (e *Engine) Accounts(ctx context.Context) (accounts ledger.Frozen[ledger.Ac
 	return accounts, sequence, err
 }
 
-// EachPurse visits the accounts of one holder's purses. REQUIRES: holder < Holders().
+// EachPurse visits the accounts of one holder's purses, and that of what he owes. REQUIRES: holder < Holders().
 func (s *State) EachPurse(holder uint32, visit func(ledger.AccountID)) {
 	h := s.holders.At(holder)
 	visit(h.Main)
 	visit(h.Subsidy)
+	for n := h.Purses; n != 0; n = s.purses.At(n - 1).Next {
+		visit(s.purses.At(n - 1).Account)
+	}
 }
 
 // Classes lists the identity classes, in the order of Holder.Class.
 func (s *State) Classes() []Class { return s.classes }
 
-// Merchants lists the merchants, in the order of their registration.
-func (s *State) Merchants() []Merchant { return s.merchants }
+// ReadProposal reads what waits for a second person, or did.
+func ReadProposal(sequence uint64, day uint32, e *ledger.Entry) (Proposal, bool) {
+	p := payloadReader{b: e.Payload}
+	p.uvarint() // operator
+	p.take(24)  // key and contents
+	proposal := Proposal{Number: sequence, Time: e.Time, Day: day}
+	return proposal, e.Kind == KindProposal && !p.bad && json.Unmarshal(p.b, &proposal.Operation) == nil
+}
+
+// ReadProposalClosed reads which proposal was rejected or withdrawn.
+func ReadProposalClosed(e *ledger.Entry) (number uint64, ok bool) {
+	p := payloadReader{b: e.Payload}
+	number = p.uvarint()
+	return number, e.Kind == KindProposalClosed && !p.bad
+}
 
 // ReturningLoads are the open loads whose money a terminal has given back already: nothing is held for them, and the bank has not yet said
 // that it took the reversal.
