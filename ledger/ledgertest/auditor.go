@@ -188,6 +188,9 @@ func (a *Auditor) post() {
 		a.loadOutcome()
 	case kindPurse:
 		a.purse()
+	case kindSheetDrafted, kindSheetMoved:
+		a.noHold()
+		a.checkFlow(&operation{})
 	case kindProposal, kindProposalClosed:
 		a.noMoney()
 	case kindBatch, kindBatchLines, kindBatchDecided, kindLineRefused:

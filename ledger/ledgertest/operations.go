@@ -26,6 +26,8 @@ const (
 	kindBatchDecided   = 82
 	kindLineRefused    = 83
 	kindProposalClosed = 85
+	kindSheetDrafted   = 90
+	kindSheetMoved     = 91
 )
 
 // Flags of an operation's payload, in the order of its fields.
@@ -219,6 +221,8 @@ var flows = map[byte]flow{
 	64: {[]uint16{count}, []uint16{payable}},
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
+	90: {},
+	91: {[]uint16{payable, suspense}, []uint16{payable, custody, serviceIncome, deductionIncome, suspense}},
 }
 
 // checkFlow: an operation moves money only between the accounts that its kind is about. What a refund or a reversal gives back is compared

@@ -36,6 +36,8 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 		s.applyProposalClosed(e)
 	case KindBatch, KindBatchLines, KindBatchDecided, KindLineRefused:
 		s.applyBatch(sequence, day, e)
+	case KindSheetDrafted, KindSheetMoved:
+		s.applySheet(sequence, e)
 	case KindReversal:
 		s.applyReversal(sequence, day, e)
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:

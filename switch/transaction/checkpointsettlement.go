@@ -21,6 +21,7 @@ const (
 	sectionRefunded   = "settlement.refunded"
 	sectionKeys       = "settlement.keys"
 	sectionBatches    = "settlement.batches"
+	sectionSheets     = "settlement.sheets"
 )
 
 // settlementSections freezes the settlement centre's state. Which lines wait for a holder is worked out again from the batches.
@@ -33,6 +34,7 @@ func (s *State) settlementSections() []ledger.Section {
 		whole(sectionRefunded, s.encodeRefunded()),
 		whole(sectionKeys, s.keys.encode()),
 		whole(sectionBatches, s.batches.encode()),
+		whole(sectionSheets, s.encodeSheets()),
 	}
 }
 
@@ -50,6 +52,7 @@ func (s *State) settlementReaders() []sectionReader {
 		{sectionRefunded, s.restoreRefunded},
 		{sectionKeys, s.keys.restore},
 		{sectionBatches, s.restoreBatches},
+		{sectionSheets, s.restoreSheets},
 	}
 }
 

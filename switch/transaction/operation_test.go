@@ -312,6 +312,10 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		return s.decideBatch(d), true
 	case "trial":
 		return s.trial(), true
+	case "sheet":
+		return s.draftSheet(d), true
+	case "sheet-move":
+		return s.moveSheet(d), true
 	case "at":
 		s.setClock(d.CmdArgs[0].Key)
 		require.NoError(s.t, s.engine.TurnDay(context.Background(), s.now.UnixMicro()))
@@ -335,4 +339,48 @@ func (s *story) audit() {
 		auditor.Block(b.First(), b.Bytes())
 	}
 	require.Empty(s.t, auditor.Finish().Findings)
+}
+
+// draftSheet reads: sheet merchant=103410054110001 from=2026-11-23 to=2026-11-23 by=wang; the lines are the input: code amount [text].
+func (s *story) draftSheet(d *datadriven.TestData) string {
+	sheet := transaction.Sheet{}
+	var from, to string
+	d.ScanArgs(s.t, "merchant", &sheet.Merchant)
+	d.ScanArgs(s.t, "from", &from)
+	d.ScanArgs(s.t, "to", &to)
+	d.ScanArgs(s.t, "by", &sheet.Drafter)
+	sheet.From, sheet.To = dayNamed(s.t, from), dayNamed(s.t, to)
+	for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
+		words := strings.SplitN(line, " ", 3)
+		l := transaction.SheetLine{Code: words[0], Amount: fen(words[1])}
+		if len(words) > 2 {
+			l.Text = words[2]
+		}
+		sheet.Lines, sheet.Payable = append(sheet.Lines, l), sheet.Payable+l.Amount
+	}
+	kept, err := s.engine.DraftSheet(context.Background(), sheet, s.now.UnixMicro())
+	s.names["sheet"] = kept.Number
+	return s.printSheet(kept, err)
+}
+
+// moveSheet reads: sheet-move to=checked by=li [document=] [reason=]
+func (s *story) moveSheet(d *datadriven.TestData) string {
+	var to, by, document, reason string
+	d.ScanArgs(s.t, "to", &to)
+	d.ScanArgs(s.t, "by", &by)
+	d.MaybeScanArgs(s.t, "document", &document)
+	d.MaybeScanArgs(s.t, "reason", &reason)
+	state, ok := transaction.ParseSheetState(to)
+	require.True(s.t, ok)
+	moved, err := s.engine.MoveSheet(context.Background(), s.numbered("sheet"), state, by, document, reason, s.now.UnixMicro())
+	return s.printSheet(moved, err)
+}
+
+func (s *story) printSheet(sheet transaction.Sheet, err error) string {
+	var refused *transaction.Refused
+	if errors.As(err, &refused) {
+		return fmt.Sprintf("refused %s %s: %s\n", refused.Field, refused.Rule, refused)
+	}
+	require.NoError(s.t, err)
+	return fmt.Sprintf("sheet %d of %s %s: payable %s\n", sheet.Number, sheet.Merchant, sheet.State, sheet.Payable)
 }

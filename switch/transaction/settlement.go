@@ -22,6 +22,7 @@ type settlement struct {
 	keys       keyring
 	proposals  map[uint64]Proposal
 	batches    batches
+	sheets     sheets
 
 	// Indexes, rebuilt from the tables.
 	programmeByCode map[string]uint16
@@ -33,7 +34,7 @@ func newSettlement() settlement {
 	return settlement{
 		chart: make(map[chartKey]ledger.AccountID), terms: make(map[uint32]MerchantTerms), splits: make(map[uint32][]ledger.Leg), refunded: make(map[uint64]money.Fen),
 		holdings: make(map[uint64]holding),
-		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(),
+		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(), sheets: newSheets(),
 		programmeByCode: make(map[string]uint16), deskByCode: make(map[string]uint16), operatorByCode: make(map[string]uint16),
 	}
 }
