@@ -51,11 +51,12 @@ Loads the switch from outside: the lunch rush, saturation, kill -9 under load; t
 receipts each time. Build both programs first: make build.`,
 		Example: `  bin/bench lunch --rate 100,1000,5000
   bin/bench saturate --seconds 4 --rounds 5 --json out/saturate.json
-  bin/bench kill --rounds 50 --seed 7`,
+  bin/bench kill --rounds 50 --seed 7
+  bin/bench pause --shape 64x32`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return amounts(c.Flags()) },
 	}
-	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newLedgerCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
+	root.AddCommand(newLunchCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newPauseCommand(), newLedgerCommand(), newLimitCommand("echo"), newLimitCommand("floor"))
 	return root
 }
 

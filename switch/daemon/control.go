@@ -56,6 +56,7 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("POST /backup", s.makeBackup)
 	mux.HandleFunc("POST /archive", s.makeArchive)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
+	mux.HandleFunc("POST /checkpoint", s.checkpointNow)
 	mux.HandleFunc("POST /day/end", s.endDayNow)
 	mux.HandleFunc("POST /day/switch", s.switchDayNow)
 	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}

@@ -37,21 +37,22 @@ type Options struct {
 
 // server is a running switch.
 type server struct {
-	config     *Config
-	options    Options
-	log        *zap.Logger
-	metrics    *telemetry.Metrics
-	opened     *opened
-	pulse      *pulse
-	terminals  *terminals.Server
-	bank       *bankgw.Gateway // nil: no bank
-	operations *operations
-	control    *control
-	clock      *clock
-	archive    archiveState
-	started    time.Time
-	recovered  time.Duration
-	dayEnds    sync.Mutex // held by who ends a business day
+	config      *Config
+	options     Options
+	log         *zap.Logger
+	metrics     *telemetry.Metrics
+	opened      *opened
+	pulse       *pulse
+	terminals   *terminals.Server
+	bank        *bankgw.Gateway // nil: no bank
+	operations  *operations
+	control     *control
+	clock       *clock
+	archive     archiveState
+	started     time.Time
+	recovered   time.Duration
+	dayEnds     sync.Mutex // held by who ends a business day
+	checkpoints sync.Mutex // held by who writes a checkpoint
 }
 
 // Run runs a switch until the context ends, then stops it politely: terminals are answered, the bank is signed off from, a checkpoint is
