@@ -123,10 +123,37 @@ func (b Block) Each(visit func(sequence uint64, e *Entry) error) error {
 			return err
 		}
 	}
-	if len(entries.body) != 0 {
-		return fmt.Errorf("block at %d: %d bytes after the last entry: %w", b.First(), len(entries.body), ErrMalformed)
+	return entries.end(b.First())
+}
+
+// end says whether anything stands behind the last entry.
+func (p *Entries) end(first uint64) error {
+	if len(p.body) != 0 {
+		return fmt.Errorf("block at %d: %d bytes after the last entry: %w", first, len(p.body), ErrMalformed)
 	}
 	return nil
+}
+
+// EachAhead is Each with a look at what comes: as many entries as the window holds are decoded into it and given to ahead before the first of
+// them is visited. The window's slices are reused.
+func (b Block) EachAhead(window []Entry, ahead func([]Entry), visit func(sequence uint64, e *Entry) error) error {
+	entries := b.Entries()
+	for entries.More() {
+		first, n := entries.next, 0
+		for n < len(window) && entries.More() {
+			if _, err := entries.Next(&window[n]); err != nil {
+				return err
+			}
+			n++
+		}
+		ahead(window[:n])
+		for i := range n {
+			if err := visit(first+uint64(i), &window[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return entries.end(b.First())
 }
 
 // Entries is a place between two entries of a block, for a reader that stops in the middle. The zero value is at an end.

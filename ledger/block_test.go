@@ -76,6 +76,23 @@ func TestBlocksGiveBackWhatWasPutIn(t *testing.T) {
 				}
 				return nil
 			})
+			shown, window := 0, make([]ledger.Entry, rapid.IntRange(1, 4).Draw(t, "window"))
+			ahead := block.EachAhead(window, func(coming []ledger.Entry) {
+				for i := range coming {
+					if !same(&coming[i], &put[shown+i]) {
+						t.Fatalf("entry %d ahead is %+v, put in as %+v", shown+i, coming[i], put[shown+i])
+					}
+				}
+				shown += len(coming)
+			}, func(sequence uint64, e *ledger.Entry) error {
+				if i := int(sequence - head.Sequence - 1); i >= shown || !same(e, &put[i]) {
+					t.Fatalf("entry %d is %+v, put in as %+v", sequence, e, put[i])
+				}
+				return nil
+			})
+			if ahead != nil || shown != len(put) {
+				t.Fatal(ahead, shown)
+			}
 			stored := block.EachStored(func(sequence uint64, moment int64, encoded []byte) error {
 				e, err := ledger.DecodeStored(moment, encoded)
 				if want := &put[sequence-head.Sequence-1]; err != nil || !same(&e, want) {

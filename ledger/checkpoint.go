@@ -23,10 +23,11 @@ type Snapshot struct {
 	Sections []Section
 }
 
-// Stored is a checkpoint that can be read back.
+// Stored is a checkpoint that can be read back, by several goroutines at once.
 type Stored interface {
 	Head() Head
-	// Section calls visit with each part of the named section in order. An unknown section has no parts.
+	// Section calls visit with each part of the named section in order; its bytes are good until visit returns. An unknown section has no
+	// parts. An error after the last part says that they are not what was written.
 	Section(name string, visit func(part []byte) error) error
 }
 

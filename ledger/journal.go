@@ -28,6 +28,7 @@ type Journal interface {
 type Checkpoints interface {
 	// SaveCheckpoint writes a snapshot; the newest complete one wins, an interrupted one is invisible.
 	SaveCheckpoint(ctx context.Context, s Snapshot) error
-	// LoadCheckpoint returns the newest complete checkpoint, or nil when there is none.
-	LoadCheckpoint() (Stored, error)
+	// CheckpointBefore returns the newest complete checkpoint that was taken before a sequence, or nil when there is none. Its parts are
+	// checked while they are read: whoever finds one damaged asks for the one before it.
+	CheckpointBefore(sequence uint64) (Stored, error)
 }

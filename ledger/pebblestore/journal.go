@@ -72,6 +72,9 @@ func (s *Store) batch() *pebble.Batch {
 // the clerk has it in hand.
 // REQUIRES: the blocks appended and not yet waited for are unchanged.
 func (s *Store) Wait(sequence uint64) error {
+	if err := s.awaitProof(); err != nil {
+		return err
+	}
 	done := 0
 	for done < len(s.flights) && s.flights[done].block.First() <= sequence {
 		if err := s.land(&s.flights[done]); err != nil {

@@ -57,6 +57,9 @@ type Options struct {
 	BallastBytes  int64  // 0: no ballast
 	LowWaterBytes uint64 // below this much free space Space reports low
 	ReadOnly      bool
+	// ProveBehind lets Open return before the chain has been walked; Wait, which whoever answers calls first, waits for it and returns what is
+	// wrong. What Inspect opens is always walked.
+	ProveBehind bool
 	// IndexWindowEntries is how many entries of the statement index are written together at most; 0: a million. They are written every
 	// three seconds whatever their number.
 	IndexWindowEntries int
@@ -83,6 +86,7 @@ type Store struct {
 	clerk   *clerk // nil: read only
 
 	warmed    chan error // what warm has ended with; nil: it was not started
+	walking   chan error // what walking the chain behind Open has ended with; nil: it is proved
 	witnessed []slot     // the slots as they were when the store was opened, oldest first
 	inspect   bool       // what is wrong is kept as a doubt
 	doubts    []error    // see Inspect
@@ -208,7 +212,7 @@ func (s *Store) awaitWarm() error {
 // release closes what is open, in reverse.
 func (s *Store) release() error {
 	s.clerk.close()
-	err := s.witness.close()
+	err := errors.Join(s.awaitProof(), s.witness.close())
 	if s.db != nil {
 		err = errors.Join(err, s.db.Close())
 	}

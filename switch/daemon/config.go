@@ -50,6 +50,7 @@ type DataConfig struct {
 	BallastBytes  int    `yaml:"ballast_bytes"`
 	LowWaterBytes int    `yaml:"low_water_bytes"`
 	// CheckpointInterval and CheckpointEntries: a checkpoint is written when either has passed since the one before and something is new.
+	// Of a site with more than a million holders half their number is waited for: its checkpoints take longer to write than to replay for.
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"`
 	CheckpointEntries  int           `yaml:"checkpoint_entries"`
 }
@@ -85,7 +86,7 @@ func DefaultConfig() Config {
 		Site: SiteConfig{Zone: time.Duration(site.ZoneSeconds) * time.Second, Window: int(site.Window)},
 		Data: DataConfig{
 			Directory: "data", MemTableBytes: pebblestore.DefaultMemTableBytes, BallastBytes: pebblestore.DefaultBallastBytes,
-			LowWaterBytes: pebblestore.DefaultLowWaterBytes, CheckpointInterval: 5 * time.Minute, CheckpointEntries: 2_000_000,
+			LowWaterBytes: pebblestore.DefaultLowWaterBytes, CheckpointInterval: 5 * time.Minute, CheckpointEntries: 500_000,
 		},
 		Archive:     ArchiveConfig{Interval: 5 * time.Minute},
 		Terminals:   terminals.DefaultConfig(),

@@ -46,6 +46,9 @@ func (s *server) engineEvents() transaction.Events {
 		Answered:  func(decisions []transaction.Decision) { s.metrics.Answered(decisions, s.clock.micros()) },
 		Group:     s.metrics.Group,
 		LoadState: s.metrics.LoadState,
+		CheckpointSkipped: func(err error) {
+			s.log.Error("检查点无法使用,改用更早的或重放更多 / a checkpoint cannot be used: an older one, or replaying more, takes its place", zap.Error(err))
+		},
 	}
 }
 

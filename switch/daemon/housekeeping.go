@@ -7,26 +7,31 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"onecard/switch/transaction"
 )
 
 // houseInterval is how often free space and the need for a checkpoint are looked at.
 const houseInterval = 2 * time.Second
 
 // keepHouse watches the disk, closes the business day when its time comes and nobody buys, and writes checkpoints, until the context ends.
-// lastSequence is where the ledger stood when it was opened.
+// lastSequence is where the checkpoint was
+// taken that the state was brought back from: what was replayed counts, or two crashes in a row would replay twice as much.
 func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 	tick := time.NewTicker(houseInterval)
 	defer tick.Stop()
 	low := false
+	memory := newCollector()
 	lastTime := time.Now()
 	for {
 		low = s.watchDisk(ctx, low)
+		memory.follow()
 		if step := s.clock.follow(); step != 0 {
 			s.log.Warn("系统时间跳变 / the system's time was stepped", zap.Duration("by", step))
 		}
 		s.watchDay(ctx)
 		sequence := s.pulse.seen.Load().Sequence
-		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence >= lastSequence+uint64(s.config.Data.CheckpointEntries)
+		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence >= lastSequence+s.checkpointEntries(ctx)
 		if due && sequence > lastSequence {
 			s.checkpoint(ctx)
 			lastTime, lastSequence = time.Now(), sequence
@@ -37,6 +42,13 @@ func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 		case <-tick.C:
 		}
 	}
+}
+
+// checkpointEntries is after how many entries a checkpoint is due.
+func (s *server) checkpointEntries(ctx context.Context) uint64 {
+	entries := uint64(s.config.Data.CheckpointEntries)
+	_ = s.opened.engine.Look(ctx, func(state *transaction.State) { entries = max(entries, uint64(state.Holders()/2)) }) // the switch stops otherwise
+	return entries
 }
 
 // watchDisk tells the owner when space runs low, and when it is back.

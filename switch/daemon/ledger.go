@@ -39,7 +39,7 @@ func openLedger(ctx context.Context, c *Config, version string, now int64, event
 	}
 	store, err := pebblestore.Open(pebblestore.Options{
 		Dir: c.Data.Directory, WALDir: c.Data.WALDirectory, ArchiveDir: c.Archive.Directory, MemTableBytes: uint64(c.Data.MemTableBytes), BallastBytes: int64(c.Data.BallastBytes),
-		LowWaterBytes: uint64(c.Data.LowWaterBytes), Version: version, Events: events,
+		LowWaterBytes: uint64(c.Data.LowWaterBytes), Version: version, Events: events, ProveBehind: true,
 	})
 	if err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ func (s *server) addresses() Addresses {
 func (s *server) serve(ctx context.Context) error {
 	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	sequence := s.opened.store.Head().Sequence
+	sequence := s.opened.engine.RestoredFrom()
 	ownerDone := make(chan error, 1)
 	go func() { ownerDone <- s.opened.engine.Run(running, s.clock.micros()) }()
 	parts := newCrew()

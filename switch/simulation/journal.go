@@ -179,9 +179,11 @@ func (c *checkpoints) SaveCheckpoint(_ context.Context, s ledger.Snapshot) error
 	return nil
 }
 
-func (c *checkpoints) LoadCheckpoint() (ledger.Stored, error) {
-	if c.newest == nil {
-		return nil, nil
+func (c *checkpoints) CheckpointBefore(sequence uint64) (ledger.Stored, error) {
+	for _, kept := range []*checkpoint{c.newest, c.older} {
+		if kept != nil && kept.Head().Sequence < sequence {
+			return kept, nil
+		}
 	}
-	return c.newest, nil
+	return nil, nil
 }

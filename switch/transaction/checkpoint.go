@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"onecard/ledger"
@@ -44,26 +45,34 @@ func whole(name string, contents []byte) ledger.Section {
 	return ledger.Section{Name: name, Rows: 1, Parts: 1, Encode: func(dst []byte, _ uint32) []byte { return append(dst, contents...) }}
 }
 
-// restoreState reads a checkpoint back and builds the indexes.
+func (r sectionReader) from(stored ledger.Stored) error {
+	if err := stored.Section(r.name, r.visit); err != nil {
+		return fmt.Errorf("section %s: %w", r.name, err)
+	}
+	return nil
+}
+
+// restoreState reads a checkpoint back and builds the indexes. The large tables are read at the same time as the books.
 func restoreState(stored ledger.Stored) (*State, error) {
+	s := newState(nil)
+	large := s.restoreLarge(stored)
 	book, err := ledger.RestoreBook(stored)
+	for range cap(large) {
+		err = errors.Join(err, <-large)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := newState(book)
+	s.book = book
 	for _, section := range append([]sectionReader{
 		{sectionSite, s.restoreSite},
 		{sectionSmall, s.restoreSmall},
 		{sectionTerminals, func(part []byte) error { return s.terminals.Restore(part, decodeTerminalRow) }},
-		{sectionHolders, func(part []byte) error { return s.holders.Restore(part, decodeHolderRow) }},
-		{sectionNumbers, s.numbers.restore},
-		{sectionCards, func(part []byte) error { return s.cards.Restore(part, decodeCardRow) }},
-		{sectionAnswers, func(part []byte) error { return s.answers.Restore(part, decodeAnswered) }},
 		{sectionLoads, s.restoreLoads},
 		{sectionDay, s.restoreDay},
 	}, s.settlementReaders()...) {
-		if err := stored.Section(section.name, section.visit); err != nil {
-			return nil, fmt.Errorf("section %s: %w", section.name, err)
+		if err := section.from(stored); err != nil {
+			return nil, err
 		}
 	}
 	if s.business.day == 0 && book.Sequence() > 0 {
@@ -83,6 +92,31 @@ func (s *State) restoreDay(part []byte) error {
 	return p.done(KindDaySwitch)
 }
 
+// restoreLarge reads the tables that grow with people and terminals, each on a goroutine of its own that ends with what it sends. They depend
+// on nothing but themselves.
+func (s *State) restoreLarge(stored ledger.Stored) <-chan error {
+	tables := []struct {
+		sectionReader
+		index func()
+	}{
+		{sectionReader{sectionHolders, func(part []byte) error { return s.holders.Restore(part, decodeHolderRow) }}, func() {}},
+		{sectionReader{sectionNumbers, s.numbers.restore}, s.indexHolders},
+		{sectionReader{sectionCards, func(part []byte) error { return s.cards.Restore(part, decodeCardRow) }}, s.indexCards},
+		{sectionReader{sectionAnswers, func(part []byte) error { return s.answers.Restore(part, decodeAnswered) }}, func() {}},
+	}
+	restored := make(chan error, len(tables))
+	for _, t := range tables {
+		go func() {
+			err := t.from(stored)
+			if err == nil {
+				t.index()
+			}
+			restored <- err
+		}()
+	}
+	return restored
+}
+
 // index builds the look-up maps and checks that the tables fit each other.
 func (s *State) index() error {
 	for i := range s.classes {
@@ -98,7 +132,6 @@ func (s *State) index() error {
 	for i := uint32(0); i < s.terminals.Len(); i++ {
 		s.terminalByCode[s.terminals.At(i).Code] = TerminalID(i + 1)
 	}
-	s.indexRows()
 	if s.numbers.rows != s.holders.Len() || s.answers.Len() != s.terminals.Len()*2*s.window || s.window == 0 {
 		return fmt.Errorf("tables do not fit each other: %w", ledger.ErrMalformed)
 	}

@@ -32,6 +32,8 @@ type Events struct {
 	Group func(entries uint32, bytes int)
 	// LoadState is called when a load changes its state at the bank: "sent", "confirmed", "declined", "unknown", "reversed", "late".
 	LoadState func(state string)
+	// CheckpointSkipped is called at the start with why a checkpoint could not be used; an older one, or replaying more, takes its place.
+	CheckpointSkipped func(err error)
 }
 
 // Config is what an engine is made of.
@@ -59,6 +61,7 @@ type Engine struct {
 	requests []Request        // owner: Run
 	pipeline                  // owner: Run
 	head     ledger.Head      // owner: Run; of the newest block appended
+	restored uint64           // sequence of the checkpoint that Open found
 	waiting  map[uint64]asker // owner: Run; who waits for which open load
 	echo     int64            // owner: Run; last number given to an answer that stores nothing
 	failure  error            // owner: Run; of the journal. It stays: what was decided after it is not on disk
@@ -115,41 +118,8 @@ func Open(ctx context.Context, c Config, now int64) (*Engine, error) {
 	return e, e.finishImport(now)
 }
 
-func (e *Engine) restore() error {
-	e.state = newState(ledger.NewBook())
-	if e.config.Checkpoints == nil {
-		return nil
-	}
-	stored, err := e.config.Checkpoints.LoadCheckpoint()
-	if err != nil || stored == nil {
-		return err
-	}
-	if e.state, err = restoreState(stored); err != nil {
-		return fmt.Errorf("reading the checkpoint at %d: %w", stored.Head().Sequence, err)
-	}
-	e.head = stored.Head()
-	return nil
-}
-
-func (e *Engine) replay(ctx context.Context) error {
-	err := e.journal.Replay(ctx, e.head.Sequence, func(b ledger.Block) error {
-		if err := b.Follows(e.head); err != nil {
-			return err
-		}
-		e.head = b.Head()
-		return b.Each(func(sequence uint64, entry *ledger.Entry) error {
-			e.state.apply(sequence, b.Day(), entry)
-			return nil
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("replaying the journal after %d: %w", e.state.book.Sequence(), err)
-	}
-	if e.head != e.journal.Head() {
-		return fmt.Errorf("the journal's head is %d but its blocks end at %d: %w", e.journal.Head().Sequence, e.head.Sequence, ledger.ErrMalformed)
-	}
-	return nil
-}
+// RestoredFrom is the sequence of the checkpoint that the state was brought back from; 0: everything was replayed.
+func (e *Engine) RestoredFrom() uint64 { return e.restored }
 
 // Submit hands over what the bank said, or another request that comes from inside the house.
 func (e *Engine) Submit(r Request) error {

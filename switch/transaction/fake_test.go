@@ -56,8 +56,8 @@ func (c *memoryCheckpoints) SaveCheckpoint(_ context.Context, s ledger.Snapshot)
 	return nil
 }
 
-func (c *memoryCheckpoints) LoadCheckpoint() (ledger.Stored, error) {
-	if c.sections == nil {
+func (c *memoryCheckpoints) CheckpointBefore(sequence uint64) (ledger.Stored, error) {
+	if c.sections == nil || c.head.Sequence >= sequence {
 		return nil, nil
 	}
 	return c, nil

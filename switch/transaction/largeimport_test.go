@@ -73,20 +73,23 @@ func openStaged(t *testing.T, journal ledger.Journal, stage ledger.Stage, now in
 	return transaction.Open(context.Background(), transaction.Config{Journal: journal, Stage: stage, Routes: routes(), Site: transaction.DefaultSite()}, now)
 }
 
+// sumOf is a hash over everything a checkpoint of the state would hold.
+func sumOf(t *testing.T, e *transaction.Engine) string {
+	t.Helper()
+	snapshot, err := e.SnapshotBeforeRun()
+	require.NoError(t, err)
+	all := sha256.New()
+	for _, s := range snapshot.Sections {
+		for part := range s.Parts {
+			all.Write(s.Encode(nil, part))
+		}
+	}
+	return hex.EncodeToString(all.Sum(nil))
+}
+
 // TestLargeImportIsAllOrNothing stops a large import before every one of its blocks. Opened again, the ledger is the one of an import that
 // nothing has stopped, to the byte.
 func TestLargeImportIsAllOrNothing(t *testing.T) {
-	contents := func(e *transaction.Engine) string {
-		snapshot, err := e.SnapshotBeforeRun()
-		require.NoError(t, err)
-		all := sha256.New()
-		for _, s := range snapshot.Sections {
-			for part := range s.Parts {
-				all.Write(s.Encode(nil, part))
-			}
-		}
-		return hex.EncodeToString(all.Sum(nil))
-	}
 	whole := &memoryJournal{}
 	engine, err := openStaged(t, whole, &memoryStage{}, 1)
 	require.NoError(t, err)
@@ -94,7 +97,7 @@ func TestLargeImportIsAllOrNothing(t *testing.T) {
 	faults, err := engine.ImportBeforeRun(dir, 2)
 	require.NoError(t, err)
 	require.Empty(t, faults)
-	want := contents(engine)
+	want := sumOf(t, engine)
 	require.Len(t, whole.blocks, 11, "genesis, five parts of people, five of cards")
 	for cut := 1; cut <= 10; cut++ {
 		journal, stage := &brokenJournal{blocks: cut}, &memoryStage{}
@@ -105,7 +108,7 @@ func TestLargeImportIsAllOrNothing(t *testing.T) {
 		require.NotEmpty(t, stage.parts)
 		engine, err = openStaged(t, &journal.memoryJournal, stage, 2)
 		require.NoError(t, err)
-		require.Equal(t, want, contents(engine), "stopped before block %d", cut)
+		require.Equal(t, want, sumOf(t, engine), "stopped before block %d", cut)
 		require.Empty(t, stage.parts)
 		faults, err := engine.ImportBeforeRun(dir, 3)
 		require.NoError(t, err)

@@ -33,14 +33,20 @@ func (s *State) hashOfCard(row uint32) uint64 { return hashNumber(s.cards.At(row
 
 func (s *State) hashOfHolder(row uint32) uint64 { return hashText(s.numbers.at(row)) }
 
-// indexRows builds both indexes from the tables.
-func (s *State) indexRows() {
+// indexCards builds the index of a restored table.
+func (s *State) indexCards() {
 	s.cardIndex.reserve(s.cards.Len())
 	for row := range s.cards.Len() {
 		s.cardIndex.add(s.hashOfCard(row), row, s.hashOfCard)
 	}
+}
+
+// indexHolders builds the index of restored numbers.
+func (s *State) indexHolders() {
 	s.holderIndex.reserve(s.numbers.rows)
-	for row := range s.numbers.rows {
-		s.holderIndex.add(s.hashOfHolder(row), row, s.hashOfHolder)
-	}
+	row := uint32(0)
+	s.numbers.each(func(number []byte) {
+		s.holderIndex.add(hashText(number), row, s.hashOfHolder)
+		row++
+	})
 }

@@ -52,6 +52,15 @@ func (n *numbers) at(row uint32) []byte {
 	return text[1 : 1+text[0]]
 }
 
+// each visits the numbers of all rows in order.
+func (n *numbers) each(visit func(number []byte)) {
+	for _, page := range n.pages {
+		for text := page.text; len(text) > 0; text = text[1+text[0]:] {
+			visit(text[1 : 1+text[0]])
+		}
+	}
+}
+
 // freeze returns the numbers as they are now, for another goroutine.
 func (n *numbers) freeze() numbers {
 	frozen := numbers{pages: slices.Clone(n.pages), rows: n.rows}

@@ -189,16 +189,22 @@ func (r *record) decode(src []byte, kind Kind) error {
 // owners reads only whose a record is: its terminal, and its card's index + 1 or 0. It is the whole work of the statement index for nearly
 // every entry.
 func owners(payload []byte) (terminal TerminalID, card uint32, ok bool) {
+	terminal, _, card, ok = identityOf(payload)
+	return terminal, card, ok
+}
+
+// identityOf is owners with the trace.
+func identityOf(payload []byte) (terminal TerminalID, trace, card uint32, ok bool) {
 	p := payloadReader{b: payload}
 	flags := p.byte()
 	p.take(2)
 	terminal = TerminalID(p.uvarint())
 	p.uvarint() // batch
-	p.uvarint() // trace
+	trace = uint32(p.uvarint())
 	if flags&flagCard != 0 {
 		card = uint32(p.uvarint())
 	}
-	return terminal, card, !p.bad
+	return terminal, trace, card, !p.bad
 }
 
 // loadRecord is the payload of what the bank says about a load:

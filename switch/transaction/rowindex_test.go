@@ -21,7 +21,7 @@ func TestRowsAreFound(t *testing.T) {
 			grown.addCardRow(Card{Number: number})
 			built.cards.Append(Card{Number: number})
 		}
-		built.indexRows()
+		built.indexCards()
 		for _, s := range []*State{grown, built} {
 			for number, want := range known {
 				row, ok := s.cardRow(number)
@@ -91,7 +91,7 @@ func BenchmarkCardLookup(b *testing.B) {
 			s.cards.Append(Card{Number: number, Holder: uint32(i)})
 			byNumber[number] = uint32(i)
 		}
-		s.indexRows()
+		s.indexCards()
 		for i := range order {
 			order[i] = minCardNumber + CardNumber(mix(uint64(i))%uint64(count))*10
 		}
