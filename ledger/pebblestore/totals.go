@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -70,11 +71,12 @@ func (c *cells) reset() {
 	c.keys, c.sums = c.keys[:0], c.sums[:0]
 }
 
-// addRange adds the cells of another, and those that they are part of, that lie in [from, to).
-func (c *cells) addRange(o *cells, t *Totals, from, to *ledger.CellKey) {
+// addThose adds the cells of another, and those that they are part of, that lie in one of the ranges.
+func (c *cells) addThose(o *cells, t *Totals, ranges []ledger.CellRange) {
 	var sums *ledger.Sums
 	within := func(key *ledger.CellKey) {
-		if bytes.Compare(key[:], from[:]) >= 0 && bytes.Compare(key[:], to[:]) < 0 {
+		i := sort.Search(len(ranges), func(i int) bool { return bytes.Compare(key[:], ranges[i].To[:]) < 0 })
+		if i < len(ranges) && ranges[i].Holds(key) {
 			c.add(key, sums)
 		}
 	}
@@ -228,37 +230,25 @@ func (s *Store) TotalledTo() uint64 {
 	return upTo
 }
 
-// Cells visits the cells from one key up to another (exclusive), in order, as they stand after the entry that it returns: the newest durable
-// one. Cells that are zero may be among them.
-func (s *Store) Cells(from, to ledger.CellKey, visit func(ledger.CellKey, *ledger.Sums) error) (upTo uint64, err error) {
+// Cells visits the cells of some stretches of keys, which are in order and apart, as they stand after the entry that it returns: the newest
+// durable one, but for a switch that is still building its index. Cells that are zero may be among them.
+func (s *Store) Cells(ranges []ledger.CellRange, visit func(ledger.CellKey, *ledger.Sums) error) (upTo uint64, err error) {
 	x := s.indexer.Load()
 	if x == nil || !x.counts() {
 		return 0, errors.New("totals are not kept")
 	}
-	if err := x.gather(); err != nil {
+	if err := x.gather(); err != nil || len(ranges) == 0 {
 		return 0, err
 	}
-	read, it, err := x.reading(from, to)
+	read, it, err := x.reading(ranges)
 	if err != nil {
 		return 0, err
 	}
 	defer it.Close()
-	for valid := it.First(); valid; valid = it.Next() {
-		if len(it.Key()) != 1+len(ledger.CellKey{}) {
-			return 0, fmt.Errorf("total under key %x: %w", it.Key(), ledger.ErrMalformed)
-		}
-		value, err := it.ValueAndErr()
-		if err != nil {
+	for i := range ranges {
+		if err := read.stored(it, &ranges[i]); err != nil {
 			return 0, fmt.Errorf("reading totals: %w", err)
 		}
-		upTo, sums, err := readCell(value)
-		if err != nil {
-			return 0, fmt.Errorf("total under key %x: %w", it.Key(), err)
-		}
-		read.disk(ledger.CellKey(it.Key()[1:]), upTo, &sums)
-	}
-	if err := it.Error(); err != nil {
-		return 0, fmt.Errorf("reading totals: %w", err)
 	}
 	return read.upTo, read.each(visit)
 }
@@ -271,28 +261,47 @@ type cellReader struct {
 }
 
 // reading copies what is not on disk yet and opens what is, at one moment.
-func (x *indexer) reading(from, to ledger.CellKey) (*cellReader, *pebble.Iterator, error) {
+func (x *indexer) reading(ranges []ledger.CellRange) (*cellReader, *pebble.Iterator, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := &cellReader{upTo: x.read}
-	r.pending.addRange(&x.pending.cells, &x.index.Totals, &from, &to)
+	r.pending.addThose(&x.pending.cells, &x.index.Totals, ranges)
 	if x.writing.open {
 		r.ends = x.writing.upTo
-		r.writing.addRange(&x.writing.cells, &x.index.Totals, &from, &to)
+		r.writing.addThose(&x.writing.cells, &x.index.Totals, ranges)
 	}
-	it, err := x.store.db.NewIter(&pebble.IterOptions{LowerBound: cellKey(&from), UpperBound: cellKey(&to)})
+	lower, upper := cellKey(&ranges[0].From), cellKey(&ranges[len(ranges)-1].To)
+	it, err := x.store.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading totals: %w", err)
 	}
 	return r, it, nil
 }
 
-// disk takes in a cell as it stands on disk.
-func (r *cellReader) disk(key ledger.CellKey, upTo uint64, sums *ledger.Sums) {
-	if i, ok := r.writing.at[key]; ok && upTo == r.ends {
-		r.writing.sums[i] = ledger.Sums{} // it counts them already
+// stored takes in the cells of a range as they stand on disk.
+func (r *cellReader) stored(it *pebble.Iterator, within *ledger.CellRange) error {
+	for valid := it.SeekGE(cellKey(&within.From)); valid; valid = it.Next() {
+		if len(it.Key()) != 1+len(ledger.CellKey{}) {
+			return fmt.Errorf("key %x: %w", it.Key(), ledger.ErrMalformed)
+		}
+		key := ledger.CellKey(it.Key()[1:])
+		if !within.Holds(&key) {
+			break
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		upTo, sums, err := readCell(value)
+		if err != nil {
+			return fmt.Errorf("key %x: %w", it.Key(), err)
+		}
+		if i, ok := r.writing.at[key]; ok && upTo == r.ends {
+			r.writing.sums[i] = ledger.Sums{} // it counts them already
+		}
+		r.pending.add(&key, &sums)
 	}
-	r.pending.add(&key, sums)
+	return it.Error()
 }
 
 func (r *cellReader) each(visit func(ledger.CellKey, *ledger.Sums) error) error {

@@ -53,7 +53,7 @@ func recount(s *Store) (map[ledger.CellKey]ledger.Sums, error) {
 // keptTotals reads all cells.
 func keptTotals(s *Store) (map[ledger.CellKey]ledger.Sums, uint64, error) {
 	all := map[ledger.CellKey]ledger.Sums{}
-	upTo, err := s.Cells(ledger.CellKey{}, ledger.CellKey{0xFF}, func(key ledger.CellKey, sums *ledger.Sums) error {
+	upTo, err := s.Cells([]ledger.CellRange{{To: ledger.CellKey{0xFF}}}, func(key ledger.CellKey, sums *ledger.Sums) error {
 		all[key] = *sums
 		return nil
 	})

@@ -2,160 +2,120 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"onecard/ledger/pebblestore"
 	"onecard/switch/daemon"
-	"onecard/switch/transaction"
+	"onecard/switch/query"
 )
 
 func newStatementCommand() *cobra.Command {
 	var flags configFlags
-	var ask statementOf
+	var ask query.StatementQuestion
+	var card string
+	var asJSON bool
 	c := &cobra.Command{
-		Use:   "statement --data DIR (--card NUMBER | --terminal CODE)",
-		Short: "一张卡或一台终端的流水,新的在前 / the entries of a card or a terminal, newest first",
-		Long: `列出一张卡或一台终端在账本中的每一条:何时、何事、金额、余额、结果及理由。账本只读打开,须先停止交换机。
-“变动”是持卡人两个钱包之和的变化;圈存与银行的结果合为一行;期初余额列在最后。卡号只显示首六位和末四位。
-Lists what the ledger says of a card or a terminal: when, what, how much, the balance, the result and why. The ledger is opened read-only;
-stop the switch first. "Change" is what it did to both purses of the holder together; a load and what became of it at the bank are one line;
-the opening balance stands last. Card numbers show their first six and last four digits.`,
+		Use:   "statement --data DIR (--holder N | --card N | --merchant N | --terminal N | --operator N | --account N | --record N)",
+		Short: "流水,新的在前 / a statement, newest first",
+		Long: `列出一位持卡人、一张卡、一家商户、一台终端、一名操作员或一个账户的流水,或账本中的一条:何时、何事、金额、余额、结果及理由。
+交换机运行时由它回答,停止时只读打开账本。“变动”是持卡人钱包或该账户的变化;圈存与银行的结果合为一行。卡号只显示首六位和末四位。
+一页列完后给出下一页的 --after;加上同一个 --up-to,翻页期间的新流水不会改变已有各页。
+The entries of a holder, a card, a merchant, a terminal, an operator or an account, or one entry of the ledger: when, what, how much, the
+balance, the result and why. A running switch answers; of one that was stopped the ledger is opened read-only. "Change" is what an entry did
+to the holder's purses, or to the account; a load and what became of it at the bank are one line. Card numbers show their first six and
+last four digits. Behind a page stands the --after of the next; with the same --up-to, what comes meanwhile changes no page.`,
 		Example: `  onecard statement --data /var/lib/onecard --card 9156000000000012
-  onecard statement --data /var/lib/onecard --terminal 10000001 --limit 200`,
+  onecard statement --data /var/lib/onecard --holder 20260001 --from 2026-11-01 --to 2026-11-30
+  onecard statement --data /var/lib/onecard --merchant 103410054110001 --from "2026-11-26 11:00" --limit 200 --json`,
 		Args: usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if (ask.card == "") == (ask.terminal == "") || ask.limit < 1 {
-				return withCode(exitUsage, errors.New("请给出 --card 或 --terminal 之一,--limit 至少为 1 / give one of --card and --terminal, and a --limit of at least 1"))
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if card != "" {
+				if ask.Card, err = strconv.ParseUint(card, 10, 64); err != nil {
+					return withCode(exitUsage, errors.New("卡号须为数字 / the card number must be digits"))
+				}
 			}
 			config, err := flags.load()
 			if err != nil {
 				return err
 			}
-			return runStatement(c.Context(), &config, ask, c.OutOrStdout())
+			return runStatement(c.Context(), &config, ask, asJSON, c.OutOrStdout())
 		},
 	}
 	flags.add(c)
-	c.Flags().StringVar(&ask.card, "card", "", "卡号 / card number")
-	c.Flags().StringVar(&ask.terminal, "terminal", "", "终端号 / terminal, DE 41")
-	c.Flags().IntVar(&ask.limit, "limit", 50, "最多列出多少条 / list at most this many")
+	addSubject(c, &ask.Subject, &card)
+	f := c.Flags()
+	f.StringVar(&ask.Terminal, "terminal", "", "终端号 / terminal, DE 41")
+	f.StringVar(&ask.Operator, "operator", "", "操作员 / operator")
+	f.Uint64Var(&ask.Record, "record", 0, "记录号 / number of an entry")
+	f.StringVar(&ask.From, "from", "", "自此时起,如 2026-11-26 或 \"2026-11-26 12:30\" / from this moment on")
+	f.StringVar(&ask.To, "to", "", "到此时为止;日期含当日 / up to this moment; a date includes its day")
+	f.IntVar(&ask.Limit, "limit", 50, "一页多少条 / entries of a page")
+	f.Uint64Var(&ask.After, "after", 0, "接着上一页的末条 / go on behind the last entry of the page before")
+	f.Uint64Var(&ask.UpTo, "up-to", 0, "不看此条之后的 / look at nothing behind this entry")
+	f.BoolVar(&ask.OldestFirst, "oldest-first", false, "旧的在前 / oldest first")
+	f.BoolVar(&asJSON, "json", false, "输出 JSON / print JSON")
 	return c
 }
 
-// statementOf says whose statement is asked for.
-type statementOf struct {
-	card, terminal string
-	limit          int
+// addSubject adds the flags of whom a statement or a balance may be of.
+func addSubject(c *cobra.Command, s *query.Subject, card *string) {
+	c.Flags().StringVar(&s.Holder, "holder", "", "学号/工号 / number of a holder")
+	c.Flags().StringVar(card, "card", "", "卡号 / card number")
+	c.Flags().StringVar(&s.Merchant, "merchant", "", "商户号 / merchant, DE 42")
+	c.Flags().Uint32Var((*uint32)(&s.Account), "account", 0, "账户号 / number of an account")
 }
 
-func runStatement(ctx context.Context, config *daemon.Config, ask statementOf, out io.Writer) (err error) {
-	store, engine, err := daemon.OpenToRead(ctx, config)
+// asked puts a question to a running switch, and to the ledger itself when there is none.
+func asked[Q, A any](ctx context.Context, config *daemon.Config, question Q,
+	running func(*daemon.Client, context.Context, Q) (A, error), stopped func(*query.Reader, context.Context, Q) (A, error),
+) (answer A, err error) {
+	answer, err = running(daemon.NewClient(config.Data.Directory), ctx, question)
+	if !errors.Is(err, daemon.ErrNotRunning) {
+		return answer, err
+	}
+	reader, store, err := daemon.OpenReader(ctx, config)
 	if err != nil {
-		return err
+		return answer, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	s := &statementReader{store: store, state: engine.State(), out: out}
-	var all []uint64
-	if ask.card != "" {
-		all, err = s.ofCard(ask.card)
-	} else {
-		all, err = s.ofTerminal(ask.terminal)
+	answer, err = stopped(reader, ctx, question)
+	if query.IsWrong(err) {
+		err = withCode(exitUsage, err)
 	}
-	if err != nil {
-		return err
+	return answer, err
+}
+
+func printJSON(out io.Writer, answer any) error {
+	text, err := json.MarshalIndent(answer, "", "  ")
+	if err == nil {
+		_, err = fmt.Fprintf(out, "%s\n", text)
 	}
-	for _, sequence := range all[:min(ask.limit, len(all))] {
-		if err := s.line(sequence); err != nil {
-			return err
-		}
-	}
-	s.table.write(out)
-	_, err = fmt.Fprintf(out, "\n共 %d 条,列出 %[2]d 条 / %[2]d of %[1]d entries\n", len(all), min(ask.limit, len(all)))
 	return err
 }
 
-// statementReader reads the entries of one statement.
-type statementReader struct {
-	store *pebblestore.Store
-	state *transaction.State
-	out   io.Writer
-
-	ofACard bool
-	table   textTable
-}
-
-func statementTable(partner string) textTable {
-	return textTable{
-		head:  []string{"时间 / time", "参考号 / DE 37", "业务 / what", partner, "批次-流水 / trace", "金额 / amount", "变动 / change", "余额 / balance", "结果 / result"},
-		right: 1<<5 | 1<<6 | 1<<7,
-	}
-}
-
-type statementKey struct {
-	space byte
-	id    uint64
-}
-
-// entries returns the sequences of one list, newest first.
-func (s *statementReader) entries(space byte, id uint64) ([]uint64, error) {
-	const everything = 1 << 62
-	return s.store.Statement(space, id, 0, everything, everything, true)
-}
-
-// isOutcome says whether an entry is what the bank said about a load, which is told with the load.
-func (s *statementReader) isOutcome(sequence uint64) bool {
-	e, _, err := s.store.Entry(sequence)
-	return err == nil && e.Kind >= transaction.KindLoadConfirmed && e.Kind <= transaction.KindLoadLate
-}
-
-func (s *statementReader) ofCard(number string) ([]uint64, error) {
-	n, err := strconv.ParseUint(number, 10, 64)
+func runStatement(ctx context.Context, config *daemon.Config, question query.StatementQuestion, asJSON bool, out io.Writer) error {
+	answer, err := asked(ctx, config, question, (*daemon.Client).Statement, (*query.Reader).Statement)
 	if err != nil {
-		return nil, withCode(exitUsage, errors.New("卡号须为数字 / the card number must be digits"))
+		return err
 	}
-	masked := transaction.CardNumber(n)
-	index, ok := s.state.CardIndex(masked)
-	if !ok {
-		return nil, fmt.Errorf("卡 %s 未登记 / card %s is not registered: check the number", masked, masked)
+	if asJSON {
+		return printJSON(out, answer)
 	}
-	c := s.state.Card(index)
-	h := s.state.Holder(c.Holder)
-	main, subsidy := s.state.Book().Account(h.Main), s.state.Book().Account(h.Subsidy)
-	fmt.Fprintf(s.out, "卡 / card      %s  %s\n持卡人 / holder %s\n余额 / balance  %s(主 / main %s,补贴 / subsidy %s)\n\n", masked, c.State, s.holderName(c.Holder),
-		s.state.Spendable(h, s.state.BusinessDay()), main.Balance, subsidy.Balance)
-	s.ofACard, s.table = true, statementTable("终端 / terminal")
-	var all []uint64
-	for _, list := range []statementKey{
-		{transaction.StatementCard, uint64(index) + 1}, {transaction.StatementAccount, uint64(h.Main)}, {transaction.StatementAccount, uint64(h.Subsidy)},
-	} {
-		found, err := s.entries(list.space, list.id)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
+	printAbout(out, &answer.About)
+	t := statementTable(&answer.About)
+	for i := range answer.Lines {
+		statementRow(&t, &answer.About, &answer.Lines[i])
 	}
-	slices.Sort(all)
-	all = slices.Compact(all) // an opening balance of both purses is one entry
-	slices.Reverse(all)
-	return slices.DeleteFunc(all, s.isOutcome), nil
-}
-
-func (s *statementReader) ofTerminal(code string) ([]uint64, error) {
-	var fixed transaction.TerminalCode
-	id, ok := transaction.TerminalID(0), false
-	if copy(fixed[:], code) == len(fixed) && len(code) == len(fixed) {
-		id, ok = s.state.TerminalByCode(fixed)
+	t.write(out)
+	if answer.Next == 0 {
+		_, err = fmt.Fprintf(out, "\n%d 条,完 / %[1]d entries, the end\n", len(answer.Lines))
+		return err
 	}
-	if !ok {
-		return nil, fmt.Errorf("终端 %q 未登记 / terminal %q is not registered: check the code", code, code)
-	}
-	merchant := s.state.Merchant(s.state.Terminal(id))
-	fmt.Fprintf(s.out, "终端 / terminal %s\n商户 / merchant %s %s\n\n", code, merchant.Code, daemon.NameOf(s.store, "merchant", merchant.Code.String()))
-	s.table = statementTable("卡 / card")
-	return s.entries(transaction.StatementTerminal, uint64(id))
+	_, err = fmt.Fprintf(out, "\n%d 条,下一页 / %[1]d entries, the next page: --after %d --up-to %d\n", len(answer.Lines), answer.Next, answer.UpTo)
+	return err
 }

@@ -14,6 +14,7 @@ import (
 	"onecard/switch/campus/bankload"
 	"onecard/switch/campus/consumption"
 	"onecard/switch/daemon"
+	"onecard/switch/query"
 	"onecard/switch/transaction"
 )
 
@@ -125,7 +126,7 @@ const wantCardStatement = `卡 / card      915600******0012  active
 2026-11-23 12:01:00  000000000009    消费 / purchase  10000001         000007-000001               5.00          -5.00            6.20  00 成功 / approved
 2026-11-23 12:00:00  000000000007    期初 / opening                                               11.20         +11.20
 
-共 8 条,列出 8 条 / 8 of 8 entries
+8 条,完 / 8 entries, the end
 `
 
 const wantTerminalStatement = `终端 / terminal 10000001
@@ -135,7 +136,7 @@ const wantTerminalStatement = `终端 / terminal 10000001
 2026-11-23 12:11:00  000000000019    消费 / purchase  915600******9999 ?              000007-000003               1.00                                 14 无此卡,请到卡务中心 / no such card: go to the card office
 2026-11-23 12:03:00  000000000011    冲正 / reversal  915600******0012 20260001 张伟  000007-000001               5.00          +5.00           11.20  00 成功 / approved (000000000009)
 
-共 4 条,列出 2 条 / 2 of 4 entries
+2 条,下一页 / 2 entries, the next page: --after 11 --up-to 19
 `
 
 // TestStatement: the statement of a card and of a terminal, from an index that is complete and from blocks that no index has yet.
@@ -144,12 +145,14 @@ func TestStatement(t *testing.T) {
 		config := daemon.Config{}
 		config.Data.Directory = makeStatementLedger(t, indexed)
 		var out bytes.Buffer
-		require.NoError(t, runStatement(t.Context(), &config, statementOf{card: "9156000000000012", limit: 100}, &out))
+		ask := func(q query.StatementQuestion) error { return runStatement(t.Context(), &config, q, false, &out) }
+		ofTerminal := query.StatementQuestion{Subject: query.Subject{Terminal: statementTerminal}, Limit: 2}
+		require.NoError(t, ask(query.StatementQuestion{Subject: query.Subject{Card: uint64(statementCard)}}))
 		require.Equal(t, wantCardStatement, out.String())
 		out.Reset()
-		require.NoError(t, runStatement(t.Context(), &config, statementOf{terminal: statementTerminal, limit: 2}, &out))
+		require.NoError(t, ask(ofTerminal))
 		require.Equal(t, wantTerminalStatement, out.String())
-		require.ErrorContains(t, runStatement(t.Context(), &config, statementOf{card: "9156000000000013", limit: 1}, &out), "915600******0013 未登记")
-		require.ErrorContains(t, runStatement(t.Context(), &config, statementOf{terminal: "1", limit: 1}, &out), "未登记")
+		require.ErrorContains(t, ask(query.StatementQuestion{Subject: query.Subject{Card: 9156000000000013}}), "915600******0013 未登记")
+		require.ErrorContains(t, ask(query.StatementQuestion{Subject: query.Subject{Terminal: "1"}}), "未登记")
 	}
 }

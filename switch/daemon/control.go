@@ -60,6 +60,7 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("POST /day/end", s.endDayNow)
 	mux.HandleFunc("POST /day/switch", s.switchDayNow)
 	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	s.serveQueries(mux)
 	s.serveFeeds(mux, c.server)
 	go c.serve(ownersOnly{listener})
 	return c, nil

@@ -14,6 +14,7 @@ import (
 
 	"onecard/bankgw"
 	"onecard/switch/iso8583"
+	"onecard/switch/query"
 	"onecard/switch/telemetry"
 	"onecard/switch/transaction"
 	"onecard/terminals"
@@ -51,8 +52,9 @@ type server struct {
 	archive     archiveState
 	started     time.Time
 	recovered   time.Duration
-	dayEnds     sync.Mutex // held by who ends a business day
-	checkpoints sync.Mutex // held by who writes a checkpoint
+	dayEnds     sync.Mutex    // held by who ends a business day
+	checkpoints sync.Mutex    // held by who writes a checkpoint
+	reader      *query.Reader // of the past
 }
 
 // Run runs a switch until the context ends, then stops it politely: terminals are answered, the bank is signed off from, a checkpoint is
@@ -93,6 +95,7 @@ func (s *server) open(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("starting the statement index: %w", err), o.store.Close())
 	}
 	state := o.engine.State()
+	s.reader = newReader(o.store, state.Site().ZoneSeconds, s.clock.micros, o.engine.Look)
 	s.log.Info("账本已打开 / ledger open", zap.Uint64("sequence", state.Book().Sequence()), zap.Uint32("holders", state.Holders()),
 		zap.Uint32("terminals", state.Terminals()), zap.Int("open_loads", state.OpenLoads()), zap.Duration("took", s.recovered))
 	return nil

@@ -42,6 +42,7 @@ var importTable = []rule{
 	{"switch/directory", []string{"ledger/money", "switch/transaction", "switch/iso8583"}, []string{"net"}},
 	{"switch/proof", []string{"ledger", "ledger/merkle", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/dayend", []string{"ledger", "ledger/money", "ledger/merkle", "switch/proof", "switch/transaction"}, []string{"github.com/", "net", "os"}},
+	{"switch/query", []string{"ledger", "ledger/money", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/telemetry", []string{"switch/transaction"}, []string{"github.com/cockroachdb"}},
 	{"switch/simulation", []string{"ledger", "ledger/money", "ledger/invariant", "ledger/ledgertest", "switch/transaction", "switch/campus/..."}, []string{"github.com/", "net", "os"}},
 	{"switch/tidy", nil, nil},

@@ -199,3 +199,16 @@ func within(minute, from, to uint16) bool {
 	}
 	return minute >= from || minute < to
 }
+
+// HolderByNumber finds a holder's row by his 学号/工号.
+func (s *State) HolderByNumber(number string) (row uint32, ok bool) {
+	return s.holderRow([]byte(number))
+}
+
+// ClassCode is the code of a holder class.
+func (s *State) ClassCode(class uint8) string {
+	if int(class) >= len(s.classes) {
+		return ""
+	}
+	return s.classes[class].Code
+}

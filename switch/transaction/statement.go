@@ -11,7 +11,8 @@ const (
 	StatementTerminal byte = 'T' // id is a TerminalID
 	StatementLoad     byte = 'L' // id is the sequence of a load's entry: what the bank said about it
 	StatementAccount  byte = 'A' // id is an AccountID: what moved it; of a purse only what no card or operation names its holder for
-	StatementOperator byte = 'O' // id is OperatorID of the operator's name
+	StatementHolder   byte = 'H' // id is the holder's row + 1: the operations that name him
+	StatementOperator byte = 'O' // id is the operator's number; where an entry has only his name, OperatorID
 )
 
 // OperatorID is the number under which an operator's acts are listed: the 64-bit FNV-1a hash of his name. Should two names ever share it,
@@ -54,12 +55,39 @@ func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space 
 			emit(StatementCard, uint64(c.index)+1)
 			emit(StatementOperator, OperatorID(c.operator))
 		}
+	case KindProposal:
+		p := payloadReader{b: e.Payload}
+		if operator := p.uvarint(); operator != 0 {
+			emit(StatementOperator, operator)
+		}
+	}
+	if IsOperation(e.Kind) {
+		named = g.listOperation(e, emit)
 	}
 	for i := range e.Legs {
-		if account := e.Legs[i].Account; !(named && isPurse(g.code(account))) && !moved(e.Legs[:i], account) {
+		if account := e.Legs[i].Account; !(named && IsPurse(g.code(account))) && !moved(e.Legs[:i], account) {
 			emit(StatementAccount, uint64(account))
 		}
 	}
+}
+
+// listOperation lists an operation under whom it names, and says whether its holder is among them.
+func (g *Register) listOperation(e *ledger.Entry, emit func(space byte, id uint64)) (named bool) {
+	r := &g.operation
+	if r.decode(e.Payload, e.Kind) != nil {
+		return false
+	}
+	one := func(space byte, id, before uint64) {
+		if id != 0 && id != before {
+			emit(space, id)
+		}
+	}
+	one(StatementOperator, uint64(r.operator), 0)
+	one(StatementOperator, uint64(r.approver), uint64(r.operator))
+	one(StatementHolder, uint64(r.holder), 0)
+	one(StatementHolder, uint64(r.otherHolder), uint64(r.holder))
+	one(StatementTerminal, uint64(r.terminal), 0)
+	return r.holder != 0
 }
 
 func moved(legs []ledger.Leg, account ledger.AccountID) bool {

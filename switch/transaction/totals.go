@@ -154,54 +154,84 @@ type sale struct {
 	bySchool bool // the school bears the discount
 }
 
-// priced reads what a purchase's record says about its price.
-func priced(r *record) sale { return sale{terminal: r.terminal, list: r.amount} }
+// saleOf reads what a purchase's record says about its price.
+func saleOf(r *record) sale { return sale{terminal: r.terminal, list: r.amount} }
 
 // Count tells the totals that an entry moves, and by how much.
 func (g *Register) Count(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
 	g.learn(sequence, e)
-	switch {
-	case e.Kind == KindPurchase:
+	if e.Kind == KindPurchase {
 		if g.record.decode(e.Payload, e.Kind) != nil || g.record.reason != ReasonNone {
 			return
 		}
-	case len(e.Legs) == 0:
+	} else if len(e.Legs) == 0 {
 		return
 	}
-	merchant, payable := g.parties(e)
-	if e.Kind == KindPurchase {
-		g.countPurchase(day, merchant, e, emit)
-	}
-	if e.Kind == KindReversal && payable < 0 && g.record.decode(e.Payload, e.Kind) == nil {
-		g.sums = ledger.Sums{SaleReversals: 1, SaleReversed: -int64(payable)}
-		given := sale{merchant: merchant, terminal: g.record.terminal}
-		g.emitSale(day, &given, emit)
+	merchant, owed := g.parties(e)
+	if s, ok := g.sale(merchant, owed, e); ok {
+		g.key = TotalKey(TotalTerminal, PeriodDay, day, s.merchant, uint32(s.terminal), s.meal, 0)
+		emit(&g.key, &g.sums)
+		g.key = TotalKey(TotalClass, PeriodDay, day, s.merchant, 0, s.meal, s.class)
+		emit(&g.key, &g.sums)
 	}
 	g.countFlows(day, merchant, e, emit)
 }
 
-// parties is the merchant of an entry, by what he is owed on, and what the entry gives him.
-func (g *Register) parties(e *ledger.Entry) (merchant ledger.AccountID, payable money.Fen) {
+// parties is the merchant of an entry, by what he is owed on, and what the entry gives him in money.
+func (g *Register) parties(e *ledger.Entry) (merchant ledger.AccountID, owed money.Fen) {
 	for i := range e.Legs {
-		if g.code(e.Legs[i].Account) == ledger.CodeMerchantPayable && (merchant == 0 || merchant == e.Legs[i].Account) {
-			merchant = e.Legs[i].Account
-			payable += e.Legs[i].Amount
+		if m := g.payable(e.Legs[i].Account); m != 0 && (merchant == 0 || merchant == m) {
+			if merchant = m; m == e.Legs[i].Account {
+				owed += e.Legs[i].Amount
+			}
 		}
 	}
-	return merchant, payable
+	return merchant, owed
 }
 
-func (g *Register) countPurchase(day uint32, merchant ledger.AccountID, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
-	s := priced(&g.record)
+// sale says whether an entry is a sale, or takes one back, and puts what it adds into the sums.
+func (g *Register) sale(merchant ledger.AccountID, owed money.Fen, e *ledger.Entry) (s sale, ok bool) {
+	switch e.Kind {
+	case KindPurchase:
+		s = saleOf(&g.record)
+		g.sums = ledger.Sums{SaleCount: 1, SaleList: int64(s.list), SaleFee: int64(s.fee)}
+		if s.bySchool {
+			g.sums[SaleSchoolDiscount] = int64(s.discount)
+		} else {
+			g.sums[SaleMerchantDiscount] = int64(s.discount)
+		}
+	case KindReversal:
+		if owed >= 0 || g.record.decode(e.Payload, e.Kind) != nil {
+			return s, false
+		}
+		s.terminal = g.record.terminal
+		g.sums = ledger.Sums{SaleReversals: 1, SaleReversed: -int64(owed)}
+	case KindOfflineSale, KindMeterSettled, KindHoldSettled, KindDeduction, KindCountSale, KindRefund:
+		if merchant == 0 || g.operation.decode(e.Payload, e.Kind) != nil {
+			return s, false
+		}
+		s.terminal = g.operation.terminal
+		g.sums = ledger.Sums{SaleCount: 1, SaleList: int64(owed)}
+		switch e.Kind {
+		case KindOfflineSale:
+			g.sums[SaleLate], g.sums[SaleLateGross] = 1, int64(owed)
+		case KindRefund:
+			g.sums = ledger.Sums{SaleRefunds: 1, SaleRefunded: -int64(owed)}
+		}
+	default:
+		return s, false
+	}
 	if s.merchant = merchant; merchant == 0 { // given away whole: nobody was paid
 		s.merchant = g.merchantOf(s.terminal)
 	}
-	g.sums = ledger.Sums{SaleCount: 1, SaleList: int64(s.list), SaleFee: int64(s.fee)}
-	if s.bySchool {
-		g.sums[SaleSchoolDiscount] = int64(s.discount)
-	} else {
-		g.sums[SaleMerchantDiscount] = int64(s.discount)
+	if e.Kind != KindReversal && e.Kind != KindRefund {
+		g.addParts(e)
 	}
+	return s, true
+}
+
+// addParts adds what each kind of purse has paid.
+func (g *Register) addParts(e *ledger.Entry) {
 	for i := range e.Legs {
 		if e.Legs[i].Amount >= 0 {
 			continue
@@ -219,15 +249,6 @@ func (g *Register) countPurchase(day uint32, merchant ledger.AccountID, e *ledge
 			g.sums[SaleTickets] -= int64(e.Legs[i].Amount)
 		}
 	}
-	g.emitSale(day, &s, emit)
-}
-
-// emitSale adds the sums to the terminal's cell and to the class's.
-func (g *Register) emitSale(day uint32, s *sale, emit func(*ledger.CellKey, *ledger.Sums)) {
-	g.key = TotalKey(TotalTerminal, PeriodDay, day, s.merchant, uint32(s.terminal), s.meal, 0)
-	emit(&g.key, &g.sums)
-	g.key = TotalKey(TotalClass, PeriodDay, day, s.merchant, 0, s.meal, s.class)
-	emit(&g.key, &g.sums)
 }
 
 // countFlows adds what each leg moves: on a purse by kind and code, on another account to its turnover.
@@ -235,7 +256,7 @@ func (g *Register) countFlows(day uint32, merchant ledger.AccountID, e *ledger.E
 	for i := range e.Legs {
 		leg := &e.Legs[i]
 		code := g.code(leg.Account)
-		if isPurse(code) {
+		if IsPurse(code) {
 			g.key = TotalKey(TotalFlow, PeriodDay, day, merchant, uint32(e.Kind)<<16|uint32(code), 0, 0)
 		} else {
 			g.key = TotalKey(TotalAccount, PeriodDay, day, leg.Account, 0, 0, 0)
