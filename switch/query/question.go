@@ -120,7 +120,7 @@ type Line struct {
 	OfBatch    uint64     `json:"of_batch,omitempty"`
 	Occurred   string     `json:"occurred,omitempty"` // a late sale: when it was
 	Document   string     `json:"document,omitempty"`
-	Words      string     `json:"words,omitempty"` // why, as the operator has written it
+	Words      string     `json:"words,omitempty"`    // why, as the operator has written it
 	Outcomes   []Outcome  `json:"outcomes,omitempty"` // of a load, oldest first
 	Legs       []Leg      `json:"legs,omitempty"`
 }

@@ -14,9 +14,9 @@ type Register struct {
 	codes     []byte     // by account: place in chart
 	merchants map[MerchantCode]ledger.AccountID
 	owed      map[ledger.AccountID]ledger.AccountID // of a merchant in another account set: what he is owed on in set 0
-	terminals []ledger.AccountID // by terminal - 1: what its merchant is owed on
-	learned   uint64             // what entries up to here have opened is known
-	sums      ledger.Sums        // of the entry on the table
+	terminals []ledger.AccountID                    // by terminal - 1: what its merchant is owed on
+	learned   uint64                                // what entries up to here have opened is known
+	sums      ledger.Sums                           // of the entry on the table
 	key       ledger.CellKey
 	record    record
 	operation operationRecord
