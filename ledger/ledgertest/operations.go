@@ -20,7 +20,8 @@ const (
 	kindDrawerOpened   = 56
 	kindDrawerClosed   = 57
 	kindCountsIssued   = 63
-	kindOperationLast  = 66
+	kindExpired        = 67
+	kindOperationLast  = 67
 	kindBatch          = 80
 	kindBatchLines     = 81
 	kindBatchDecided   = 82
@@ -221,6 +222,7 @@ var flows = map[byte]flow{
 	64: {[]uint16{count}, []uint16{payable}},
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
+	67: {[]uint16{subsidy, count}, []uint16{receivable}},
 	90: {},
 	91: {[]uint16{payable, suspense}, []uint16{payable, custody, serviceIncome, deductionIncome, suspense}},
 }
@@ -252,6 +254,10 @@ var twoPersons = []byte{34, 35, 36, 38, 46, 47, 48, 49, 50, 54, 55, 63, 65, 66}
 // checkPersons: an act has an operator, and a second person where its kind asks for one.
 func (a *Auditor) checkPersons(o *operation) {
 	kind := a.entry.kind
+	if kind == kindExpired {
+		a.checkExpired(o)
+		return
+	}
 	if o.operator == 0 && a.entry.hold.op != holdExpire {
 		a.note("业务没有操作员", "an operation without an operator")
 	}
@@ -260,6 +266,20 @@ func (a *Auditor) checkPersons(o *operation) {
 	}
 	if o.approver != 0 && o.approver == o.operator {
 		a.note("操作员 %d 审核了自己的业务", "operator %d approved his own act", o.operator)
+	}
+}
+
+// checkExpired: money goes back by itself only when its last day is over, and from where it was.
+func (a *Auditor) checkExpired(o *operation) {
+	day := uint64(a.campus.date(a.entry.time))
+	if o.holder == 0 || o.purse < 2 {
+		a.malformedPayload()
+		return
+	}
+	for _, p := range a.campus.holders[o.holder-1].purses {
+		if uint64(p.programme) == o.purse-2 && (p.expiry == 0 || day <= p.expiry || !a.entry.sameLegs(leg{p.account, -o.amount}, leg{a.campus.programmes[p.programme].receivable, o.amount})) {
+			a.note("持卡人 %d 的补贴未到期即清退,或清退有误:%s", "a subsidy of holder %d went back before its last day, or to the wrong account: %s", o.holder, yuan(o.amount))
+		}
 	}
 }
 

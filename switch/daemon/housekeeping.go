@@ -30,6 +30,7 @@ func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 			s.log.Warn("系统时间跳变 / the system's time was stepped", zap.Duration("by", step))
 		}
 		s.watchDay(ctx)
+		s.endWhatIsDue(ctx)
 		sequence := s.pulse.seen.Load().Sequence
 		due := time.Since(lastTime) >= s.config.Data.CheckpointInterval || sequence >= lastSequence+s.checkpointEntries(ctx)
 		if due && sequence > lastSequence {
@@ -73,6 +74,29 @@ func (s *server) watchDisk(ctx context.Context, before bool) bool {
 func (s *server) watchDay(ctx context.Context) {
 	if err := s.opened.engine.TurnDay(ctx, s.clock.micros()); err != nil && ctx.Err() == nil {
 		s.log.Error("日切失败,将重试 / switching the business day failed and will be tried again", zap.Error(err))
+	}
+}
+
+// endWhatIsDue ends holds whose time has passed and gives expired subsidies back to their providers, a little at a time.
+func (s *server) endWhatIsDue(ctx context.Context) {
+	now := s.clock.micros()
+	holds, err := s.opened.engine.ExpireHolds(ctx, now)
+	if err == nil && holds > 0 {
+		s.log.Info("到期冻结已释放 / holds whose time had passed were released", zap.Int("holds", holds))
+	}
+	returned, today := 0, time.UnixMicro(now).Add(s.config.Site.Zone).UTC().YearDay()
+	for next := uint32(0); err == nil && s.lookedOn != today; {
+		var some int
+		next, some, err = s.opened.engine.ReturnExpired(ctx, next, now)
+		if returned += some; next == 0 && err == nil {
+			s.lookedOn = today
+		}
+	}
+	if returned > 0 {
+		s.log.Info("到期补贴已清退 / expired subsidies went back to their providers", zap.Int("purses", returned))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("到期处理失败,将重试 / ending what is due failed and will be tried again", zap.Error(err))
 	}
 }
 

@@ -55,6 +55,7 @@ type server struct {
 	dayEnds     sync.Mutex    // held by who ends a business day
 	checkpoints sync.Mutex    // held by who writes a checkpoint
 	reader      *query.Reader // of the past
+	lookedOn    int           // keepHouse: the day of the year on which all purses were last looked through for expired money
 }
 
 // Run runs a switch until the context ends, then stops it politely: terminals are answered, the bank is signed off from, a checkpoint is

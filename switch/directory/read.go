@@ -47,7 +47,7 @@ type Import struct {
 }
 
 // Files are the names that Read looks for.
-var Files = []string{"organisations.csv", "classes.csv", "merchants.csv", "doors.csv", "terminals.csv", "holders.csv", "cards.csv"}
+var Files = []string{"organisations.csv", "classes.csv", "merchants.csv", "doors.csv", "terminals.csv", "holders.csv", "cards.csv", "account_sets.csv", "terms.csv", "programmes.csv", "desks.csv"}
 
 // ErrNoFiles says that the folder has none of the files.
 var ErrNoFiles = errors.New("没有可导入的文件 / none of the import files is here")
@@ -91,6 +91,7 @@ func Read(folder fs.FS, keys Keys) (Import, []Problem, error) {
 	r.keep("terminals", r.readTerminals())
 	r.keep("holders", r.readHolders())
 	r.keep("cards", r.readCards())
+	r.readSettlement()
 	return r.result, r.problems, nil
 }
 

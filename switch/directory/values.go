@@ -148,7 +148,7 @@ func (w *row) groups(column string) uint64 {
 	for _, part := range strings.FieldsFunc(w.text(column), func(r rune) bool { return r == ';' || r == ' ' }) {
 		n, err := strconv.ParseUint(part, 10, 8)
 		if err != nil || n > 63 {
-			w.problem(column, "%q 不是 0 至 63 的权限组 / is not a permission group from 0 to 63", part)
+			w.problem(column, "%q 不是 0 至 63 的编号 / is not a number from 0 to 63", part)
 			continue
 		}
 		set |= 1 << n

@@ -39,7 +39,7 @@ var importTable = []rule{
 	{"switch/rules", []string{"ledger/money"}, []string{"github.com/", "net", "os", "time"}},
 	{"switch/transaction", []string{"ledger", "ledger/money", "ledger/invariant", "switch/rules"}, []string{"github.com/", "net", "os"}},
 	{"switch/campus", []string{"ledger", "ledger/money", "ledger/invariant", "switch/rules", "switch/transaction", "switch/campus"}, []string{"github.com/", "net", "os"}},
-	{"switch/directory", []string{"ledger/money", "switch/transaction", "switch/iso8583"}, []string{"net"}},
+	{"switch/directory", []string{"ledger", "ledger/money", "switch/transaction", "switch/iso8583"}, []string{"net"}},
 	{"switch/proof", []string{"ledger", "ledger/merkle", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/dayend", []string{"ledger", "ledger/money", "ledger/merkle", "switch/proof", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/query", []string{"ledger", "ledger/money", "switch/transaction"}, []string{"github.com/", "net", "os"}},

@@ -64,9 +64,9 @@ func Catalogue(visit func(CatalogueRow)) {
 	}
 }
 
-// CatalogueOf finds a kind's row.
+// CatalogueOf finds a kind's row; false for what nobody can ask for.
 func CatalogueOf(kind Kind) (CatalogueRow, bool) {
-	if !IsOperation(kind) {
+	if kind < KindCashDeposit || int(kind-KindCashDeposit) >= len(catalogue) {
 		return CatalogueRow{}, false
 	}
 	return catalogue[kind-KindCashDeposit], true

@@ -102,7 +102,9 @@ func (s *story) operation(d *datadriven.TestData) string {
 	}
 	copy(op.Key[:], key)
 	receipt, err := s.engine.Operate(context.Background(), &op, s.now.UnixMicro())
-	s.names[name] = receipt.Sequence
+	if receipt.Sequence != 0 {
+		s.names[name] = receipt.Sequence
+	}
 	return s.printReceipt(receipt, err)
 }
 
@@ -312,6 +314,12 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		return s.decideBatch(d), true
 	case "trial":
 		return s.trial(), true
+	case "expire":
+		next, returned, err := s.engine.ReturnExpired(context.Background(), 0, s.now.UnixMicro())
+		require.NoError(s.t, err)
+		held, err := s.engine.ExpireHolds(context.Background(), s.now.UnixMicro())
+		require.NoError(s.t, err)
+		return fmt.Sprintf("next %d, returned %d, holds ended %d\n", next, returned, held), true
 	case "sheet":
 		return s.draftSheet(d), true
 	case "sheet-move":

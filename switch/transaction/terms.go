@@ -106,22 +106,22 @@ const maxServiceFee = 5000
 func (dir *Directory) checkTerms(c *checker, merchants *known[MerchantCode]) {
 	for i, row := range dir.Terms {
 		if !merchants.has(row.Merchant) {
-			c.fault("merchants", i, "code", "商户 %s 未登记 / merchant %s is not registered", row.Merchant, row.Merchant)
+			c.fault("terms", i, "merchant", "商户 %s 未登记 / merchant %s is not registered", row.Merchant, row.Merchant)
 		}
 		if row.Parent != "" {
 			if code, ok := ParseMerchantCode(row.Parent); !ok || !merchants.has(code) || code == row.Merchant {
-				c.fault("merchants", i, "parent", "上级商户 %s 未登记 / the merchant above, %s, is not registered", row.Parent, row.Parent)
+				c.fault("terms", i, "parent", "上级商户 %s 未登记 / the merchant above, %s, is not registered", row.Parent, row.Parent)
 			}
 		}
 		if row.Group > 63 || row.ServiceFee > maxServiceFee {
-			c.fault("merchants", i, "group", "商户组须为 0 至 63,服务费不超过 %s %% / the group must be 0 to 63, the service fee at most %[1]s %%", money.Fen(maxServiceFee))
+			c.fault("terms", i, "group", "商户组须为 0 至 63,服务费不超过 %s %% / the group must be 0 to 63, the service fee at most %[1]s %%", money.Fen(maxServiceFee))
 		}
 		if len(row.Bank) > 40 || len(row.Account) > 40 || len(row.Payee) > 40 {
-			c.fault("merchants", i, "payee", "开户行、账号、户名各最多 40 字节 / bank, account and payee have at most 40 bytes each")
+			c.fault("terms", i, "payee", "开户行、账号、户名各最多 40 字节 / bank, account and payee have at most 40 bytes each")
 		}
 		for set := ledger.AccountSet(1); set < 16; set++ {
 			if row.Sets&(1<<set) != 0 && !dir.hasSet(c.state, set) {
-				c.fault("merchants", i, "account_sets", "帐套 %s 未登记 / account set %s is not registered", setName(set), setName(set))
+				c.fault("terms", i, "account_sets", "帐套 %s 未登记 / account set %s is not registered", setName(set), setName(set))
 			}
 		}
 	}

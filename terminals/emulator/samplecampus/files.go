@@ -40,6 +40,23 @@ var doors = [...]door{
 	{"gym", "体育馆", "1:Mon-Fri:06:00-22:00|2:Sat-Sun:08:00-21:00"},
 }
 
+// programmes are the purses besides main and general subsidy: a grant for everywhere, 3.00 of each meal by a company, hot water where water
+// is sold, a water purse of the holder's own, meal tickets.
+var programmes = [...][6]string{
+	{"grant", "助学补贴", "subsidy", "", "", ""},
+	{"meal", "餐补", "subsidy", "company", "0", "3.00"},
+	{"hot", "热水补贴", "subsidy", "logistics", "1", ""},
+	{"water", "水控钱包", "water", "", "1", ""},
+	{"tickets", "餐券", "count", "", "", ""},
+}
+
+// termsRows: every merchant pays one percent, sells food (group 0), and takes meal tickets.
+func (c *Campus) termsRows(write func(...string)) {
+	for i, m := range c.Merchants {
+		write(m.Code, "0", "no", "1.00", "中国工商银行", fmt.Sprintf("62220000%08d", i+1), m.Name, "1")
+	}
+}
+
 // WriteCSV writes the import files into a folder, readable by their owner alone: they hold keys and PINs in the clear.
 func (c *Campus) WriteCSV(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -61,6 +78,17 @@ func (c *Campus) WriteCSV(dir string) error {
 		{"terminals.csv", []string{"code", "merchant", "type", "mac", "legacy", "tmk", "kcv", "door", "state"}, c.terminalRows},
 		{"holders.csv", []string{"number", "name", "class", "organisation", "state", "groups", "bank_account", "opening_main", "opening_subsidy"}, c.holderRows},
 		{"cards.csv", []string{"card", "holder", "state", "expires", "pin"}, c.cardRows},
+		{"account_sets.csv", []string{"set", "code"}, func(write func(...string)) { write("1", "counts") }},
+		{"terms.csv", []string{"merchant", "group", "department", "service_fee", "bank", "account", "payee", "account_sets"}, c.termsRows},
+		{"programmes.csv", []string{"code", "name", "purse", "provider", "purposes", "per_meal"}, func(write func(...string)) {
+			for _, p := range programmes {
+				write(p[:]...)
+			}
+		}},
+		{"desks.csv", []string{"code", "name"}, func(write func(...string)) {
+			write("A", "服务厅一号")
+			write("B", "服务厅二号")
+		}},
 	} {
 		if err := writeFile(filepath.Join(dir, file.name), file.header, file.rows); err != nil {
 			return fmt.Errorf("%s: %w", file.name, err)
