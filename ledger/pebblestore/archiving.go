@@ -220,7 +220,7 @@ func (a *archiver) writeFile(ctx context.Context, from, upTo uint64) (archive.Ru
 		}
 	}
 	if err := it.Error(); err != nil {
-		return archive.Run{}, fmt.Errorf("reading blocks: %w", err)
+		return archive.Run{}, a.store.unreadable(fmt.Errorf("reading blocks: %w", err))
 	}
 	if draft == nil || draft.Blocks() == 0 {
 		return archive.Run{}, fmt.Errorf("no block holds entry %d: %w", from, ledger.ErrMalformed)

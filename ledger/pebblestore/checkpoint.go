@@ -126,14 +126,14 @@ func decodeManifest(generation uint64, b []byte) (manifest, error) {
 func (s *Store) manifests() ([]manifest, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixManifest}, UpperBound: []byte{prefixManifest + 1}})
 	if err != nil {
-		return nil, fmt.Errorf("reading checkpoints: %w", err)
+		return nil, s.unreadable(fmt.Errorf("reading checkpoints: %w", err))
 	}
 	defer it.Close()
 	var all []manifest
 	for valid := it.First(); valid; valid = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return nil, fmt.Errorf("reading checkpoints: %w", err)
+			return nil, s.unreadable(fmt.Errorf("reading checkpoints: %w", err))
 		}
 		m, err := decodeManifest(binary.BigEndian.Uint64(it.Key()[1:]), value)
 		if err != nil {
@@ -141,7 +141,7 @@ func (s *Store) manifests() ([]manifest, error) {
 		}
 		all = append(all, m)
 	}
-	return all, it.Error()
+	return all, s.unreadable(it.Error())
 }
 
 // CheckpointBefore returns the newest checkpoint taken before a sequence, nil when there is none; its parts are checked while they are read

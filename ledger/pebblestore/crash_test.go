@@ -35,6 +35,7 @@ func crashOptions(fs vfs.FS) Options {
 type workload struct {
 	seed     uint64
 	rng      *rand.Rand
+	small    bool // blocks of a few KiB at most: Pebble flips every bit of a damaged one before it says so
 	ackEarly bool // a mutant that answers before the disk has it
 	acked    atomic.Uint64
 	mu       sync.Mutex
@@ -134,6 +135,9 @@ func (w *workload) build(builder *ledger.BlockBuilder, head ledger.Head, book *l
 	switch {
 	case w.rng.IntN(12) == 0:
 		padding = 600
+		if w.small {
+			padding = 150
+		}
 	case w.rng.IntN(8) == 0:
 		n, padding = handOverEntries+w.rng.IntN(30), 0 // work for the clerk, behind small blocks that the owner witnesses himself
 	}

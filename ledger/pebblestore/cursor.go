@@ -32,7 +32,7 @@ func (s *Store) blocks() (*cursor, error) { return s.cursorFrom([]byte{prefixBlo
 func (s *Store) cursorFrom(lower []byte) (*cursor, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: []byte{prefixBlock + 1}})
 	if err != nil {
-		return nil, fmt.Errorf("reading blocks: %w", err)
+		return nil, s.unreadable(fmt.Errorf("reading blocks: %w", err))
 	}
 	c := &cursor{it: it}
 	if m := s.moved.Load(); m.upTo() > 0 {

@@ -43,6 +43,7 @@ type folder struct {
 func newFolder(t testing.TB, seed uint64, clean bool) *folder {
 	mem := vfs.NewCrashableMem()
 	f := &folder{w: newWorkload(seed), options: crashOptions(nil)}
+	f.w.small, f.options.slotBytes = true, 3<<10
 	copyOf := func() *vfs.MemFS {
 		return mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(seed, 1))})
 	}
@@ -86,8 +87,8 @@ func files(t testing.TB, fs vfs.FS) map[string][]byte {
 	return all
 }
 
-// openDamaged makes the folder again with some files changed (nil deletes one) and opens it.
-func (f *folder) openDamaged(t testing.TB, change map[string][]byte, blind bool) (outcome, string) {
+// disk makes the folder again, with some files changed (nil deletes one).
+func (f *folder) disk(t testing.TB, change map[string][]byte) Options {
 	fs := vfs.NewMem()
 	require.NoError(t, fs.MkdirAll("data/pebble", 0o700))
 	for path, contents := range f.now {
@@ -103,7 +104,14 @@ func (f *folder) openDamaged(t testing.TB, change map[string][]byte, blind bool)
 		require.NoError(t, file.Close())
 	}
 	o := f.options
-	o.FS, o.blind = fs, blind
+	o.FS = fs
+	return o
+}
+
+// openDamaged opens the folder with some files changed.
+func (f *folder) openDamaged(t testing.TB, change map[string][]byte, blind bool) (outcome, string) {
+	o := f.disk(t, change)
+	o.blind = blind
 	return f.tryOpen(o)
 }
 
@@ -177,6 +185,21 @@ var damages = []struct {
 	{"empty", func(*rand.Rand, []byte, [][]byte) []byte { return []byte{} }},
 }
 
+// isDamaged is in every text that says where a ledger is damaged.
+const isDamaged = "数据损坏 / damaged: 文件 "
+
+// namedAs sorts what was said of damage to a file: whether it was that file that was named. A log that is gone, or an older list of tables,
+// leaves nothing behind that could be named; what misses it is.
+func namedAs(text, path string) string {
+	switch {
+	case !strings.Contains(text, isDamaged):
+		return faultdisk.FileKind(path) + " unnamed"
+	case strings.Contains(text, "文件 "+strings.TrimPrefix(path, "data/")):
+		return faultdisk.FileKind(path) + " named"
+	}
+	return faultdisk.FileKind(path) + " named by what misses it"
+}
+
 // damageRun damages every file of a folder, each in every way, so many times.
 func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, blind bool, times int, only func(path, damage string) bool) {
 	f := newFolder(t, seed, clean)
@@ -200,6 +223,12 @@ func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, b
 				}
 				o, text := f.openDamaged(t, map[string][]byte{path: changed}, blind)
 				campaign.Count("outcome", faultdisk.FileKind(path)+" "+string(o), 1)
+				if o == refused {
+					campaign.Count("refused", namedAs(text, path), 1)
+					if !strings.Contains(text, isDamaged) {
+						campaign.Fail(faultdisk.Unnamed, "seed %d: %s of %s: %s", seed, damage.name, path, text)
+					}
+				}
 				if o == silent {
 					campaign.Fail(faultdisk.Silent, "seed %d: %s of %s: %s", seed, damage.name, path, text)
 				}

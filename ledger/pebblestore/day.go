@@ -155,7 +155,7 @@ func (s *Store) EachOf(ctx context.Context, span ledger.Span, visit func(ledger.
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("reading blocks: %w", err)
+		return s.unreadable(fmt.Errorf("reading blocks: %w", err))
 	}
 	if head.Sequence != span.Last || span.Followed {
 		return fmt.Errorf("blocks end at %d, the day at %d: %w", head.Sequence, span.Last, ledger.ErrMalformed)

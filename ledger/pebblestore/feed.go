@@ -412,7 +412,7 @@ func (s *Store) cursors() ([]FeedStatus, error) {
 		}
 		all = append(all, FeedStatus{name, cursor.Sequence, max(durable, cursor.Sequence) - cursor.Sequence})
 	}
-	return all, it.Error()
+	return all, s.unreadable(it.Error())
 }
 
 // DropFeed forgets a feed that nobody reads.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,10 @@ func realFS(events Events) (vfs.FS, io.Closer) {
 // A folder that cannot be synced, or a log that cannot be made, ends Pebble in a panic of whatever goroutine it is on, with a mutex in an
 // odd state; here both end the process like every other failed sync.
 //
+// It takes no log away before the ledger is proved. Pebble takes damage in a log for the log's end, writes what stands before it into tables
+// and removes the log, and all that before anybody can compare the result with the witness: a refused ledger would have lost the only copy of
+// what stands behind the damage. Removals wait until the chain and its end are proved.
+//
 // A new log is written full of zeros before it is used. Writing into space that was reserved but never written makes every sync a change
 // of metadata as well, 1.7 times as long (ledger study 3.1); Pebble recycles written logs for that reason, but begins each process with new
 // ones, and those last for a million purchases.
@@ -44,6 +49,38 @@ type storeFS struct {
 	fill   int64        // bytes of a new log to write
 	target *atomic.Pointer[target]
 	tries  *flushes
+	kept   *keptLogs
+}
+
+// keptLogs are logs that Pebble is done with while nobody has proved yet that the ledger is.
+type keptLogs struct {
+	mu    sync.Mutex
+	paths []string // guarded by mu
+}
+
+func (k *keptLogs) keep(path string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.paths = append(k.paths, path)
+}
+
+// letGo removes them. What cannot be removed is removed by the next start.
+func (k *keptLogs) letGo(fs vfs.FS) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, path := range k.paths {
+		_ = fs.Remove(path)
+	}
+	k.paths = nil
+}
+
+// Remove removes a file; a log only when the ledger is proved.
+func (fs storeFS) Remove(name string) error {
+	if strings.HasSuffix(name, ".log") && fs.elsewhere(name) == nil && !fs.opened.Load() {
+		fs.kept.keep(name)
+		return nil
+	}
+	return fs.FS.Remove(name)
 }
 
 // elsewhere returns the file system for what Pebble writes into a backup: there none of this holds, a failure is the backup's alone, and
@@ -141,6 +178,10 @@ func (fs storeFS) createLog(name string, category vfs.DiskWriteCategory) (vfs.Fi
 
 // ReuseForWrite takes a log that has served.
 func (fs storeFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !fs.opened.Load() {
+		fs.kept.keep(from)
+		return fs.createLog(to, category)
+	}
 	f, err := fs.FS.ReuseForWrite(from, to, category)
 	if err != nil {
 		return nil, fs.logFailed(err)

@@ -209,12 +209,12 @@ func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirs
 		p.take(recent)
 	}
 	if err := p.stored(it, key, min(to, written)); err != nil {
-		return nil, err
+		return nil, s.unreadable(err)
 	}
 	if !newestFirst {
 		p.take(recent)
 	}
-	return p.found, it.Error()
+	return p.found, s.unreadable(it.Error())
 }
 
 // recent returns what of one list is not on disk yet, an iterator on what is, and up to where that counts.
@@ -240,7 +240,7 @@ func (s *Store) recent(key listKey) (recent []uint64, it *pebble.Iterator, writt
 	}
 	it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(key, 0), UpperBound: indexKey(listKey{key.space, key.id + 1}, 0)})
 	if err != nil {
-		return nil, nil, 0, fmt.Errorf("reading the index: %w", err)
+		return nil, nil, 0, s.unreadable(fmt.Errorf("reading the index: %w", err))
 	}
 	return recent, it, written, nil
 }
@@ -313,7 +313,7 @@ func (s *Store) blocksAfter(after uint64) (it *cursor, valid bool, err error) {
 		return it, true, nil
 	}
 	if err = it.Close(); err != nil {
-		return nil, false, fmt.Errorf("reading blocks: %w", err)
+		return nil, false, s.unreadable(fmt.Errorf("reading blocks: %w", err))
 	}
 	if it, err = s.blocks(); err != nil {
 		return nil, false, err
@@ -337,7 +337,7 @@ func (s *Store) eachBlock(after uint64, visit func(ledger.Block) (more bool, err
 			return err
 		}
 	}
-	return it.Error()
+	return s.unreadable(it.Error())
 }
 
 // Entry reads one entry; its slices are the caller's. The day is the business day of its block. The block's hash is not computed anew:
@@ -349,7 +349,7 @@ func (s *Store) Entry(sequence uint64) (found ledger.Entry, day uint32, err erro
 	}
 	defer it.Close()
 	if sequence == 0 || !it.SeekLT(blockKey(nil, sequence+1)) {
-		return ledger.Entry{}, 0, errors.Join(fmt.Errorf("%w: %d", ErrNoEntry, sequence), it.Error())
+		return ledger.Entry{}, 0, errors.Join(fmt.Errorf("%w: %d", ErrNoEntry, sequence), s.unreadable(it.Error()))
 	}
 	b, err := storedUnder(it, ledger.SkimBlock)
 	if err != nil {

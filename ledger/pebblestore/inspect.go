@@ -20,7 +20,7 @@ func Inspect(o Options) (*Store, error) {
 	s := newStore(o)
 	s.inspect = true
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.release())
+		return nil, errors.Join(s.named(err), s.release())
 	}
 	return s, nil
 }
@@ -140,7 +140,7 @@ func (s *Store) lastKnown() uint64 {
 func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uint64, sequences []uint64) error) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixIndex}, UpperBound: []byte{prefixIndex + 1}})
 	if err != nil {
-		return fmt.Errorf("reading the index: %w", err)
+		return s.unreadable(fmt.Errorf("reading the index: %w", err))
 	}
 	defer it.Close()
 	var key listKey
@@ -156,7 +156,7 @@ func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uin
 	for valid := it.First(); valid; valid = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("reading the index: %w", err)
+			return s.unreadable(fmt.Errorf("reading the index: %w", err))
 		}
 		if len(it.Key()) != 18 {
 			return fmt.Errorf("index key %x: %w", it.Key(), ledger.ErrMalformed)
@@ -173,7 +173,7 @@ func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uin
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("reading the index: %w", err)
+		return s.unreadable(fmt.Errorf("reading the index: %w", err))
 	}
 	return tell()
 }

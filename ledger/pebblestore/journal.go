@@ -144,7 +144,7 @@ func (s *Store) Replay(ctx context.Context, after uint64, visit func(ledger.Bloc
 		head, valid = begin, it.live()
 	default:
 		if valid = it.SeekLT(blockKey(nil, after+1)); !valid {
-			return errors.Join(fmt.Errorf("no block holds entry %d: %w", after, ledger.ErrMalformed), it.Error())
+			return errors.Join(fmt.Errorf("no block holds entry %d: %w", after, ledger.ErrMalformed), s.unreadable(it.Error()))
 		}
 		b, err := storedUnder(it, ledger.OpenBlock)
 		if err != nil {
@@ -173,7 +173,7 @@ func (s *Store) Replay(ctx context.Context, after uint64, visit func(ledger.Bloc
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("reading blocks: %w", err)
+		return s.unreadable(fmt.Errorf("reading blocks: %w", err))
 	}
 	if head != s.head && s.head.Sequence > after {
 		return fmt.Errorf("blocks end at %d, the head is %d: %w", head.Sequence, s.head.Sequence, ledger.ErrMalformed)

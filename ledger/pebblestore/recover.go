@@ -25,6 +25,17 @@ type walked struct {
 	last []byte // the newest block
 }
 
+// chainError says where the chain breaks: behind which block, and which one stands there, 0 when it cannot be read.
+type chainError struct {
+	after ledger.Head
+	next  uint64
+	err   error
+}
+
+func (e *chainError) Error() string { return e.err.Error() }
+
+func (e *chainError) Unwrap() error { return e.err }
+
 // walkChain goes through the blocks in Pebble by key, first, length and hash of the block before. The newest is opened whole.
 func (s *Store) walkChain() (walked, error) {
 	it, err := s.blocks()
@@ -78,7 +89,11 @@ func (s *Store) awaitProof() error {
 	}
 	err := <-s.walking
 	s.walking = nil
-	return s.broken(err)
+	if err != nil {
+		return s.named(s.broken(err))
+	}
+	s.kept.letGo(s.fs)
+	return nil
 }
 
 func (s *Store) broken(err error) error {
@@ -97,12 +112,12 @@ func walk(it *cursor, begin ledger.Head) (walked, error) {
 			err = b.Follows(w.head)
 		}
 		if err != nil {
-			return w, err
+			return w, &chainError{w.head, sequenceOf(it.Key()), err}
 		}
 		w.head = b.Head()
 	}
 	if err := it.Error(); err != nil {
-		return w, fmt.Errorf("reading the block after entry %d: %w", w.head.Sequence, err)
+		return w, &chainError{w.head, 0, fmt.Errorf("reading the block after entry %d: %w", w.head.Sequence, err)}
 	}
 	return w, nil
 }
@@ -114,7 +129,7 @@ func lastBlock(it *cursor) ([]byte, error) {
 	}
 	b, err := storedUnder(it, ledger.OpenBlock)
 	if err != nil {
-		return nil, err
+		return nil, &chainError{ledger.Head{Sequence: max(sequenceOf(it.Key()), 1) - 1}, 0, err}
 	}
 	return slices.Clone(b.Bytes()), nil
 }
@@ -173,6 +188,7 @@ func (s *Store) prove() error {
 
 // doubt keeps what is wrong when the store is inspected, and returns it when it is to be used.
 func (s *Store) doubt(err error) error {
+	err = s.named(err)
 	if !s.inspect {
 		return err
 	}

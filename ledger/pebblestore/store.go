@@ -100,6 +100,7 @@ type Store struct {
 	free    atomic.Uint64
 	flushes flushes
 	indexer atomic.Pointer[indexer]
+	kept    keptLogs
 	feeds   feeds
 
 	backing sync.Mutex             // held while a backup is made
@@ -130,7 +131,7 @@ var ErrInUse = errors.New("数据目录正被另一个进程使用,请先停止�
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.release())
+		return nil, errors.Join(s.named(err), s.release())
 	}
 	s.RefreshSpace()
 	return s, nil
@@ -163,6 +164,9 @@ func (s *Store) open() error {
 	}
 	s.durable.Store(s.head.Sequence)
 	s.opened.Store(true)
+	if s.walking == nil {
+		s.kept.letGo(s.fs)
+	}
 	if s.witness != nil && !s.options.ReadOnly {
 		s.clerk = newClerk(s.witness)
 	}
@@ -294,7 +298,10 @@ func (s *Store) openPebble(fresh bool) error {
 	if got := db.FormatMajorVersion(); got != pebble.FormatNewest && !s.options.ReadOnly {
 		return errors.Join(fmt.Errorf("%s: store format %s, %s expected", s.options.Dir, got, pebble.FormatNewest), db.Close())
 	}
-	return s.loadMoved()
+	if err := s.loadMoved(); err != nil {
+		return s.doubt(fmt.Errorf("%s: %w", s.options.Dir, err)) // an auditor takes it that nothing was moved out
+	}
+	return nil
 }
 
 func openError(dir string, err error) error {
@@ -351,7 +358,7 @@ func (s *Store) pebbleFS() vfs.FS {
 	if s.options.BallastBytes > 0 {
 		inner = vfs.OnDiskFull(inner, func() { _ = s.fs.Remove(s.path(ballastName)) })
 	}
-	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes(), &s.target, &s.flushes}
+	return storeFS{inner, s.options.fatal, &s.opened, s.fillBytes(), &s.target, &s.flushes, &s.kept}
 }
 
 func stall(events Events, begin bool) {
