@@ -25,9 +25,19 @@ func (d *decider) reversal(r *Request, out *Decision) (result, *LoadOrder) {
 	case beyondWindow:
 		d.refuse(ReasonOriginalTooOld)
 	default:
-		order = d.reverse(r)
+		if order = d.reverse(r); len(d.entry.Legs) > 0 && s.book.Check(&d.entry) != ledger.Accepted {
+			order = d.unfit()
+		}
 	}
 	return d.write(r, out), order
+}
+
+// unfit refuses a reversal whose money cannot be moved any more: the holder's account has been closed meanwhile, or frozen with the load in it.
+func (d *decider) unfit() *LoadOrder {
+	d.entry.Legs = d.entry.Legs[:0]
+	d.record.main, d.record.subsidy, d.record.hasBalance, d.record.balance = 0, 0, false, 0
+	d.refuse(ReasonAccountState)
+	return nil
 }
 
 func (d *decider) refuse(reason Reason, numbers ...money.Fen) {
