@@ -190,8 +190,10 @@ func (a *act) whole() bool {
 }
 
 // into is what an original brought into an account.
-func (e *Evidence) into(account ledger.AccountID) (sum money.Fen) {
-	for _, l := range e.Legs {
+func (e *Evidence) into(account ledger.AccountID) (sum money.Fen) { return legsInto(e.Legs, account) }
+
+func legsInto(legs []ledger.Leg, account ledger.AccountID) (sum money.Fen) {
+	for _, l := range legs {
 		if l.Account == account {
 			sum += l.Amount
 		}

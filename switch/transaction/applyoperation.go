@@ -84,13 +84,15 @@ func (s *State) applyExpiry(r *operationRecord) {
 	i, ok := s.purse(s.holders.At(r.holder-1), r.purse-2)
 	invariant.Hold(ok, "a subsidy for a purse that is not there")
 	p := s.purses.Edit(i)
-	alone := s.book.Account(p.Account).Balance == r.amount
-	switch {
-	case alone:
-		p.Expiry = r.expiry
-	case p.Expiry != 0 && (r.expiry == 0 || r.expiry > p.Expiry):
-		p.Expiry = r.expiry
+	p.Expiry = p.expiryWith(s.book.Account(p.Account).Balance, r)
+}
+
+// expiryWith is the end of a purse's money when a subsidy has come to it and it has a balance.
+func (p *ProgrammePurse) expiryWith(balance money.Fen, r *operationRecord) uint32 {
+	if alone := balance == r.amount; alone || p.Expiry != 0 && (r.expiry == 0 || r.expiry > p.Expiry) {
+		return r.expiry
 	}
+	return p.Expiry
 }
 
 // applyDebt: whether a holder owes is kept in his row, where a purchase looks.

@@ -7,6 +7,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/invariant"
+	"onecard/ledger/money"
 )
 
 // Proposal is an operation that waits for a second person.
@@ -146,6 +147,29 @@ func (a *act) tellBalance() {
 	h := a.state.holders.At(a.record.holder - 1)
 	a.record.flags |= recordBalance
 	a.record.balance = a.state.balanceAfter(h, a.local, a.entry.Legs)
+	if a.op.Kind == KindSubsidyIssued || a.op.Kind == KindCountsIssued {
+		a.record.balance += a.revived(h)
+	}
+}
+
+// revived is what can be spent, or cannot any more, because the subsidy on the table gives its purse another end.
+func (a *act) revived(h *Holder) money.Fen {
+	if a.record.purse < 2 {
+		return 0
+	}
+	i, _ := a.state.purse(h, a.record.purse-2)
+	p := a.state.purses.At(i)
+	account := a.state.book.Account(p.Account)
+	moved := legsInto(a.entry.Legs, p.Account)
+	then := *p
+	then.Expiry = p.expiryWith(account.Balance+moved, &a.record)
+	switch now, will := a.state.spends(p, a.local), a.state.spends(&then, a.local); {
+	case will && !now:
+		return account.Available() + moved
+	case now && !will:
+		return -account.Available() - moved
+	}
+	return 0
 }
 
 // propose keeps an operation that could be carried out now for a second person. It is looked at again then.
