@@ -106,6 +106,7 @@ func newCampus(rng *rand.Rand) *campus {
 	}
 	c.directory.Cards = append(c.directory.Cards, transaction.CardRow{Number: firstCard + 20, Holder: c.directory.Holders[0].Number, PINValue: rightPIN},
 		transaction.CardRow{Number: firstCard + 21, Holder: c.directory.Holders[1].Number, State: transaction.CardClosed})
+	c.settlement()
 	c.learn(&c.directory)
 	return c
 }

@@ -44,18 +44,21 @@ func (f faults) each(visit func(fault)) {
 
 // Bounds of the tables: kinds of messages and reasons of answers have smaller numbers.
 const (
-	kindBound   = 32
-	reasonBound = 128
-	bankWords   = 5 // kinds from KindLoadConfirmed on
+	kindBound      = 32
+	reasonBound    = 128
+	bankWords      = 5 // kinds from KindLoadConfirmed on
+	operationBound = 80
 )
 
 // Coverage counts which message with which answer has met which fault, and what the bank said about loads in which stage.
 type Coverage struct {
-	answers  [kindBound][reasonBound][faultCount]uint64
-	outcomes [bankWords][loadStages][faultCount]uint64
-	orders   [orderCount][resultCount][faultCount]uint64
-	moods    [moodCount]uint64
-	deaths   [deathCount]uint64
+	answers    [kindBound][reasonBound][faultCount]uint64
+	outcomes   [bankWords][loadStages][faultCount]uint64
+	orders     [orderCount][resultCount][faultCount]uint64
+	operations [operationBound][resultCount][faultCount]uint64 // by kind
+	rules      map[string]uint64                               // of refusals at a desk, by kind and rule
+	moods      [moodCount]uint64
+	deaths     [deathCount]uint64
 }
 
 // Add takes another's counts in.
@@ -81,6 +84,16 @@ func (c *Coverage) Add(other *Coverage) {
 			}
 		}
 	}
+	for kind := range c.operations {
+		for result := range c.operations[kind] {
+			for f := range c.operations[kind][result] {
+				c.operations[kind][result][f] += other.operations[kind][result][f]
+			}
+		}
+	}
+	for name, n := range other.rules {
+		c.count(name, n)
+	}
 	for m := range c.moods {
 		c.moods[m] += other.moods[m]
 	}
@@ -103,6 +116,13 @@ const (
 	orderCheckpoint
 	orderTurnDay
 	orderCloseDay
+	orderOperation
+	orderRepeated
+	orderApprove
+	orderReject
+	orderExpire
+	orderBatch
+	orderBatchDecided
 	orderCount
 )
 
@@ -128,6 +148,23 @@ func resultOf(err error, ended bool) orderResult {
 
 func (c *Coverage) order(kind order, result orderResult, met faults) {
 	met.each(func(f fault) { c.orders[kind][result][f]++ })
+}
+
+func (c *Coverage) operation(kind transaction.Kind, result orderResult, met faults) {
+	met.each(func(f fault) { c.operations[kind][result][f]++ })
+}
+
+// rule counts why a desk refused.
+func (c *Coverage) rule(kind transaction.Kind, rule string) {
+	row, _ := transaction.CatalogueOf(kind)
+	c.count(row.Label+": "+rule, 1)
+}
+
+func (c *Coverage) count(name string, n uint64) {
+	if c.rules == nil {
+		c.rules = map[string]uint64{}
+	}
+	c.rules[name] += n
 }
 
 // soon is how many polls a death, a midnight or a step of the clock is felt.

@@ -29,6 +29,9 @@ func (k *reckoning) original(l *transaction.Line, e *ledger.Entry) {
 		return
 	}
 	k.once(l)
+	if l.Card != 0 {
+		k.claimed(l)
+	}
 	id := identityOf(l)
 	row, found, gone := k.look(id)
 	same := contents{l.Kind, k.numberOf(l), l.Amount, l.Purse, l.Direction}
@@ -87,8 +90,12 @@ func (k *reckoning) judge(l *transaction.Line, r *transaction.Request, row *reme
 		return refuse(transaction.ReasonCardClosed)
 	case card.row.ExpiryDay != 0 && localDay(l.Time) > card.row.ExpiryDay:
 		return refuse(transaction.ReasonCardExpired)
-	case holder.row.State != transaction.HolderActive:
+	case holder.row.State != transaction.HolderActive || holder.left:
 		return refuse(transaction.ReasonHolderState)
+	case (l.Kind == transaction.KindPurchase || l.Kind == transaction.KindLoad) && k.states[holder.main] != ledger.AccountOpen:
+		return refuse(transaction.ReasonAccountState)
+	case l.Kind == transaction.KindPurchase && k.owes(holder) > 0:
+		return refuse(transaction.ReasonDebt, k.owes(holder))
 	case merchant == merchantShut:
 		return refuse(transaction.ReasonMerchantClosed)
 	}
@@ -158,20 +165,19 @@ func (k *reckoning) purchase(l *transaction.Line, r *transaction.Request, h *hol
 	case limits.PINDay > 0 && spent+l.Amount > limits.PINDay:
 		return refuse(transaction.ReasonPINNeededDay, spent, l.Amount, limits.PINDay)
 	}
-	main, subsidy := k.available(h)
-	fromSubsidy := min(subsidy, l.Amount)
-	switch {
-	case r.Purse == transaction.PurseSubsidy:
-		main = 0
-	case r.Purse == transaction.PurseMain || limits.RefusePartial && subsidy < l.Amount:
-		subsidy, fromSubsidy = 0, 0
-	}
-	if main+subsidy < l.Amount {
-		short := refuse(transaction.ReasonFunds, main+subsidy, l.Amount)
+	left := k.plan(l, r, h)
+	if left > 0 {
+		short := refuse(transaction.ReasonFunds, l.Amount-left, l.Amount)
 		short.verified = v.verified
 		return short
 	}
-	v.main, v.subsidy = l.Amount-fromSubsidy, fromSubsidy
+	for _, part := range k.parts {
+		if part.Account == h.main {
+			v.main -= part.Amount
+		} else {
+			v.subsidy -= part.Amount
+		}
+	}
 	return v
 }
 
@@ -237,7 +243,8 @@ func (k *reckoning) effects(l *transaction.Line, e *ledger.Entry) {
 	h := k.holders[holder]
 	if l.Kind == transaction.KindPurchase {
 		k.noHold(e)
-		k.legs(e, ledger.Leg{Account: h.main, Amount: -l.Main}, ledger.Leg{Account: h.subsidy, Amount: -l.Subsidy}, ledger.Leg{Account: k.payable[k.merchantOf(l.Terminal)], Amount: l.Amount})
+		k.legs(e, append(k.parts, ledger.Leg{Account: k.payable[k.merchantOf(l.Terminal)], Amount: l.Amount})...)
+		k.meal(h, localDay(l.Time), e.Legs)
 		h.spent = append(h.spent, spending{entry: l.Sequence, day: localDay(l.Time), amount: l.Amount})
 		k.balance(l, e)
 		return
@@ -280,8 +287,7 @@ func (k *reckoning) balance(l *transaction.Line, e *ledger.Entry) {
 	if !l.HasBalance {
 		return
 	}
-	main, subsidy := k.available(k.holders[k.cards[l.Card-1].holder])
-	if has := main + subsidy - l.Main - l.Subsidy; l.Balance != has {
+	if has := k.spendable(k.holders[k.cards[l.Card-1].holder], e); l.Balance != has {
 		k.find("I3", "entry %d says the holder has %d, he has %d", l.Sequence, l.Balance, has)
 	}
 }

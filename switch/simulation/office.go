@@ -14,6 +14,7 @@ import (
 type errand struct {
 	kind order
 	done chan error
+	more <-chan struct{} // it has put another order into the queue
 	then func(error)
 	sent uint64 // poll
 	met  faults
@@ -29,11 +30,7 @@ func (w *world) send(kind order, call func(ctx context.Context) error, then func
 	if w.errand != nil {
 		return
 	}
-	select {
-	case <-w.wake:
-	default:
-	}
-	e := &errand{kind: kind, met: w.about(w.clockNow()), done: make(chan error, 1), then: then, sent: w.polls}
+	e := &errand{kind: kind, met: w.about(w.clockNow()), more: w.wake, done: make(chan error, 1), then: then, sent: w.polls}
 	go func() { e.done <- call(context.Background()) }()
 	select {
 	case <-w.wake:
@@ -42,7 +39,7 @@ func (w *world) send(kind order, call func(ctx context.Context) error, then func
 	}
 	w.errand = e
 	w.submitted++
-	if w.odds.deaths > 0 && !w.calm && w.rng.IntN(16) == 0 {
+	if w.odds.deaths > 0 && !w.calm && w.rng.IntN(30) == 0 {
 		w.strike()
 	}
 }
@@ -53,7 +50,11 @@ func (w *world) awaitErrand(ended bool) {
 	if e == nil || !ended && w.polls < e.sent+errandPolls {
 		return
 	}
-	w.errand = nil
+	w.errand, w.errandMet = nil, e.met
+	more := e.more
+	if ended {
+		more = nil // nobody takes it any more
+	}
 	timer := time.NewTimer(hangs)
 	defer timer.Stop()
 	select {
@@ -63,6 +64,9 @@ func (w *world) awaitErrand(ended bool) {
 		if !ended || err == nil { // what he was told is true, whatever came after
 			e.then(err)
 		}
+	case <-more: // it has another thing to ask for
+		w.errand = e
+		e.sent = w.polls
 	case <-timer.C:
 		w.find("liveness", "%s was never answered", orders[e.kind])
 	}
@@ -71,6 +75,7 @@ func (w *world) awaitErrand(ended bool) {
 // habits enters what happens by itself: operators, checkpoints, the clock, nights and deaths.
 func (w *world) habits() {
 	w.habit(w.odds.office, happensOffice, w.operate)
+	w.habit(w.odds.desk, happensOffice, w.desk)
 	w.habit(w.odds.keeping, happensKeeping, w.keep)
 	w.habit(w.odds.nights, happensClock, w.night)
 	if w.odds.clockMost > 0 {
@@ -253,7 +258,7 @@ func (w *world) settled() bool {
 	for _, t := range w.terminals {
 		pending += len(t.pending)
 	}
-	if pending == 0 && w.books.unsettled == 0 && w.engine.State().OpenLoads() == 0 && w.errand == nil {
+	if pending == 0 && w.batchesDone() && w.books.unsettled == 0 && w.engine.State().OpenLoads() == 0 && w.errand == nil {
 		return true
 	}
 	if w.events > w.deadline || w.agenda.empty() && w.errand == nil {

@@ -26,7 +26,10 @@ type reckoning struct {
 	switches  int
 	balances  []money.Fen // by account; row 0 is none
 	purses    []bool      // which of them must not go below zero
-	holds     map[uint64]money.Fen
+	holds     map[uint64]holdBook
+	held      []money.Fen           // by account
+	states    []ledger.AccountState // by account
+	legsOf    map[uint64][]ledger.Leg
 	payable   []ledger.AccountID // by merchant
 	holders   []*holderBook
 	byNumber  map[string]int
@@ -42,6 +45,7 @@ type reckoning struct {
 	touched   []int               // holders whose books have moved since the last comparison
 	late      map[uint64]bool     // loads about which the bank said something too late
 	confirmed int
+	centre
 }
 
 type identity struct {
@@ -57,6 +61,8 @@ type holderBook struct {
 	spent         []spending
 	loads         []*loadBook
 	tries         int
+	left          bool         // his account was closed
+	others        []*purseBook // of programmes, and what he owes; newest first
 }
 
 type spending struct {
@@ -131,7 +137,8 @@ type answerOfLoad struct {
 
 func newReckoning(c *campus, window uint32) *reckoning {
 	return &reckoning{
-		campus: c, window: window, balances: make([]money.Fen, 1), purses: make([]bool, 1), holds: map[uint64]money.Fen{},
+		campus: c, window: window, balances: make([]money.Fen, 1), purses: make([]bool, 1), held: make([]money.Fen, 1), states: make([]ledger.AccountState, 1), holds: map[uint64]holdBook{},
+		legsOf: map[uint64][]ledger.Leg{}, centre: newCentre(),
 		byNumber: map[string]int{}, byCard: map[transaction.CardNumber]int{}, loads: map[uint64]*loadBook{}, identity: map[identity]uint64{},
 		late: map[uint64]bool{}, newest: []uint32{0},
 	}
@@ -176,7 +183,7 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 	case transaction.KindLoadConfirmed, transaction.KindLoadDeclined, transaction.KindLoadUnknown, transaction.KindLoadReversed, transaction.KindLoadLate:
 		k.outcome(&line, e)
 	default:
-		k.find("I3", "entry %d is of kind %d, which nobody asked for", sequence, e.Kind)
+		k.settlement(sequence, day, e)
 	}
 	k.post(sequence, e)
 }
@@ -187,6 +194,7 @@ func (k *reckoning) post(sequence uint64, e *ledger.Entry) {
 	for _, o := range e.Opens {
 		k.balances = append(k.balances, 0)
 		k.purses = append(k.purses, o.Flags&ledger.MustNotOverdraw != 0)
+		k.held, k.states = append(k.held, 0), append(k.states, ledger.AccountOpen)
 	}
 	for _, leg := range e.Legs {
 		if int(leg.Account) >= len(k.balances) {
@@ -199,21 +207,42 @@ func (k *reckoning) post(sequence uint64, e *ledger.Entry) {
 	if sum != 0 {
 		k.find("I1", "the legs of entry %d sum to %d", sequence, sum)
 	}
-	for _, leg := range e.Legs {
-		if k.purses[leg.Account] && k.balances[leg.Account] < 0 {
-			k.find("I2", "entry %d leaves %d in purse %d", sequence, k.balances[leg.Account], leg.Account)
-		}
-	}
 	switch e.Hold.Op {
 	case ledger.HoldNone:
 	case ledger.HoldOpen:
-		k.holds[sequence] = e.Hold.Amount
+		k.holds[sequence] = holdBook{e.Hold.From, e.Hold.To, e.Hold.Amount, e.Hold.Expires}
+		k.held[e.Hold.From] += e.Hold.Amount
 	default:
-		if _, ok := k.holds[e.Hold.ID]; !ok {
+		h, ok := k.holds[e.Hold.ID]
+		if !ok {
 			k.find("I6", "entry %d releases hold %d, which is not open", sequence, e.Hold.ID)
 		}
+		k.held[h.from] -= h.amount
 		delete(k.holds, e.Hold.ID)
 	}
+	for _, leg := range e.Legs {
+		if k.purses[leg.Account] && k.free(leg.Account) < 0 {
+			k.find("I2", "entry %d leaves %d in purse %d", sequence, k.free(leg.Account), leg.Account)
+		}
+	}
+	for _, s := range e.States {
+		k.states[s.Account] = s.State
+	}
+	if len(e.Legs) > 0 {
+		k.legsOf[sequence] = append([]ledger.Leg(nil), e.Legs...)
+	}
+}
+
+// holdBook is an open hold.
+type holdBook struct {
+	from, to ledger.AccountID
+	amount   money.Fen
+	expires  int64
+}
+
+// free is what an account can give.
+func (k *reckoning) free(account ledger.AccountID) money.Fen {
+	return k.balances[account] - k.held[account]
 }
 
 // Row types of a directory entry's payload that the books depend on.
@@ -222,6 +251,12 @@ const (
 	rowTerminal = 4
 	rowHolder   = 5
 	rowCard     = 6
+
+	rowTerms      = 7
+	rowProgramme  = 8
+	rowOperator   = 9
+	rowAccountSet = 10
+	rowDesk       = 11
 )
 
 func (k *reckoning) directory(e *ledger.Entry) {
@@ -245,6 +280,8 @@ func (k *reckoning) directory(e *ledger.Entry) {
 		}
 		k.byNumber[number] = len(k.holders)
 		k.holders = append(k.holders, h)
+	case rowTerms, rowProgramme, rowOperator, rowAccountSet, rowDesk:
+		k.register(e)
 	case rowCard:
 		row := k.campus.cards[transaction.CardNumber(binary.BigEndian.Uint64(e.Payload[1:]))]
 		k.byCard[row.Number] = len(k.cards)
@@ -253,7 +290,7 @@ func (k *reckoning) directory(e *ledger.Entry) {
 }
 
 func (k *reckoning) available(h *holderBook) (main, subsidy money.Fen) {
-	return k.balances[h.main], k.balances[h.subsidy]
+	return k.free(h.main), k.free(h.subsidy)
 }
 
 // spentOn adds up the purchases of a day that were not given back.

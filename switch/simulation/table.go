@@ -34,11 +34,12 @@ func messages() []message {
 		{transaction.KindEcho, "0820 echo", []transaction.Reason{transaction.ReasonNone}},
 		{transaction.KindPurchase, "0200 purchase", anyOriginal(
 			transaction.ReasonOutsideHours, transaction.ReasonAmountZero, transaction.ReasonAmountTooLarge, transaction.ReasonDayCount, transaction.ReasonDayAmount,
+			transaction.ReasonAccountState, transaction.ReasonDebt,
 			transaction.ReasonPINNeededSingle, transaction.ReasonPINNeededDay, transaction.ReasonPINWrong, transaction.ReasonPINLocked, transaction.ReasonFunds,
 		)},
 		{transaction.KindBalance, "0200 balance", anyOriginal()},
 		{transaction.KindLoad, "0200 load", anyOriginal(
-			transaction.ReasonNoBankAccount, transaction.ReasonAmountZero, transaction.ReasonLoadSingle, transaction.ReasonLoadDay, transaction.ReasonPurseCap,
+			transaction.ReasonAccountState, transaction.ReasonNoBankAccount, transaction.ReasonAmountZero, transaction.ReasonLoadSingle, transaction.ReasonLoadDay, transaction.ReasonPurseCap,
 			transaction.ReasonPINNeededLoad, transaction.ReasonPINWrong, transaction.ReasonPINLocked, transaction.ReasonBankDeclined,
 			transaction.ReasonBankUnreachable, transaction.ReasonBankTimeout,
 		)},
@@ -46,7 +47,7 @@ func messages() []message {
 		{transaction.KindReversal, "0400 reversal", []transaction.Reason{
 			transaction.ReasonNone, transaction.ReasonNotSignedOn, transaction.ReasonOriginalUnknown, transaction.ReasonOriginalRefused,
 			transaction.ReasonOriginalTooOld, transaction.ReasonOriginalAmount, transaction.ReasonOriginalCard, transaction.ReasonOriginalNotRefunded,
-			transaction.ReasonDuplicateDiffers,
+			transaction.ReasonDuplicateDiffers, transaction.ReasonRefundedAtDesk, transaction.ReasonAccountState,
 		}},
 	}
 }
@@ -56,9 +57,6 @@ var elsewhere = map[transaction.Reason]string{
 	transaction.ReasonAlreadyReversed: "a second reversal of one original has the identity of the first, and hears its answer",
 	transaction.ReasonSchemeMismatch:  "the terminal server compares keys before the core is asked",
 	transaction.ReasonQueueFull:       "the terminal server says it when the core's queue is full",
-	transaction.ReasonDebt:            "only after a desk has posted an offline sale, which this traffic has none of",
-	transaction.ReasonRefundedAtDesk:  "only after a refund at a desk, which this traffic has none of",
-	transaction.ReasonAccountState:    "only after a desk has frozen accounts, which this traffic has none of",
 	transaction.ReasonInFlight:        "the asker before is let go without an answer, and the newest hears the outcome",
 }
 
@@ -98,13 +96,13 @@ func wordCannot(word int, stage loadStage, f fault) string {
 
 // orders are what an operator may ask for, and what he may hear.
 var (
-	orders  = [orderCount]string{"card state", "import", "disk", "checkpoint", "look at clock", "close day"}
+	orders  = [orderCount]string{"card state", "import", "disk", "checkpoint", "look at clock", "close day", "operation", "operation again", "approve", "reject", "expire holds", "batch", "decide batch"}
 	results = [resultCount]string{"done", "refused", "unheard"}
 )
 
 // orderCannot is the same for orders. row is false when the result cannot be at all.
 func orderCannot(kind order, result orderResult, f fault) (why string, row bool) {
-	if result == resultRefused && kind != orderCard && kind != orderCloseDay {
+	if result == resultRefused && slices.Contains([]order{orderImport, orderDisk, orderCheckpoint, orderTurnDay, orderExpire, orderRepeated}, kind) || result == resultUnheard && kind == orderRepeated {
 		return "", false
 	}
 	if f == faultOvertaken || f == faultRush || f == faultRepeat {
@@ -165,6 +163,18 @@ func (c *Coverage) Rows() (rows []Row, stray []string) {
 			}
 		}
 	}
+	transaction.Catalogue(func(kind transaction.CatalogueRow) {
+		for _, result := range []orderResult{resultDone, resultRefused} {
+			row := Row{Message: kind.Label, Answer: results[result], cells: c.operations[kind.Kind][result]}
+			for f := range faultCount {
+				row.cannot[f], _ = orderCannot(orderOperation, result, f)
+			}
+			if result == resultDone {
+				row.cannot[faultDisk] = "with the disk short nothing new is taken"
+			}
+			rows = append(rows, row)
+		}
+	})
 	for i := range rows {
 		rows[i].Counts = map[string]uint64{}
 		for f, n := range rows[i].cells {
@@ -203,14 +213,14 @@ func (c *Coverage) Empty() []string {
 // String prints the table, a dash where a cell cannot be.
 func (c *Coverage) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-14s %-26s", "message", "answer")
+	fmt.Fprintf(&b, "%-19s %-26s", "message", "answer")
 	for _, name := range faultNames {
 		fmt.Fprintf(&b, "%10s", name)
 	}
 	b.WriteByte('\n')
 	rows, _ := c.Rows()
 	for i := range rows {
-		fmt.Fprintf(&b, "%-14s %-26s", rows[i].Message, rows[i].Answer)
+		fmt.Fprintf(&b, "%-19s %-26s", rows[i].Message, rows[i].Answer)
 		for f, n := range rows[i].cells {
 			if rows[i].cannot[f] != "" && n == 0 {
 				fmt.Fprintf(&b, "%10s", "-")

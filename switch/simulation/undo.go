@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"onecard/ledger"
-	"onecard/ledger/money"
 	"onecard/switch/transaction"
 )
 
@@ -70,14 +69,22 @@ func (k *reckoning) mayReverse(l *transaction.Line) (*remembered, transaction.Re
 		return nil, transaction.ReasonAlreadyReversed
 	case original.reason != transaction.ReasonNone:
 		return nil, transaction.ReasonOriginalRefused
+	case original.contents.kind == transaction.KindPurchase && k.refunded[original.entry] > 0:
+		return nil, transaction.ReasonRefundedAtDesk
+	case original.contents.kind == transaction.KindPurchase && k.states[k.holders[k.cards[original.card-1].holder].main] == ledger.AccountClosed:
+		return nil, transaction.ReasonAccountState
 	case original.contents.kind == transaction.KindPurchase:
 		return original, transaction.ReasonNone
 	case original.contents.kind == transaction.KindLoad:
 		if original.open {
 			return original, transaction.ReasonNone
 		}
-		if main, _ := k.available(k.holders[k.cards[original.card-1].holder]); main < original.contents.amount {
+		h := k.holders[k.cards[original.card-1].holder]
+		if main, _ := k.available(h); main < original.contents.amount {
 			return nil, transaction.ReasonOriginalNotRefunded
+		}
+		if state := k.states[h.main]; state == ledger.AccountFrozen || state == ledger.AccountClosed {
+			return nil, transaction.ReasonAccountState
 		}
 		return original, transaction.ReasonNone
 	}
@@ -94,14 +101,19 @@ func (k *reckoning) undo(l *transaction.Line, e *ledger.Entry, original *remembe
 		k.find("I7", "reversal %d names entry %d, its original is %d", l.Sequence, l.Original, original.entry)
 	}
 	if original.contents.kind == transaction.KindPurchase {
-		k.legs(e, ledger.Leg{Account: h.main, Amount: original.main}, ledger.Leg{Account: h.subsidy, Amount: original.subsidy},
-			ledger.Leg{Account: k.payable[k.merchantOf(l.Terminal)], Amount: -original.contents.amount})
+		var want []ledger.Leg
+		for _, leg := range k.legsOf[original.entry] {
+			want = append(want, ledger.Leg{Account: k.returnsTo(h, leg.Account, localDay(l.Time)), Amount: -leg.Amount})
+		}
+		k.legs(e, want...)
+		k.refunded[original.entry] += original.contents.amount
+		k.unmeal(h, localDay(k.lines[original.entry-1].Time), k.legsOf[original.entry])
 		for i := range h.spent {
 			if h.spent[i].entry == original.entry {
 				h.spent[i].reversed = true
 			}
 		}
-		k.says(l, h, original.contents.amount)
+		k.says(l, h, e)
 		return
 	}
 	b := k.loads[original.entry]
@@ -119,13 +131,12 @@ func (k *reckoning) undo(l *transaction.Line, e *ledger.Entry, original *remembe
 	k.legs(e, ledger.Leg{Account: h.main, Amount: -b.amount}, ledger.Leg{Account: transaction.AccountLoadInTransit, Amount: b.amount})
 	b.stage, b.credited, b.gone = loadReturning, false, true
 	k.unsettled++
-	k.says(l, h, -b.amount)
+	k.says(l, h, e)
 }
 
-func (k *reckoning) says(l *transaction.Line, h *holderBook, comes money.Fen) {
-	main, subsidy := k.available(h)
-	if has := main + subsidy + comes; !l.HasBalance || l.Balance != has {
-		k.find("I3", "reversal %d says the holder has %d, he has %d", l.Sequence, l.Balance, has)
+func (k *reckoning) says(l *transaction.Line, h *holderBook, e *ledger.Entry) {
+	if has := k.spendable(h, e); !l.HasBalance || l.Balance != has {
+		k.find("I3", "entry %d says the holder has %d, he has %d", l.Sequence, l.Balance, has)
 	}
 }
 
@@ -155,9 +166,7 @@ func (k *reckoning) outcome(l *transaction.Line, e *ledger.Entry) {
 		b.stage, b.credited = loadEnded, true
 		k.confirmed++
 		k.answer(b, l)
-		if main, subsidy := k.available(h); !l.HasBalance || l.Balance != main+subsidy+b.amount {
-			k.find("I3", "entry %d says the holder has %d, he has %d", l.Sequence, l.Balance, main+subsidy+b.amount)
-		}
+		k.says(l, h, e)
 	case transaction.KindLoadDeclined:
 		if b.stage != loadSent || l.Code == transaction.Approved || l.Code == (transaction.ResponseCode{}) {
 			k.find("I6", "entry %d declines load %d with %q", l.Sequence, b.id, l.Code)

@@ -30,6 +30,7 @@ type odds struct {
 	clockMost  int64 // a step of the clock; 0 none
 	nights     int64 // from one jump towards midnight to the next
 	office     int64
+	desk       int64 // from one paper to the next
 	disk       bool
 	rush       bool
 	keeping    int64 // from one checkpoint to the next
@@ -43,7 +44,7 @@ func drawOdds(rng *rand.Rand) odds {
 		window: uint32(pick(8, 16, 32)), switchAt: uint16(pick(0, 0, 150, 23*60)), thinking: pick(2, 5, 15) * second, delayMost: pick(second/20, second/2, 6*second), gather: pick(0, second/10, second),
 		loss: int(pick(0, 10, 50, 200)), double: int(pick(0, 20, 150)), bankLoss: int(pick(0, 100, 400)), undoMost: pick(3, 30) * second,
 		deaths: pick(0, 10, 3, 1) * minute, deposed: int(pick(0, 500, 900)), clockMost: pick(0, 2*second, 10*minute, oneDay),
-		nights: pick(4, 10, 30) * minute, office: pick(1, 3, 10) * minute / 2, disk: rng.IntN(2) == 0, rush: rng.IntN(3) == 0,
+		nights: pick(4, 10, 30) * minute, office: pick(1, 3, 10) * minute / 2, desk: pick(2, 6, 20) * second, disk: rng.IntN(2) == 0, rush: rng.IntN(3) == 0,
 		keeping: pick(2, 7, 30) * minute, rebuilding: uint64(pick(150, 400, 900)),
 	}
 	o.moods = []mood{moodApproves, moodApproves, moodApproves}
@@ -89,17 +90,20 @@ type world struct {
 	deadline uint64 // event by which it must have
 	tell     func(format string, args ...any)
 
-	journal     journal
-	checkpoints checkpoints
-	books       *reckoning
-	terminals   []*terminal
-	bank        *bank
-	asks        map[askKey]*ask
-	deliveries  []delivery
-	serial      uint64
-	hurry       int64 // > 0: everything sent now arrives at that moment
-	told        uint64
-	coverage    *Coverage
+	journal       journal
+	checkpoints   checkpoints
+	books         *reckoning
+	terminals     []*terminal
+	bank          *bank
+	asks          map[askKey]*ask
+	deliveries    []delivery
+	serial        uint64
+	keys          uint64
+	papersWritten int
+	paperList     []*paper
+	hurry         int64 // > 0: everything sent now arrives at that moment
+	told          uint64
+	coverage      *Coverage
 
 	// Of the life of one owner.
 	engine    *transaction.Engine
@@ -114,6 +118,7 @@ type world struct {
 	submitted int
 	polls     uint64
 	errand    *errand
+	errandMet faults // what was unusual when it was asked for
 	diskLow   bool
 	diskSince uint64 // poll in which that was ordered
 	turned    uint64 // poll in which the date or the business day turned
@@ -227,6 +232,11 @@ func (w *world) begin() {
 	faults, err := engine.ImportBeforeRun(&w.campus.directory, w.clockNow())
 	if err != nil || len(faults) > 0 {
 		w.find("open", "the first import: %v %v", faults, err)
+	}
+	for _, row := range staff() {
+		if err := engine.SetOperatorBeforeRun(row, "setup", w.clockNow()); err != nil {
+			w.find("open", "operator %s: %v", row.Code, err)
+		}
 	}
 	w.today = localDay(w.now)
 	for _, t := range w.terminals {
@@ -359,4 +369,8 @@ func (w *world) submit(r transaction.Request) {
 		w.find("open", "the inbox refuses: %v", err)
 	}
 	w.submitted++
+	select { // what wakes from here on is an order
+	case <-w.wake:
+	default:
+	}
 }

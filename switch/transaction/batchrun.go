@@ -267,6 +267,21 @@ func (e *Engine) SubmitBatch(ctx context.Context, batch *Batch, now int64) (Batc
 	return e.batchStatus(ctx, number)
 }
 
+// SubmitBatchBeforeRun is SubmitBatch for a ledger that nobody serves yet.
+func (e *Engine) SubmitBatchBeforeRun(batch *Batch, now int64) (BatchStatus, error) {
+	b, err := e.announce(batch, now)
+	for more := true; err == nil && more; {
+		if more, err = e.moreLines(b.number, batch, now); err == nil {
+			err = e.settle()
+		}
+	}
+	if err != nil {
+		return BatchStatus{}, err
+	}
+	status, _ := e.state.Batch(b.number)
+	return status, nil
+}
+
 func (e *Engine) batchStatus(ctx context.Context, number uint64) (status BatchStatus, err error) {
 	err = e.Look(ctx, func(s *State) { status, _ = s.Batch(number) })
 	return status, err
