@@ -20,24 +20,42 @@ const (
 // go on; 0: all have been looked at. Expired money cannot be spent whether it has been given back or not, so nothing hurries.
 func (e *Engine) ReturnExpired(ctx context.Context, from uint32, now int64) (next uint32, returned int, err error) {
 	err = e.command(ctx, func(durable chan<- error) error {
-		if err := e.setClock(now); err != nil {
-			return err
+		var err error
+		if next, returned, err = e.lookForExpired(from, now); err == nil {
+			e.whenDurable(durable)
 		}
-		last := min(e.state.purses.Len(), from+expiryLooks)
-		for next = from; next < last && returned < expiryPosts; next++ {
-			if gone, err := e.returnExpired(next, now); err != nil {
-				return err
-			} else if gone {
-				returned++
-			}
-		}
-		if next == e.state.purses.Len() {
-			next = 0
-		}
-		e.whenDurable(durable)
-		return nil
+		return err
 	})
 	return next, returned, err
+}
+
+// ReturnExpiredBeforeRun is ReturnExpired for a ledger that nobody serves yet.
+func (e *Engine) ReturnExpiredBeforeRun(from uint32, now int64) (next uint32, returned int, err error) {
+	next, returned, err = e.lookForExpired(from, now)
+	if err == nil {
+		err = e.settle()
+	}
+	return next, returned, err
+}
+
+func (e *Engine) lookForExpired(from uint32, now int64) (next uint32, returned int, err error) {
+	if err := e.setClock(now); err != nil {
+		return 0, 0, err
+	}
+	last := min(e.state.purses.Len(), from+expiryLooks)
+	for next = from; next < last && returned < expiryPosts; next++ {
+		gone, err := e.returnExpired(next, now)
+		if err != nil {
+			return next, returned, err
+		}
+		if gone {
+			returned++
+		}
+	}
+	if next == e.state.purses.Len() {
+		next = 0
+	}
+	return next, returned, nil
 }
 
 func (e *Engine) returnExpired(i uint32, now int64) (bool, error) {

@@ -215,6 +215,15 @@ func (e *Engine) approve(number uint64, approver string, now int64) (Receipt, er
 	return e.carryOut(a), nil
 }
 
+// ApproveBeforeRun is Approve for a ledger that nobody serves yet.
+func (e *Engine) ApproveBeforeRun(proposal uint64, approver string, now int64) (Receipt, error) {
+	receipt, err := e.approve(proposal, approver, now)
+	if err == nil {
+		err = e.settle()
+	}
+	return receipt, err
+}
+
 func noProposal(number uint64) *Refused {
 	return &Refused{"proposal", "proposal_open", "没有编号 " + ReferenceOf(number).String() + " 的待审业务", "there is no open proposal " + ReferenceOf(number).String()}
 }

@@ -22,7 +22,16 @@ import (
 
 // centre is the settlement centre's cast besides the campus of the stories: desks, operators, programmes, terms.
 func (s *story) centre() {
-	dir := &transaction.Directory{
+	faults, err := s.engine.Import(context.Background(), centreOf(), s.now.UnixMicro())
+	require.NoError(s.t, err)
+	require.Empty(s.t, faults)
+	for _, row := range operatorRows(s.t) {
+		require.NoError(s.t, s.engine.SetOperator(context.Background(), row, "root", s.now.UnixMicro()))
+	}
+}
+
+func centreOf() *transaction.Directory {
+	return &transaction.Directory{
 		Sets:  []transaction.AccountSetRow{{Set: transaction.CountSet, Code: "counts"}},
 		Desks: []transaction.DeskRow{{Code: "A"}, {Code: "B"}},
 		Terms: []transaction.MerchantTerms{
@@ -39,15 +48,15 @@ func (s *story) centre() {
 			{Code: "tickets", Account: ledger.CodeCountPurse, Set: transaction.CountSet},
 		},
 	}
-	faults, err := s.engine.Import(context.Background(), dir, s.now.UnixMicro())
-	require.NoError(s.t, err)
-	require.Empty(s.t, faults)
+}
+
+func operatorRows(t require.TestingT) (rows []transaction.OperatorRow) {
 	for _, o := range [][2]string{{"li", "cashier,cards"}, {"wang", "accountant"}, {"zhao", "approver"}, {"chen", "accountant,approver"}} {
-		code, roles := o[0], o[1]
-		parsed, ok := transaction.ParseRoles(roles)
-		require.True(s.t, ok)
-		require.NoError(s.t, s.engine.SetOperator(context.Background(), transaction.OperatorRow{Code: code, Roles: parsed, TokenHash: [32]byte{1}}, "root", s.now.UnixMicro()))
+		parsed, ok := transaction.ParseRoles(o[1])
+		require.True(t, ok)
+		rows = append(rows, transaction.OperatorRow{Code: o[0], Roles: parsed, TokenHash: [32]byte{1}})
 	}
+	return rows
 }
 
 // operation reads: op cash_deposit operator=li desk=A holder=20260001 amount=100.00 [key=k1]

@@ -97,8 +97,14 @@ func fen(s string) money.Fen {
 	return f
 }
 
-// campus imports the cast of the stories.
+// cast imports the cast of the stories.
 func (s *story) cast() {
+	faults, err := s.engine.Import(context.Background(), castOf(s.now), s.now.UnixMicro())
+	require.NoError(s.t, err)
+	require.Empty(s.t, faults)
+}
+
+func castOf(now time.Time) *transaction.Directory {
 	dir := &transaction.Directory{
 		Classes: []transaction.ClassRow{
 			{Code: "student", PINSingle: fen("30"), PINDay: fen("50"), DayAmount: fen("200"), DayCount: 20, PurseCap: fen("1000"), LoadSingle: fen("200"), LoadDay: fen("500")},
@@ -124,10 +130,8 @@ func (s *story) cast() {
 		dir.Cards = append(dir.Cards, transaction.CardRow{Number: 9156000000000001 + transaction.CardNumber(i), Holder: number, PINValue: 1234})
 	}
 	dir.Holders[3].State = transaction.HolderSuspended
-	dir.Cards = append(dir.Cards, transaction.CardRow{Number: 9156000000000009, Holder: "20260001", ExpiryDay: uint32(s.now.AddDate(0, 0, -1).Unix() / 86400)})
-	faults, err := s.engine.Import(context.Background(), dir, s.now.UnixMicro())
-	require.NoError(s.t, err)
-	require.Empty(s.t, faults)
+	dir.Cards = append(dir.Cards, transaction.CardRow{Number: 9156000000000009, Holder: "20260001", ExpiryDay: uint32(now.AddDate(0, 0, -1).Unix() / 86400)})
+	return dir
 }
 
 func merchantCode(s string) transaction.MerchantCode { return transaction.MerchantCode([]byte(s)) }
