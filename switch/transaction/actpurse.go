@@ -24,8 +24,22 @@ func issueSubsidy(a *act) bool {
 		return a.refuse("expiry", "expiry_past", "失效日已过", "the money would have expired already")
 	}
 	a.record.expiry = a.op.Expiry
+	a.sendBackExpired(h, account)
 	a.move(a.provider(), account, a.op.Amount)
 	return true
+}
+
+// sendBackExpired gives what is left of a purse's expired money to its provider before new money comes: it does not come to life again.
+func (a *act) sendBackExpired(h *Holder, account ledger.AccountID) {
+	i, ok := a.state.purseOf(h, account)
+	if !ok {
+		return
+	}
+	if p := a.state.purses.At(i); p.Expiry != 0 && a.local > p.Expiry {
+		if left := a.available(account); left > 0 {
+			a.move(account, a.provider(), left)
+		}
+	}
 }
 
 // provided says whether a purse holds a provider's money.

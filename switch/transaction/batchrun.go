@@ -473,6 +473,8 @@ func (a *act) line(b *batchRun) bool {
 		a.record.amount = a.op.Amount
 		if left := a.available(account); b.replace && left > 0 {
 			a.move(account, a.provider(), left)
+		} else {
+			a.sendBackExpired(h, account)
 		}
 		a.move(a.provider(), account, a.op.Amount)
 	}
