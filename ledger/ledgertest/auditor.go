@@ -31,6 +31,7 @@ type Auditor struct {
 	debits, credits   int64
 	moved             int64
 	campus            campus
+	totals            totals
 	requests          requests
 	loads             map[uint64]load
 	splits            map[uint32][]leg      // by row: purchases that programmes took part in
@@ -47,6 +48,7 @@ func New() *Auditor {
 	return &Auditor{
 		hash: sha256.New(), next: 1, accounts: make([]account, 1), holds: map[uint64]hold{}, loads: map[uint64]load{},
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
+		totals: totals{map[Cell]*Sums{}, map[uint32]uint32{}},
 		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
 	}
 }
@@ -167,6 +169,7 @@ func (a *Auditor) post() {
 		a.accounts = append(a.accounts, account{code: o.code, flags: o.flags & 0x0F, set: o.flags >> 4})
 	}
 	a.applyStates()
+	a.count()
 	switch e.kind {
 	case kindGenesis:
 		a.genesis()

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
+	"onecard/ledger/ledgertest"
+	"onecard/switch/transaction"
 )
 
 // TestAuditorAgreesWithTheSwitch plays random traffic of every kind through the real core and finds nothing wrong, and every answer.
@@ -31,6 +33,7 @@ func TestAuditorAgreesWithTheSwitch(t *testing.T) {
 				got := state.Book().Account(ledger.AccountID(id))
 				require.Equal(t, []int64{want.Balance, want.Held}, []int64{int64(got.Balance), int64(got.Held)}, "account %d", id)
 			}
+			requireSameTotals(t, journal.raw, a)
 			found, err := a.Receipts(bytes.NewReader(l.receipts.Bytes()))
 			require.NoError(t, err)
 			require.Empty(t, found.LostFirst)
@@ -39,6 +42,34 @@ func TestAuditorAgreesWithTheSwitch(t *testing.T) {
 			require.Greater(t, found.Acknowledged, uint64(4000))
 		})
 	}
+}
+
+// requireSameTotals: what the switch's register counts is what the auditor has counted.
+func requireSameTotals(t *testing.T, raw [][]byte, a *ledgertest.Auditor) {
+	register, counted := transaction.NewRegister(), map[ledgertest.Cell]*ledgertest.Sums{}
+	for _, block := range raw {
+		b, err := ledger.OpenBlock(block)
+		require.NoError(t, err)
+		require.NoError(t, b.Each(func(sequence uint64, e *ledger.Entry) error {
+			register.Count(sequence, b.Day(), e, func(key *ledger.CellKey, by *ledger.Sums) {
+				add := func(key *ledger.CellKey) {
+					sums := counted[ledgertest.Cell(*key)]
+					if sums == nil {
+						sums = new(ledgertest.Sums)
+						counted[ledgertest.Cell(*key)] = sums
+					}
+					for i := range by {
+						sums[i] += by[i]
+					}
+				}
+				add(key)
+				transaction.RollUp(key, add)
+			})
+			return nil
+		}))
+	}
+	require.NotEmpty(t, counted)
+	require.Equal(t, counted, a.Totals())
 }
 
 func BenchmarkAudit(b *testing.B) {

@@ -10,6 +10,7 @@ const (
 	rowTerminal = 4
 	rowHolder   = 5
 	rowCard     = 6
+	rowTerms    = 7
 )
 
 // campus is what the auditor must know about people and devices to say which accounts a request may touch.

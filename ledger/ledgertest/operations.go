@@ -15,7 +15,12 @@ const (
 	kindSubsidyIssued  = 34
 	kindPledge         = 40
 	kindPledgeReturned = 41
+	kindDeduction      = 36
+	kindHoldSettled    = 44
 	kindRefund         = 45
+	kindOfflineSale    = 46
+	kindMeterSettled   = 60
+	kindCountSale      = 64
 	kindAccountClosed  = 51
 	kindDrawerOpened   = 56
 	kindDrawerClosed   = 57
@@ -62,6 +67,7 @@ type operation struct {
 	purse, otherPurse        uint64
 	original, batch, line    uint64
 	proposal                 uint64
+	terminal                 uint64
 	key                      [16]byte
 	expiry                   uint64
 	balance                  int64
@@ -77,7 +83,7 @@ func (r *reader) operation() (o operation) {
 	}
 	o.holder, o.other, o.merchant, o.otherMerchant = number(recordHolder), number(recordOtherHolder), number(recordMerchant), number(recordOtherMerchant)
 	o.purse, o.otherPurse = number(recordPurse), number(recordOtherPurse)
-	number(recordTerminal)
+	o.terminal = number(recordTerminal)
 	o.original, o.batch, o.line = number(recordOriginal), number(recordBatch), number(recordBatch)
 	o.proposal = number(recordProposal)
 	if o.flags&recordKey != 0 {

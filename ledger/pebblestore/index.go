@@ -189,7 +189,7 @@ func (s *Store) ReadTo() (uint64, error) {
 	if x == nil {
 		return s.IndexedTo(), nil
 	}
-	err := x.gather()
+	err := x.refresh()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.read, err
@@ -221,7 +221,7 @@ func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirs
 func (s *Store) recent(key listKey) (recent []uint64, it *pebble.Iterator, written uint64, err error) {
 	x := s.indexer.Load()
 	if x != nil {
-		if err := x.gather(); err != nil {
+		if err := x.refresh(); err != nil {
 			return nil, nil, 0, err
 		}
 		x.mu.Lock()

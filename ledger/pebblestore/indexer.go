@@ -195,22 +195,28 @@ func (x *indexer) full() bool {
 }
 
 // gather reads the durable blocks that are new, as many as the window takes.
-func (x *indexer) gather() error {
+func (x *indexer) gather() error { return x.gatherUpTo(x.window) }
+
+// refresh is gather for whoever reads, and does not write: it waits for no window, unless a whole ledger's are due.
+func (x *indexer) refresh() error { return x.gatherUpTo(max(x.window, windowEntries)) }
+
+func (x *indexer) gatherUpTo(entries int) error {
 	for {
-		if more, err := x.gatherSome(); err != nil || !more {
+		if more, err := x.gatherSome(entries); err != nil || !more {
 			return err
 		}
 	}
 }
 
-func (x *indexer) gatherSome() (more bool, err error) {
+// gatherSome reads some blocks if fewer entries than so many are gathered.
+func (x *indexer) gatherSome(entries int) (more bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	upTo, before := x.store.durable.Load(), x.entries
 	if x.promised != 0 {
 		upTo = min(upTo, x.promised)
 	}
-	if x.read >= upTo || x.entries >= x.window && x.promised == 0 && !x.store.options.ReadOnly {
+	if x.read >= upTo || x.entries >= entries && x.promised == 0 && !x.store.options.ReadOnly {
 		return false, nil
 	}
 	defer func() {

@@ -237,7 +237,7 @@ func (s *Store) Cells(ranges []ledger.CellRange, visit func(ledger.CellKey, *led
 	if x == nil || !x.counts() {
 		return 0, errors.New("totals are not kept")
 	}
-	if err := x.gather(); err != nil || len(ranges) == 0 {
+	if err := x.refresh(); err != nil || len(ranges) == 0 {
 		return 0, err
 	}
 	read, it, err := x.reading(ranges)

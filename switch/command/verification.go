@@ -70,6 +70,9 @@ func (v *verification) finishWhole(ctx context.Context, report ledgertest.Report
 	if err := v.index.compare(ctx, v); err != nil {
 		return err
 	}
+	if len(v.store.Doubts()) == 0 && v.index.whole {
+		v.compareTotals(ctx, v.index.register)
+	}
 	return v.readReceipts(receipts)
 }
 

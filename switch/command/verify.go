@@ -128,6 +128,7 @@ type verifyResult struct {
 	Duplicates uint64                    `json:"duplicates"`
 	ByCode     []ledgertest.AccountTotal `json:"accounts_by_code"`
 	Index      indexResult               `json:"index"`
+	Totals     totalsResult              `json:"totals"`
 	Checkpoint checkpointResult          `json:"checkpoint"`
 
 	Acknowledged uint64 `json:"acknowledged"`
@@ -158,6 +159,12 @@ type indexResult struct {
 	To      uint64 `json:"to"`      // entry up to which statements are on disk
 	Checked uint64 `json:"checked"` // places in statements compared
 	Wrong   uint64 `json:"wrong"`   // statements that differ from the blocks
+}
+
+type totalsResult struct {
+	To      uint64 `json:"to"`      // entry up to which totals are on disk
+	Checked uint64 `json:"checked"` // totals compared
+	Wrong   uint64 `json:"wrong"`   // totals that differ from the blocks
 }
 
 type checkpointResult struct {

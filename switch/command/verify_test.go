@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"onecard/ledger"
 	"onecard/ledger/pebblestore"
 	"onecard/switch/campus"
 	"onecard/switch/campus/consumption"
@@ -210,4 +211,40 @@ func TestVerifySaysWhatItNeeds(t *testing.T) {
 	_, printed, code := verify(t, "--data", t.TempDir())
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, printed, "there is no ledger here")
+}
+
+// TestVerifyRecountsTotals: a total that is a fen too high is named, and an index that is built again is right.
+func TestVerifyRecountsTotals(t *testing.T) {
+	dir, _ := sampleLedger(t)
+	result, printed, code := verify(t, "--data", dir)
+	require.Zero(t, code, printed)
+	totals := result["totals"].(map[string]any)
+	require.Equal(t, []any{0.0, result["index"].(map[string]any)["to"]}, []any{totals["wrong"], totals["to"]})
+	require.Greater(t, totals["checked"], 10.0)
+
+	rebuild := func(extra int64) {
+		register := transaction.NewRegister()
+		index := daemon.Index(register)
+		index.Totals.Count = func(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
+			register.Count(sequence, day, e, func(key *ledger.CellKey, by *ledger.Sums) {
+				told := *by
+				if transaction.ReadTotal(*key).Space == transaction.TotalTerminal && sequence == 100 {
+					told[transaction.SaleList] += extra
+				}
+				emit(key, &told)
+			})
+		}
+		store, err := pebblestore.Open(pebblestore.Options{Dir: dir})
+		require.NoError(t, err)
+		require.NoError(t, store.RebuildIndex(t.Context(), index))
+		require.NoError(t, store.Close())
+	}
+	rebuild(1)
+	result, printed, code = verify(t, "--data", dir)
+	require.Equal(t, exitFindings, code)
+	require.Equal(t, 2.0, result["totals"].(map[string]any)["wrong"], "the terminal's day and its month")
+	require.Contains(t, printed, "total T/d/")
+	rebuild(0)
+	_, printed, code = verify(t, "--data", dir)
+	require.Zero(t, code, printed)
 }

@@ -17,6 +17,7 @@ import (
 type indexTally struct {
 	to       uint64 // the index is complete up to here
 	register *transaction.Register
+	whole    bool // no block was passed over: the register knows all accounts
 	lists    map[indexedList]tally
 }
 
@@ -33,7 +34,7 @@ type tally struct {
 const wrongNamed = 5
 
 func newIndexTally(to uint64) *indexTally {
-	return &indexTally{to: to, register: transaction.NewRegister(), lists: make(map[indexedList]tally)}
+	return &indexTally{to: to, register: transaction.NewRegister(), whole: true, lists: make(map[indexedList]tally)}
 }
 
 // mix spreads a sequence over 64 bits (the finaliser of SplitMix64), so that different lists of the same length have different sums.
@@ -49,18 +50,19 @@ func (t tally) with(sequence uint64) tally { return tally{t.count + 1, t.sum + m
 // add counts the entries of a stored block. One that cannot be read has been named by the auditor.
 func (x *indexTally) add(raw []byte) {
 	block, err := ledger.SkimBlock(raw)
-	if err != nil || block.First() > x.to {
+	if err != nil {
+		x.whole = false
 		return
 	}
-	_ = block.Each(func(sequence uint64, e *ledger.Entry) error {
-		if sequence <= x.to {
-			x.register.Statements(sequence, e, func(space byte, id uint64) {
-				key := indexedList{space, id}
+	err = block.Each(func(sequence uint64, e *ledger.Entry) error {
+		x.register.Statements(sequence, e, func(space byte, id uint64) {
+			if key := (indexedList{space, id}); sequence <= x.to {
 				x.lists[key] = x.lists[key].with(sequence)
-			})
-		}
+			}
+		})
 		return nil
 	})
+	x.whole = x.whole && err == nil
 }
 
 // compare reads the index: every entry of a statement is found and nothing else.
