@@ -15,44 +15,57 @@ import (
 	"onecard/terminals/emulator/samplecampus"
 )
 
-// restart fills a ledger, kills the switch, and looks at how soon it answers again and how much memory it needs.
+// restart fills a ledger, kills the switch under load, and looks at how soon it answers again; and at what it needs in time and memory for
+// how many holders.
 type restart struct {
 	common
-	purchases     int
-	holders       int
-	memoryHolders int
-	rounds        int
-	json          string
+	purchases int
+	between   int
+	holders   int
+	curve     []int
+	rounds    int
+	quick     bool
+	json      string
 }
 
 // restartResult is the JSON of restart. Times in milliseconds from starting the process to the answer of the first purchase.
 type restartResult struct {
+	Holders       int            `json:"holders"`
+	Purchases     int            `json:"purchases"`
+	Between       int            `json:"purchases_before_each_kill"`
+	AfterKill     float64        `json:"first_answer_after_kill_ms"`
+	Recovery      float64        `json:"recovery_after_kill_ms"` // checkpoint, replay and proof of it
+	AfterStop     float64        `json:"first_answer_after_stop_ms"`
+	Resident      int64          `json:"resident_bytes"` // of the filled switch
+	ResidentEmpty int64          `json:"resident_bytes_empty"`
+	Curve         []restartPoint `json:"curve"`
+}
+
+// restartPoint is a switch with so many holders that has done nothing yet.
+type restartPoint struct {
 	Holders        int     `json:"holders"`
-	Purchases      int     `json:"purchases"`
-	AfterKill      float64 `json:"first_answer_after_kill_ms"`
-	Recovery       float64 `json:"replay_after_kill_ms"`
+	Import         float64 `json:"import_ms"` // of the CSV files, by the command
 	AfterStop      float64 `json:"first_answer_after_stop_ms"`
-	Resident       int64   `json:"resident_after_purchases_bytes"`
-	ResidentEmpty  int64   `json:"resident_empty_bytes"`
-	MemoryHolders  int     `json:"memory_holders"`
-	ResidentFull   int64   `json:"resident_memory_holders_bytes"`
-	BytesPerHolder float64 `json:"resident_bytes_per_holder"` // (full - empty) / memory holders: purses, limits, card, indexes, and the collector's room
+	Resident       int64   `json:"resident_bytes"`
+	BytesPerHolder float64 `json:"resident_bytes_per_holder"` // less an empty switch
 }
 
 func newRestartCommand() *cobra.Command {
 	var r restart
 	c := &cobra.Command{
 		Use: "restart", Short: "重启:断电后与正常停止后的首个应答,内存 / time to the first answer after kill -9 and after a stop; memory", Args: cobra.NoArgs,
-		Long: `写入若干笔消费后强杀交换机(其间不写检查点,全部重放),测到首个应答的时间;再正常停止、再启动;并测常驻内存。
-Fills a ledger, kills the switch (no checkpoint was written meanwhile: everything is replayed), and takes the time to the first answer; then
-stops it politely and starts it again; and looks at resident memory beside that of a switch without holders.`,
+		Long: `写入若干笔消费,每轮再卖一段后强杀交换机,测到首个应答的时间(检查点按默认配置);再正常停止、再启动;并测不同持卡人数的启动时间与常驻内存。
+Fills a ledger, sells on and kills the switch in each round, and takes the time to the first answer, with checkpoints as they are by default;
+then stops it politely and starts it again; and looks at start and resident memory for a growing number of holders.`,
 		RunE: func(c *cobra.Command, _ []string) error { return r.run(c.Context(), c.OutOrStdout()) },
 	}
 	r.add(c)
-	c.Flags().IntVar(&r.purchases, "purchases", 1_000_000, "消费笔数 / purchases in the ledger")
-	c.Flags().IntVar(&r.holders, "holders", holders, "持卡人数 / card holders")
-	c.Flags().IntVar(&r.memoryHolders, "memory-holders", 200_000, "测内存用的持卡人数 / card holders for the figure of memory")
+	c.Flags().IntVar(&r.purchases, "purchases", 10_000_000, "消费笔数 / purchases in the ledger")
+	c.Flags().IntVar(&r.between, "between", 400_000, "每次强杀前再卖的笔数 / purchases before each kill")
+	c.Flags().IntVar(&r.holders, "holders", 300_000, "持卡人数 / card holders")
+	c.Flags().IntSliceVar(&r.curve, "curve", []int{300_000, 1_000_000, 5_000_000}, "测启动与内存的持卡人数 / card holders for start and memory")
 	c.Flags().IntVar(&r.rounds, "rounds", 5, "重启次数,取中位数 / restarts of each kind; medians are shown")
+	c.Flags().BoolVar(&r.quick, "quick", false, "不到一分钟的一遍 / a run of less than a minute")
 	c.Flags().StringVar(&r.json, "json", "", "结果写入 JSON / write the result as JSON")
 	return c
 }
@@ -61,46 +74,59 @@ stops it politely and starts it again; and looks at resident memory beside that 
 const restartTerminals = 64
 
 func (r *restart) run(ctx context.Context, out io.Writer) error {
-	o := campusOptions(r.seed, restartTerminals)
-	result := restartResult{Holders: r.holders, Purchases: r.purchases, MemoryHolders: r.memoryHolders}
-	var err error
-	o.Holders = 1
-	if result.ResidentEmpty, err = r.residentOf(ctx, o); err != nil {
-		return err
+	if r.quick {
+		r.purchases, r.between, r.holders, r.curve, r.rounds = 300_000, 50_000, 30_000, []int{30_000, 100_000}, 2
 	}
-	o.Holders = r.memoryHolders
-	if result.ResidentFull, err = r.residentOf(ctx, o); err != nil {
-		return err
-	}
-	result.BytesPerHolder = float64(result.ResidentFull-result.ResidentEmpty) / float64(r.memoryHolders)
-	o.Holders = r.holders
-	fmt.Fprintf(out, "重启 restart   %d 持卡人 holders · %d 笔 purchases\n", r.holders, r.purchases)
-	// Nothing is checkpointed while the ledger fills: the interval is the longest there is.
-	s, err := newSite(ctx, r.common, samplecampus.New(o), "  checkpoint_interval: 24h\n  checkpoint_entries: 2000000000\n", nil)
+	result := restartResult{Holders: r.holders, Purchases: r.purchases, Between: r.between}
+	empty, err := r.point(ctx, 1)
 	if err != nil {
 		return err
 	}
-	defer s.remove()
-	if err := r.fill(ctx, s); err != nil {
+	result.ResidentEmpty = empty.Resident
+	fmt.Fprintf(out, "重启 restart\n\n%12s %14s %18s %14s %14s\n", "holders", "import s", "first answer ms", "resident MiB", "B/holder")
+	for _, holders := range r.curve {
+		p, err := r.point(ctx, holders)
+		if err != nil {
+			return err
+		}
+		p.BytesPerHolder = float64(p.Resident-empty.Resident) / float64(holders)
+		result.Curve = append(result.Curve, p)
+		fmt.Fprintf(out, "%12d %14.1f %18.0f %14.1f %14.0f\n", holders, p.Import/1e3, p.AfterStop, float64(p.Resident)/(1<<20), p.BytesPerHolder)
+	}
+	if err := r.filled(ctx, out, &result); err != nil {
 		return err
 	}
-	if err := r.restarts(ctx, s, out, &result); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "\n%-52s %10.0f ms\n%-52s %10.0f ms\n%-52s %10.0f ms\n%-52s %10.1f MiB\n%-52s %10.1f MiB\n%-52s %10.0f B\n%s\n",
-		"断电后首个应答 first answer after kill -9", result.AfterKill, "  其中重放 replay of it", result.Recovery,
-		"正常停止后首个应答 first answer after a polite stop", result.AfterStop,
-		"重放后常驻内存 resident memory after the replay", float64(result.Resident)/(1<<20),
-		fmt.Sprintf("%d 持卡人常驻内存 resident memory with as many holders", r.memoryHolders), float64(result.ResidentFull)/(1<<20),
-		"  每持卡人(减去空账) per holder, less an empty switch", result.BytesPerHolder, machine(s.folder))
 	if r.json != "" {
 		return writeJSON(r.json, result)
 	}
 	return nil
 }
 
-// fill sells until the ledger holds the purchases, and kills the switch.
-func (r *restart) fill(ctx context.Context, s *site) error {
+// filled is the part with purchases in the ledger.
+func (r *restart) filled(ctx context.Context, out io.Writer, result *restartResult) error {
+	fmt.Fprintf(out, "\n%d 持卡人 holders · %d 笔 purchases\n", r.holders, r.purchases)
+	o := campusOptions(r.seed, restartTerminals)
+	o.Holders = r.holders
+	s, err := newSite(ctx, r.common, samplecampus.New(o), "", nil)
+	if err != nil {
+		return err
+	}
+	defer s.remove()
+	if err := r.fill(ctx, s, r.purchases); err != nil {
+		return err
+	}
+	if err := r.restarts(ctx, s, out, result); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%-52s %10.0f ms\n%-52s %10.0f ms\n%-52s %10.0f ms\n%-52s %10.1f MiB\n%s\n",
+		"断电后首个应答 first answer after kill -9", result.AfterKill, "  其中恢复 recovery of it", result.Recovery,
+		"正常停止后首个应答 first answer after a polite stop", result.AfterStop,
+		"恢复后常驻内存 resident memory after it", float64(result.Resident)/(1<<20), machine(s.folder))
+	return nil
+}
+
+// fill sells so many and kills the switch with requests on their way.
+func (r *restart) fill(ctx context.Context, s *site, purchases int) error {
 	p, err := s.serve(ctx)
 	if err != nil {
 		return err
@@ -121,7 +147,7 @@ func (r *restart) fill(ctx context.Context, s *site) error {
 			loop.send(device)
 		}
 	}
-	for loop.answered < int64(r.purchases) {
+	for loop.answered < int64(purchases) {
 		if err := loop.turnFor(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
@@ -132,25 +158,27 @@ func (r *restart) fill(ctx context.Context, s *site) error {
 	return nil
 }
 
-// restarts alternates: the first of each round finds no checkpoint since the import, as after a power cut; the second one finds what a polite
-// stop has left.
+// restarts kills and stops in turn.
 func (r *restart) restarts(ctx context.Context, s *site, out io.Writer, result *restartResult) error {
-	var killed, replayed, stopped []float64
+	var killed, recovered, stopped []float64
 	for round := range r.rounds {
+		if err := r.fill(ctx, s, r.between); err != nil {
+			return err
+		}
 		p, took, err := r.firstAnswer(ctx, s)
 		if err != nil {
 			return err
 		}
 		recovery, err := p.metrics(ctx, "onecard_recovery_seconds")
 		if err == nil && round == 0 {
-			result.Resident, err = p.resident()
+			result.Resident, err = p.settled(ctx)
 		}
-		p.kill() // no checkpoint: the next round replays everything again
+		p.kill()
 		if err != nil {
 			return err
 		}
-		killed, replayed = append(killed, took), append(replayed, 1e3*recovery[0])
-		fmt.Fprintf(out, "  %d/%d 断电后 after kill -9   %6.0f ms, 重放 replay %6.0f ms\n", round+1, r.rounds, took, 1e3*recovery[0])
+		killed, recovered = append(killed, took), append(recovered, 1e3*recovery[0])
+		fmt.Fprintf(out, "  %d/%d 断电后 after kill -9   %6.0f ms, 恢复 recovery %6.0f ms\n", round+1, r.rounds, took, 1e3*recovery[0])
 	}
 	p, err := s.serve(ctx)
 	if err != nil {
@@ -170,7 +198,7 @@ func (r *restart) restarts(ctx context.Context, s *site, out io.Writer, result *
 		stopped = append(stopped, took)
 		fmt.Fprintf(out, "  %d/%d 正常停止后 after a stop %6.0f ms\n", round+1, r.rounds, took)
 	}
-	result.AfterKill, result.Recovery, result.AfterStop = median(killed), median(replayed), median(stopped)
+	result.AfterKill, result.Recovery, result.AfterStop = median(killed), median(recovered), median(stopped)
 	return nil
 }
 
@@ -208,19 +236,54 @@ func sellOnce(ctx context.Context, s *site, address string) error {
 	return err
 }
 
-// residentOf is the memory of a switch with a campus that has done nothing yet but answer once.
-func (r *restart) residentOf(ctx context.Context, o samplecampus.Options) (int64, error) {
+// point imports a campus, starts the switch twice and looks at the second start, which finds nothing but the tables.
+func (r *restart) point(ctx context.Context, holders int) (restartPoint, error) {
+	o := campusOptions(r.seed, restartTerminals)
+	o.Holders = holders
 	s, err := newSite(ctx, r.common, samplecampus.New(o), "", nil)
 	if err != nil {
-		return 0, err
+		return restartPoint{}, err
 	}
 	defer s.remove()
-	p, _, err := r.firstAnswer(ctx, s)
+	s.campus.Holders = s.campus.Holders[:1] // one is asked for; the others' memory is wanted elsewhere
+	first, _, err := r.firstAnswer(ctx, s)
 	if err != nil {
-		return 0, err
+		return restartPoint{}, err
+	}
+	if err := first.stop(); err != nil {
+		return restartPoint{}, err
+	}
+	p, took, err := r.firstAnswer(ctx, s)
+	if err != nil {
+		return restartPoint{}, err
 	}
 	defer p.kill()
-	return p.resident()
+	resident, err := p.settled(ctx)
+	return restartPoint{Holders: holders, Import: float64(s.imported.Milliseconds()), AfterStop: took, Resident: resident}, err
+}
+
+// settled is the resident memory when it has stopped to change: what the start has left goes back to the system after the first answer.
+func (p *process) settled(ctx context.Context) (int64, error) {
+	const look, same = 250 * time.Millisecond, 1 << 20
+	before, calm := int64(0), 0
+	for range 80 {
+		now, err := p.resident()
+		if err != nil {
+			return 0, err
+		}
+		if calm++; now-before > same || before-now > same {
+			calm = 0
+		}
+		if before = now; calm == 8 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(look):
+		}
+	}
+	return before, nil
 }
 
 // resident is the process's resident memory.

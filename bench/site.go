@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"onecard/terminals/emulator"
 	"onecard/terminals/emulator/samplecampus"
@@ -15,9 +16,10 @@ import (
 // site is a campus that has been imported into a ledger of its own, in a folder that goes when the run ends.
 type site struct {
 	common
-	folder string
-	campus *samplecampus.Campus
-	listen string // the same port after every restart
+	folder   string
+	campus   *samplecampus.Campus
+	listen   string        // the same port after every restart
+	imported time.Duration // what the import took
 }
 
 // holders of the measured campus.
@@ -83,10 +85,12 @@ log:
 	if err := s.campus.WriteCSV(s.path("csv")); err != nil {
 		return err
 	}
+	began := time.Now()
 	out, err := exec.CommandContext(ctx, s.binary, "import", "--config", s.path("switch.yaml"), s.path("csv")).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("importing the campus: %w\n%s", err, out)
 	}
+	s.imported = time.Since(began)
 	return nil
 }
 
