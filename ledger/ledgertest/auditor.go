@@ -39,6 +39,7 @@ type Auditor struct {
 	once              map[[24]byte]bool     // keys, proposals and lines that have been carried out
 	batches           map[uint64]*auditedBatch
 	duplicates        map[uint64]struct{} // identities that moved money twice
+	warmth            int64               // sink of ahead
 	faults            uint64
 	findings          []Finding
 }
@@ -138,6 +139,9 @@ func (a *Auditor) readEntries(raw []byte, first uint64, count uint32) {
 	e.day = binary.BigEndian.Uint32(raw[24:])
 	for i := range uint64(count) {
 		e.sequence = first + i
+		if i%aheadEntries == 0 {
+			a.ahead(r, uint64(count)-i)
+		}
 		if body := r.text(); r.bad || !e.read(body, previous) {
 			a.note("无法读取该条", "the entry cannot be read")
 			if r.bad {

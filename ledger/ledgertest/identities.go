@@ -83,12 +83,17 @@ func (q *requests) append(r row) uint32 {
 // slot returns where the identity stands or would stand. Sixteen traces that follow each other share a cache line: a terminal counts up.
 func (q *requests) slot(key uint64) uint32 {
 	mask := uint32(len(q.slots) - 1)
-	line := uint32(key >> 4 * 0x9E3779B97F4A7C15 >> 32)
-	for i := line<<4 | uint32(key)&15; ; i++ {
+	for i := q.home(key); ; i++ {
 		if n := q.slots[i&mask]; n == 0 || q.at(n-1).key == key {
 			return i & mask
 		}
 	}
+}
+
+// home is the slot where the search for an identity begins.
+func (q *requests) home(key uint64) uint32 {
+	line := uint32(key >> 4 * 0x9E3779B97F4A7C15 >> 32)
+	return (line<<4 | uint32(key)&15) & uint32(len(q.slots)-1)
 }
 
 // owner returns the number of the row that owns an identity.

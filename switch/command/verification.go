@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -85,27 +84,6 @@ func oneLine(err error) string {
 func (v *verification) note(block, entry uint64, text string) {
 	v.result.Faults++
 	v.result.Findings = append(v.result.Findings, ledgertest.Finding{Block: block, Entry: entry, Text: text})
-}
-
-// replay reads the blocks once.
-func (v *verification) replay(ctx context.Context) error {
-	done := errors.New("the range is read")
-	err := v.store.RawBlocks(ctx, max(v.from, 1), func(key uint64, raw []byte) error {
-		if v.upTo > 0 && key > v.upTo {
-			return done
-		}
-		v.auditor.Block(key, raw)
-		v.compareCheckpoint()
-		if v.index != nil {
-			v.index.add(raw)
-		}
-		v.tell(key)
-		return nil
-	}, func(from, upTo uint64, why error) { v.auditor.Missing(from, upTo, oneLine(why)) })
-	if errors.Is(err, done) {
-		return nil
-	}
-	return err
 }
 
 // tell says how far it is, now and then.

@@ -18,7 +18,7 @@ type indexTally struct {
 	to       uint64 // the index is complete up to here
 	register *transaction.Register
 	whole    bool // no block was passed over: the register knows all accounts
-	lists    map[indexedList]tally
+	lists    tallies
 }
 
 type indexedList struct {
@@ -34,7 +34,7 @@ type tally struct {
 const wrongNamed = 5
 
 func newIndexTally(to uint64) *indexTally {
-	return &indexTally{to: to, register: transaction.NewRegister(), whole: true, lists: make(map[indexedList]tally)}
+	return &indexTally{to: to, register: transaction.NewRegister(), whole: true, lists: tallies{sparse: make(map[indexedList]*tally)}}
 }
 
 // mix spreads a sequence over 64 bits (the finaliser of SplitMix64), so that different lists of the same length have different sums.
@@ -45,7 +45,48 @@ func mix(n uint64) uint64 {
 	return n ^ n>>31
 }
 
-func (t tally) with(sequence uint64) tally { return tally{t.count + 1, t.sum + mix(sequence)} }
+func (t *tally) add(sequence uint64) { *t = tally{t.count + 1, t.sum + mix(sequence)} }
+
+// tallies are those of all statements. Cards, terminals and accounts are numbered densely: theirs stand in an array per space, which costs a
+// tenth of a map's look-up; what has larger numbers is in a map.
+type tallies struct {
+	dense  [256][]tally
+	sparse map[indexedList]*tally
+}
+
+const denseTallies = 1 << 22
+
+func (g *tallies) of(key indexedList) *tally {
+	if key.id < denseTallies {
+		space := &g.dense[key.space]
+		if need := int(key.id) + 1; need > len(*space) {
+			*space = append(*space, make([]tally, max(need, 2*len(*space))-len(*space))...)
+		}
+		return &(*space)[key.id]
+	}
+	t := g.sparse[key]
+	if t == nil {
+		t = new(tally)
+		g.sparse[key] = t
+	}
+	return t
+}
+
+// each visits those that have counted something.
+func (g *tallies) each(visit func(key indexedList, t tally)) {
+	for space := range g.dense {
+		for id, t := range g.dense[space] {
+			if t.count > 0 {
+				visit(indexedList{byte(space), uint64(id)}, t)
+			}
+		}
+	}
+	for key, t := range g.sparse {
+		if t.count > 0 {
+			visit(key, *t)
+		}
+	}
+}
 
 // add counts the entries of a stored block. One that cannot be read has been named by the auditor.
 func (x *indexTally) add(raw []byte) {
@@ -56,8 +97,8 @@ func (x *indexTally) add(raw []byte) {
 	}
 	err = block.Each(func(sequence uint64, e *ledger.Entry) error {
 		x.register.Statements(sequence, e, func(space byte, id uint64) {
-			if key := (indexedList{space, id}); sequence <= x.to {
-				x.lists[key] = x.lists[key].with(sequence)
+			if sequence <= x.to {
+				x.lists.of(indexedList{space, id}).add(sequence)
 			}
 		})
 		return nil
@@ -80,23 +121,24 @@ func (x *indexTally) compare(ctx context.Context, v *verification) error {
 		key, got := indexedList{space, id}, tally{}
 		for _, sequence := range sequences {
 			if sequence <= x.to { // beyond the mark lie lists of a window that was interrupted; they are written again
-				got = got.with(sequence)
+				got.add(sequence)
 			}
 		}
 		result.Checked += got.count
-		if got != x.lists[key] {
+		want := x.lists.of(key)
+		if got != *want {
 			differs(key, sequences)
 		}
-		delete(x.lists, key)
+		*want = tally{}
 		return nil
 	})
 	if err != nil { // the ledger is whole without its index
 		v.note(0, 0, fmt.Sprintf("流水索引无法读取 / the statement index cannot be read: %v", err))
 	}
-	for key, left := range x.lists {
+	x.lists.each(func(key indexedList, left tally) {
 		result.Checked += left.count
 		differs(key, nil)
-	}
+	})
 	if result.Wrong == 0 {
 		return nil
 	}
