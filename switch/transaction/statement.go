@@ -35,6 +35,9 @@ func OperatorID(name string) uint64 {
 func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
 	g.learn(sequence, e)
 	named := false // the entry names its holder's card
+	if desk := deskOfEntry(e); desk != 0 {
+		emit(StatementDesk, uint64(desk))
+	}
 	switch e.Kind {
 	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
 		terminal, card, ok := owners(e.Payload)
