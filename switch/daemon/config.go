@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -70,6 +71,9 @@ type ConsumptionConfig struct {
 // OperationsConfig is the port for those who run the switch.
 type OperationsConfig struct {
 	Listen string `yaml:"listen"`
+	// TLSCertificate and TLSKey are PEM files. Without them operators' tokens are taken over loopback only.
+	TLSCertificate string `yaml:"tls_certificate"`
+	TLSKey         string `yaml:"tls_key"`
 }
 
 // LogConfig is for zap.
@@ -180,6 +184,13 @@ func (c *Config) Validate() error {
 	spans("stop_timeout", c.StopTimeout, time.Second, 10*time.Minute)
 	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {
 		wrong("operations.listen", "须为 主机:端口 / must be host:port: %s", err)
+	}
+	if o := c.Operations; (o.TLSCertificate == "") != (o.TLSKey == "") {
+		wrong("operations.tls_key", "证书与私钥须同时给出 / certificate and key go together")
+	} else if o.TLSKey != "" {
+		if _, err := tls.LoadX509KeyPair(o.TLSCertificate, o.TLSKey); err != nil {
+			wrong("operations.tls_certificate", "证书或私钥不可用 / certificate or key cannot be used: %s", err)
+		}
 	}
 	if _, ok := levels[c.Log.Level]; !ok {
 		wrong("log.level", "须为 debug、info、warn 或 error / must be debug, info, warn or error, is %q", c.Log.Level)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/user"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -27,9 +26,7 @@ import (
 type control struct {
 	server *http.Server
 	failed chan error
-
-	asked sync.RWMutex // held for reading by each request; what they read is closed behind them
-	shut  bool         // guarded by asked
+	gate   gate
 }
 
 // maxUpload bounds the files of an import.
@@ -53,13 +50,15 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("GET /status", s.answerStatus)
 	mux.HandleFunc("POST /cards/state", s.changeCard)
 	mux.HandleFunc("POST /import", s.importUpload)
+	mux.HandleFunc("GET /operators", s.listOperators)
+	mux.HandleFunc("POST /operators", s.changeOperator)
 	mux.HandleFunc("POST /backup", s.makeBackup)
 	mux.HandleFunc("POST /archive", s.makeArchive)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
 	mux.HandleFunc("POST /checkpoint", s.checkpointNow)
 	mux.HandleFunc("POST /day/end", s.endDayNow)
 	mux.HandleFunc("POST /day/switch", s.switchDayNow)
-	c.server = &http.Server{Handler: c.whileOpen(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	c.server = &http.Server{Handler: c.gate.through(mux, refuseStopping), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	s.serveQueries(mux)
 	s.serveFeeds(mux, c.server)
 	go c.serve(ownersOnly{listener})
@@ -75,22 +74,12 @@ func (c *control) serve(l net.Listener) {
 // close ends what is still being asked and waits for it: a proof reads blocks of a ledger that is closed next.
 func (c *control) close() error {
 	err := closeServer(c.server)
-	c.asked.Lock()
-	defer c.asked.Unlock()
-	c.shut = true
+	c.gate.close()
 	return err
 }
 
-func (c *control) whileOpen(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.asked.RLock()
-		defer c.asked.RUnlock()
-		if c.shut {
-			answerJSON(w, http.StatusServiceUnavailable, Answer{Error: "交换机正在停止 / the switch is stopping"})
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
+func refuseStopping(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusServiceUnavailable, Answer{Error: "交换机正在停止 / the switch is stopping"})
 }
 
 // ownersOnly accepts connections of the switch's own user and of root.
@@ -136,6 +125,8 @@ type Answer struct {
 	Proof    *proof.Proof             `json:"proof,omitempty"`
 	Feeds    []pebblestore.FeedStatus `json:"feeds,omitempty"`
 	DayEnded *DayEnded                `json:"day_ended,omitempty"`
+
+	Operators []OperatorAnswer `json:"operators,omitempty"`
 }
 
 // CardChange asks for another state of a card.

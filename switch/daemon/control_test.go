@@ -15,11 +15,11 @@ func TestControlEndsWhatIsAskedBeforeItCloses(t *testing.T) {
 	entered := make(chan struct{})
 	var ended atomic.Bool
 	c := &control{failed: make(chan error, 1)}
-	handler := c.whileOpen(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	handler := c.gate.through(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-r.Context().Done() // a long read that ends when nobody waits for it any more
 		ended.Store(true)
-	}))
+	}), refuseStopping)
 	c.server = &http.Server{Handler: handler}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -10,10 +10,12 @@ import (
 	"net/http/pprof"
 	"sync/atomic"
 	"time"
+
+	"onecard/switch/console"
 )
 
-// operations is the port for those who run the switch: metrics, health, profiles. It listens on loopback unless the configuration says
-// otherwise, and nothing on it changes anything.
+// operations is the port for those who run the switch, and for the desks: metrics, health, profiles, and the desk API, which alone changes
+// anything and asks for a token. It listens on loopback unless the configuration says otherwise.
 type operations struct {
 	listener net.Listener
 	server   *http.Server
@@ -51,18 +53,24 @@ func listenOperations(s *server) (*operations, error) {
 		}
 	})
 	mux.HandleFunc("GET /status", s.answerStatus)
+	mux.Handle(console.Base+"/", s.desk.handler)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	o.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
-	go o.serve()
+	go o.serve(s.config.Operations.TLSCertificate, s.config.Operations.TLSKey)
 	return o, nil
 }
 
-func (o *operations) serve() {
-	if err := o.server.Serve(o.listener); !errors.Is(err, http.ErrServerClosed) {
+// serve serves over TLS when there is a certificate.
+func (o *operations) serve(certificate, key string) {
+	serve := func() error { return o.server.Serve(o.listener) }
+	if certificate != "" {
+		serve = func() error { return o.server.ServeTLS(o.listener, certificate, key) }
+	}
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 		o.failed <- fmt.Errorf("the operations port: %w", err)
 	}
 }

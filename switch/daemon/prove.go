@@ -144,17 +144,21 @@ func (s *server) answerProof(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, http.StatusBadRequest, Answer{Error: err.Error()})
 		return
 	}
-	var p proof.Proof
-	key, err := LoadSigningKey(s.config.Data.Directory)
-	if err == nil {
-		v := prover{store: s.opened.store, days: DaysOf(s.config.Data.Directory), key: key, look: s.opened.engine.Look}
-		p, err = v.prove(r.Context(), sequence)
-	}
+	p, err := s.prove(r.Context(), sequence)
 	if err != nil {
 		answerJSON(w, http.StatusUnprocessableEntity, Answer{Error: err.Error()})
 		return
 	}
 	answerJSON(w, http.StatusOK, Answer{Proof: &p})
+}
+
+// prove makes a proof from the ledger that is served.
+func (s *server) prove(ctx context.Context, sequence uint64) (proof.Proof, error) {
+	key, err := LoadSigningKey(s.config.Data.Directory)
+	if err != nil {
+		return proof.Proof{}, err
+	}
+	return prover{store: s.opened.store, days: DaysOf(s.config.Data.Directory), key: key, look: s.opened.engine.Look}.prove(ctx, sequence)
 }
 
 // Prove asks for the proof of a record.

@@ -46,6 +46,7 @@ type server struct {
 	pulse       *pulse
 	terminals   *terminals.Server
 	bank        *bankgw.Gateway // nil: no bank
+	desk        *desk
 	operations  *operations
 	control     *control
 	clock       *clock
@@ -130,6 +131,9 @@ func (s *server) connect(bankKey iso8583.Secret) error {
 	s.opened.engine.Connect(s.terminals, bank)
 	s.registerGauges()
 	s.registerArchive()
+	if err := s.openDesk(); err != nil {
+		return err
+	}
 	if s.operations, err = listenOperations(s); err != nil {
 		return err
 	}
@@ -212,6 +216,9 @@ func (s *server) close() error {
 	var errs []error
 	if s.control != nil {
 		errs = append(errs, s.control.close())
+	}
+	if s.desk != nil {
+		errs = append(errs, s.desk.close())
 	}
 	if s.terminals != nil {
 		s.terminals.Close()

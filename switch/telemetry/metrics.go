@@ -43,6 +43,9 @@ type Metrics struct {
 	slowDisk     prometheus.Counter
 	held         *prometheus.CounterVec
 	dropped      prometheus.Counter
+	desk         *prometheus.CounterVec
+	deskTime     prometheus.Histogram
+	unidentified *prometheus.CounterVec
 }
 
 // reasons bounds the reasons a metric is kept for: the core has fewer.
@@ -89,6 +92,9 @@ func New(version string) *Metrics {
 		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
 		slowDisk:     counter("onecard_journal_disk_slow_total", "Disk operations that Pebble reported as slow."),
 		held:         counters("onecard_terminal_reading_held_total", "Times reading was stopped because a bound was reached.", "bound"),
+		desk:         counters("onecard_desk_requests_total", "Requests of the desk API, by act and outcome.", "act", "outcome"),
+		deskTime:     prometheus.NewHistogram(histogram("onecard_desk_request_duration_seconds", "From a request of the desk API to its answer.", durationBuckets)),
+		unidentified: counters("onecard_desk_unidentified_total", "Requests of the desk API whose token was not accepted, by rule.", "rule"),
 		dropped:      counter("onecard_terminal_answers_dropped_total", "Answers whose asker had gone: he asks again."),
 	}
 	durations := prometheus.NewHistogramVec(histogram("onecard_transaction_duration_seconds", "From receiving a request to its durable answer.", durationBuckets), []string{"kind"})
@@ -96,7 +102,7 @@ func New(version string) *Metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
-		m.bankMessages, m.bankFaults, m.bankRefusals, m.ownerBusy, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, build,
+		m.bankMessages, m.bankFaults, m.bankRefusals, m.ownerBusy, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, m.desk, m.deskTime, m.unidentified, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prepare()
 	return m
@@ -112,6 +118,9 @@ func (m *Metrics) prepare() {
 		m.loads.WithLabelValues(state)
 	}
 	m.kinds.WithLabelValues("purchase", "00", "none")
+	for _, rule := range []string{"token_missing", "token_wrong", "operator_suspended", "tls_required"} {
+		m.unidentified.WithLabelValues(rule)
+	}
 	for _, bound := range []string{"connection", "total"} {
 		m.held.WithLabelValues(bound)
 	}
@@ -234,3 +243,12 @@ func (m *Metrics) Gauge(name, help string, labels map[string]string, read func()
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
+
+// DeskAsked counts a request of the desk API.
+func (m *Metrics) DeskAsked(act, outcome string, took time.Duration) {
+	m.desk.WithLabelValues(act, outcome).Inc()
+	m.deskTime.Observe(took.Seconds())
+}
+
+// DeskUnidentified counts a request whose token was not accepted.
+func (m *Metrics) DeskUnidentified(rule string) { m.unidentified.WithLabelValues(rule).Inc() }
