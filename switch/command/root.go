@@ -80,7 +80,9 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 	root.SetVersionTemplate("onecard {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetUsageTemplate(usageTemplate)
-	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(), newCardCommand(), newVerifyCommand(), newStatementCommand(), newTotalsCommand(), newBalanceCommand(),
+	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(),
+		newDeskCommand(), newOperatorCommand(), newAuditCommand(),
+		newCardCommand(), newVerifyCommand(), newStatementCommand(), newTotalsCommand(), newBalanceCommand(),
 		newDayCommand(), newProveCommand(), newCheckProofCommand(), newTerminalCommand(), newTraceCommand(), newIndexCommand(), newFeedCommand(), newBackupCommand(version), newArchiveCommand(),
 		newRestoreCommand(), newConfigCommand(), newVersionCommand(version),
 		newCompletionCommand())
