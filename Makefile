@@ -1,4 +1,4 @@
-# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · bench · lint · clean — each is one line below. `make help` lists them.
+# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · diskfull · slowdisk · bench · lint · clean — each is one line below. `make help` lists them.
 SHELL := /bin/bash
 GO ?= go
 ROUNDS ?= 10
@@ -6,12 +6,13 @@ SEED ?= 1
 SEEDS ?= 2000
 POINTS ?= 5000
 FLIPS ?= 5000
+FEW ?= 20
 FUZZTIME ?= 20s
 export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test race fuzz sim kill crash eio rot bench lint clean
+.PHONY: help run build test race fuzz sim kill crash eio rot diskfull slowdisk bench lint clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -40,14 +41,21 @@ sim: ## SEEDS histories of the core from SEED, each twice: terminals, bank, oper
 kill: build ## kill -9 of serve under load, ROUNDS times: nothing acknowledged is lost or doubled
 	@bin/bench kill --binary bin/onecard --rounds $(ROUNDS) --seed $(SEED)
 
-crash: ## a crash at every write, create, sync and rename, at work and in recovery, POINTS of them from SEED; out/crash.json
+crash: ## a crash at every write, create, sync and rename, at work and in recovery, POINTS from SEED, and a tenth on the whole core; out/crash.json
 	@configs/faults.sh ledger/pebblestore TestCampaignCrash $(POINTS) $(SEED)
+	@configs/faults.sh switch/transaction TestCampaignCrashOfTheWholeCore $$(( ($(POINTS) + 9) / 10 )) $(SEED)
 
 eio: ## an error of every operation on the disk, POINTS of them from SEED; out/eio.json
 	@configs/faults.sh ledger/pebblestore TestCampaignErrors $(POINTS) $(SEED)
 
 rot: ## damage to every file of a ledger, FLIPS times from SEED: refused by name or repaired; out/rot.json
 	@configs/faults.sh ledger/pebblestore TestCampaignDamage $(FLIPS) $(SEED)
+
+diskfull: ## a disk that is full from some operation on, with ballast and without, POINTS times from SEED; out/diskfull.json
+	@configs/faults.sh ledger/pebblestore TestCampaignDiskFull $(POINTS) $(SEED)
+
+slowdisk: ## a disk whose syncs take 10 to 2,000 ms, FEW times from SEED; out/slowdisk.json
+	@configs/faults.sh ledger/pebblestore TestCampaignSlowDisk $(FEW) $(SEED)
 
 bench: build ## lunch, then saturate at 64x1, 64x32 and 2,000x1 with the echo and floor limits in the same run
 	@bin/bench all --binary bin/onecard $(ARGS)

@@ -14,6 +14,24 @@ import (
 	"onecard/ledger/pebblestore/faultdisk"
 )
 
+// What shows which invariant of the safety handbook (2.1), of those that the disk can break:
+//
+//	I1  sum zero after each block         judge here and auditCrash in transaction: the auditor replays every copy that a crash has left
+//	I2  no purse below its floor          TestCrashOfTheWholeCore (the auditor); transaction's property tests; make sim
+//	I3  acknowledged once, with its amount TestCrashAtEveryOperation, TestErrorAtEveryOperation (acked <= head); TestCrashOfTheWholeCore (repeats)
+//	I4  one identity, one effect          TestCrashOfTheWholeCore, TestJournalSeam in transaction
+//	I5  state = checkpoint + tail, chain  judge (auditor, checkCheckpoint), TestIndexIsTheSameHoweverItWasBuilt
+//	I6  bank asked <=> load in the ledger TestCrashOfTheWholeCore (ordered), make kill against the bank's books
+//	I7  reversal once, tombstones         TestCrashOfTheWholeCore (reversals are repeated), stories in transaction
+//	I9  totals = journal                  totals_test.go, verify
+//	I10 no answer before what it rests on TestCrashOfTheWholeCore; its teeth: TestCrashOfTheWholeCoreHasTeeth, TestCrashTestsHaveTeeth
+//	I11 witness <= ledger after open      TestDamageIsRefusedOrRepaired, TestJournalBehindItsWitnessIsRefused, TestWitnessNeverRunsAhead
+//	I12 acts in one unbroken chain        acts are entries: I5
+//	I13 counters = recomputation          the auditor in TestCrashOfTheWholeCore; make sim
+//	I14 PIN tries never fall by a crash   not here: tries are not part of the site that is crashed
+//
+// I8, I15 and I16 are the bank link's and the log's: bankgw, make sim, daemon's log tests.
+//
 // The campaigns: what the tests of this package take a slice of, as often as is asked for (make crash, make eio, make rot).
 
 // asked returns the campaign that the environment asks for. Without one the test is skipped: the slices that every run of the tests takes are
