@@ -80,6 +80,7 @@ var kindNames = map[transaction.Kind][2]string{
 	transaction.KindPurchase:      {"消费", "purchases"},
 	transaction.KindReversal:      {"冲正", "reversals"},
 	transaction.KindLoadConfirmed: {"银行圈存", "bank loads"},
+	transaction.KindSheetMoved:    {"结算单", "settlement sheets"},
 }
 
 // kindName says what entries of a kind are, for people.

@@ -172,7 +172,7 @@ func (b *book) postPurses(e *ledger.Entry, late bool) {
 		if !isPurse(a.Code) {
 			continue
 		}
-		line := lineOf(e.Kind, int64(l.Amount), late)
+		line := lineOf(e.Kind, a.Code, int64(l.Amount), late)
 		if line == OtherIn || line == OtherOut {
 			b.strange[e.Kind]++
 		}

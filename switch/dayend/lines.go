@@ -107,8 +107,8 @@ var purseLines = map[transaction.Kind]sides{
 	transaction.KindCardDepositReturned: {OtherIn, OtherOut},
 }
 
-// lineOf is where a movement of a purse stands. Kinds that have no business with purses stand under other, and fail the first check.
-func lineOf(kind transaction.Kind, amount int64, late bool) Line {
+// lineOf is where a movement of a purse of a code stands. Kinds that have no business with purses stand under other, and fail the first check.
+func lineOf(kind transaction.Kind, code ledger.AccountCode, amount int64, late bool) Line {
 	of, ok := purseLines[kind]
 	if !ok {
 		of = sides{OtherIn, OtherOut}
@@ -118,6 +118,8 @@ func lineOf(kind transaction.Kind, amount int64, late bool) Line {
 		return of.in
 	case of.out == Consumption && late:
 		return LateOffline
+	case of.out == AccountsClosed && code == ledger.CodeSubsidyPurse:
+		return SubsidyCleared // what a holder who leaves has left of a subsidy goes back to its provider
 	}
 	return of.out
 }
@@ -135,6 +137,7 @@ const (
 	Payouts
 	MerchantDeductions
 	ServiceFees
+	SheetsSettled
 	OtherShares
 	shareCount
 )
@@ -148,6 +151,7 @@ var shareNames = [shareCount]lineName{
 	Payouts:             {"payouts", "解款", "payouts"},
 	MerchantDeductions:  {"deductions", "代扣", "deductions"},
 	ServiceFees:         {"service_fees", "服务费", "service fees"},
+	SheetsSettled:       {"sheets", "结算单", "settlement sheets"},
 	OtherShares:         {"other", "其他", "other"},
 }
 
@@ -156,6 +160,7 @@ var merchantShares = map[transaction.Kind]Share{
 	transaction.KindMeterSettled: Sales, transaction.KindCountSale: Sales, transaction.KindReversal: SalesReversed, transaction.KindRefund: SalesRefunded,
 	transaction.KindDepartmentTransfer: DepartmentTransfers, transaction.KindMerchantPayout: Payouts,
 	transaction.KindMerchantDeduction: MerchantDeductions, transaction.KindServiceFee: ServiceFees,
+	transaction.KindSheetMoved: SheetsSettled,
 }
 
 func shareOf(kind transaction.Kind, late bool) Share {

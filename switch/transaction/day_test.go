@@ -2,6 +2,7 @@ package transaction_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
+	"onecard/switch/dayend"
 	"onecard/switch/transaction"
 )
 
@@ -24,6 +26,7 @@ func date(day uint32) string {
 //	day at=23:59       the clock is looked at while nobody asks anything
 //	day close=DATE     the day is closed before its time
 //	day blocks         the blocks of the ledger from the genesis on, as runs of one day
+//	day end            the day-end of the newest closed day: the statement as people read it
 func (s *story) day(d *datadriven.TestData) string {
 	s.tellDays = true
 	for _, arg := range d.CmdArgs {
@@ -44,11 +47,115 @@ func (s *story) day(d *datadriven.TestData) string {
 			}
 		case "blocks":
 			return s.printDays()
+		case "end":
+			return s.endDay()
 		}
 	}
 	var open uint32
 	s.look(func(state *transaction.State) { open = state.BusinessDay() })
 	return fmt.Sprintf("open: %s\n", date(open))
+}
+
+// EachOf makes the story the blocks of its ledger.
+func (s *story) EachOf(_ context.Context, span ledger.Span, visit func(ledger.Block) error) error {
+	for _, b := range s.journal.blocks {
+		if b.First() >= span.First && b.Last() <= span.Last {
+			if err := visit(b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// endDay ends the newest closed day and prints its statement. The days must be ended one after the other.
+func (s *story) endDay() string {
+	if s.closing.Fen == nil {
+		s.closing = dayend.NewBalances()
+	}
+	accounts, sequence, err := s.engine.Accounts(context.Background())
+	require.NoError(s.t, err)
+	in := dayend.Input{Opening: s.closing, Before: s.ended, Memory: dayend.BalancesOf(accounts), Zone: china, KindName: func(kind transaction.Kind) (string, string) {
+		row, _ := transaction.CatalogueOf(kind)
+		return row.Chinese, row.English
+	}}
+	open := s.journal.blocks[len(s.journal.blocks)-1].Day()
+	for _, b := range s.journal.blocks {
+		switch {
+		case b.First() <= s.closing.Head.Sequence || b.Last() > sequence:
+		case b.Day() == open:
+			opened, err := in.Memory.TakeBack(b)
+			require.NoError(s.t, err)
+			in.Memory.Drop(opened)
+			require.NoError(s.t, b.Each(func(_ uint64, e *ledger.Entry) error {
+				if e.Kind == transaction.KindDaySwitch {
+					over, err := transaction.ReadDaySwitch(e.Payload)
+					in.Switch = dayend.DaySwitch{DaySwitch: over, Time: e.Time}
+					return err
+				}
+				return nil
+			}))
+		default:
+			in.Span = ledger.Span{Day: b.Day(), First: s.closing.Head.Sequence + 1, Last: b.Last(), Followed: true}
+		}
+	}
+	s.look(func(state *transaction.State) { in.Campus = storyCampus(state) })
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	statement, closing, err := dayend.Close(context.Background(), s, &in, key)
+	require.NoError(s.t, err)
+	_, hash, err := dayend.Sign(&statement, key)
+	require.NoError(s.t, err)
+	s.closing, s.ended = closing, &dayend.SignedBefore{Statement: statement, Hash: hash}
+	_, err = s.engine.RecordDayEnd(context.Background(), transaction.DayEnd{
+		Day: uint32(statement.Day), Last: statement.Last, Block: ledger.Hash(statement.Root.LastBlock), Root: [32]byte(statement.Root.Root), Statement: hash, Passed: statement.Passed,
+	}, s.now.UnixMicro())
+	require.NoError(s.t, err)
+	return dayend.Text(&statement)
+}
+
+func storyCampus(state *transaction.State) dayend.Campus {
+	c := dayend.Campus{Desks: []string{""}, Operators: []string{""}, Accounts: make([]dayend.Account, state.Book().Accounts()+1)}
+	for id := range c.Accounts[1:] {
+		a := state.Book().Account(accountID(uint32(id + 1)))
+		c.Accounts[id+1] = dayend.Account{Set: a.Set, Code: a.Code, Class: dayend.NoClass}
+	}
+	for _, class := range state.Classes() {
+		c.Classes = append(c.Classes, class.Code)
+	}
+	for row := range state.Holders() {
+		state.EachPurse(row, func(id ledger.AccountID) { c.Accounts[id].Class = state.Holder(row).Class })
+	}
+	for row := range state.Merchants() {
+		m := state.MerchantAt(row)
+		c.Merchants = append(c.Merchants, dayend.Merchant{Code: m.Code.String()})
+		c.Accounts[m.Payable].Merchant = row + 1
+	}
+	for _, desk := range state.Desks() {
+		c.Desks = append(c.Desks, desk.Code)
+	}
+	for _, operator := range state.Operators() {
+		c.Operators = append(c.Operators, operator.Code)
+	}
+	return c
+}
+
+// sales sells the same again and again: sales terminal=POS00001 card=5 amount=5000.00 count=77.
+func (s *story) sales(d *datadriven.TestData) string {
+	var count int
+	d.ScanArgs(s.t, "count", &count)
+	approved := 0
+	one := datadriven.TestData{Pos: d.Pos, Cmd: "buy"}
+	for _, arg := range d.CmdArgs {
+		if arg.Key != "count" {
+			one.CmdArgs = append(one.CmdArgs, arg)
+		}
+	}
+	for range count {
+		if strings.Contains(s.send(s.request(&one)), ": 00 ") {
+			approved++
+		}
+	}
+	return fmt.Sprintf("%d of %d approved\n", approved, count)
 }
 
 // printDays prints the runs of blocks of one business day with the entries in them.

@@ -51,6 +51,8 @@ func TestStories(t *testing.T) {
 				return s.group(d)
 			case "day":
 				return s.day(d)
+			case "sales":
+				return s.sales(d)
 			}
 			if said, ok := s.centreCommand(d); ok {
 				return said

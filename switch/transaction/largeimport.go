@@ -38,8 +38,8 @@ func (e *Engine) Import(ctx context.Context, dir *Directory, now int64) ([]Fault
 	large := false
 	err := e.command(ctx, func(durable chan<- error) error {
 		var err error
-		if large, faults, err = e.beginImport(dir, now); err == nil && len(faults) == 0 {
-			durable <- nil
+		if large, faults, err = e.beginImport(dir, now); err == nil {
+			durable <- nil // with faults too: nothing was written, and nothing is to be waited for
 		}
 		return err
 	})

@@ -160,3 +160,14 @@ func TestLargeImportOnARunningSwitch(t *testing.T) {
 	stop()
 	require.NoError(t, <-ended)
 }
+
+// TestAnImportWithFaultsIsAnswered: nothing is written, and who asks hears of the faults while the engine runs.
+func TestAnImportWithFaultsIsAnswered(t *testing.T) {
+	s := newStory(t)
+	s.cast()
+	before := s.journal.Head()
+	faults, err := s.engine.Import(t.Context(), &transaction.Directory{Classes: []transaction.ClassRow{{Code: "student"}}}, s.now.UnixMicro())
+	require.NoError(t, err)
+	require.Len(t, faults, 1, "the class is there already")
+	require.Equal(t, before, s.journal.Head())
+}

@@ -16,6 +16,7 @@ import (
 	"onecard/switch/campus/access"
 	"onecard/switch/campus/bankload"
 	"onecard/switch/campus/consumption"
+	"onecard/switch/dayend"
 	"onecard/switch/transaction"
 )
 
@@ -33,6 +34,8 @@ type story struct {
 	trace       uint32
 	daySwitch   uint16
 	tellDays    bool // the business day of each answer is printed
+	closing     dayend.Balances
+	ended       *dayend.SignedBefore
 	origin      transaction.Origin
 	keys        int               // given to operations so far
 	names       map[string]uint64 // records that a story speaks of
