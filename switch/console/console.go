@@ -40,7 +40,7 @@ func (c *Console) Handler() http.Handler {
 	api := humago.New(mux, c.config())
 	api.UseMiddleware(c.enter(api))
 	for _, group := range []func(huma.API){
-		c.registerPeople, c.registerOperations, c.registerProposals, c.registerBatches, c.registerDesks, c.registerReceipts,
+		c.registerPeople, c.registerOperations, c.registerProposals, c.registerBatches, c.registerSettlements, c.registerDesks, c.registerReceipts,
 	} {
 		group(api)
 	}

@@ -15,6 +15,8 @@ type Core interface {
 	SubmitBatch(ctx context.Context, b *transaction.Batch, now int64) (transaction.BatchStatus, error)
 	DecideBatch(ctx context.Context, number uint64, operator string, approve bool, reason string, now int64) (transaction.BatchStatus, error)
 	CancelBatch(ctx context.Context, number uint64, operator, reason string, now int64) (transaction.BatchStatus, error)
+	DraftSheet(ctx context.Context, draft transaction.Sheet, now int64) (transaction.Sheet, error)
+	MoveSheet(ctx context.Context, number uint64, to transaction.SheetState, operator, document, reason string, now int64) (transaction.Sheet, error)
 	Look(ctx context.Context, look func(*transaction.State)) error
 }
 
@@ -30,6 +32,8 @@ type Config struct {
 	Zone    int32        // seconds east of UTC of the site
 	Version string
 	Events  Events
+
+	Settlement Settlement
 }
 
 // Console is the desk's HTTP API.
@@ -45,13 +49,15 @@ type Console struct {
 	version string
 	events  Events
 	brake   *brake
+
+	settlement Settlement
 }
 
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, audit: c.Audit, clock: c.Clock,
-		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(),
+		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement,
 	}
 }
 

@@ -36,9 +36,9 @@ func (s *server) openDesk() error {
 	engine, store := s.opened.engine, s.opened.store
 	c := console.New(console.Config{
 		Core: engine, Store: store, NoEntry: pebblestore.ErrNoEntry, Audit: audit, Clock: s.clock.micros, Zone: engine.State().Site().ZoneSeconds, Version: s.options.Version,
-		Events: s.deskEvents(),
-		Prove:  func(ctx context.Context, sequence uint64) (any, error) { return s.prove(ctx, sequence) },
-		Names:  func(table, key string) string { return NameOf(store, table, key) },
+		Events: s.deskEvents(), Settlement: settlements{s},
+		Prove: func(ctx context.Context, sequence uint64) (any, error) { return s.prove(ctx, sequence) },
+		Names: func(table, key string) string { return NameOf(store, table, key) },
 	})
 	s.desk = &desk{audit: audit}
 	s.desk.handler = s.desk.gate.through(c.Handler(), func(w http.ResponseWriter, _ *http.Request) {

@@ -10,14 +10,13 @@ import (
 
 // Figures are a merchant's sales over the days of a sheet.
 type Figures struct {
-	Gross            money.Fen // list price of what was sold in these days
+	Gross            money.Fen // list price of what was sold in these days, metered use and deductions from holders included
 	Late             money.Fen // of prior days, which came late: accounted in these days, not part of Gross
 	Reversed         money.Fen
 	Refunded         money.Fen
 	MerchantDiscount money.Fen // given off by the merchant
 	SchoolDiscount   money.Fen // given off and paid by the school: part of Gross already, told beside it
 	ManagementFee    money.Fen // paid on top by holders: never the merchant's, told beside it
-	Other            money.Fen // credited to the merchant otherwise: deductions from holders, metered use
 }
 
 // Terms are what a sheet takes off or adds.
@@ -37,7 +36,6 @@ type Item struct {
 const (
 	LineGross    = "gross"
 	LineLate     = "late"
-	LineOther    = "other"
 	LineReversed = "reversed"
 	LineRefunded = "refunded"
 	LineDiscount = "merchant_discount"
@@ -46,7 +44,7 @@ const (
 // LineTitle says what a line is, Chinese and English.
 func LineTitle(code string) string {
 	titles := map[string]string{
-		LineGross: "销售总额 gross sales", LineLate: "前日补传脱机 late offline of prior days", LineOther: "其他入账 other credits", LineReversed: "冲正 reversals",
+		LineGross: "销售总额 gross sales", LineLate: "前日补传脱机 late offline of prior days", LineReversed: "冲正 reversals",
 		LineRefunded: "退货 refunds", LineDiscount: "商户承担优惠 merchant-borne discounts", transaction.LineServiceFee: "服务费 service fee",
 		transaction.LineDeduction: "代扣 agreed deduction", transaction.LineAdjustment: "调整 adjustment",
 	}
@@ -77,7 +75,6 @@ func Lines(f Figures, t Terms) (lines []transaction.SheetLine, payable money.Fen
 	add(LineReversed, -f.Reversed, "")
 	add(LineRefunded, -f.Refunded, "")
 	add(LineDiscount, -f.MerchantDiscount, "")
-	add(LineOther, f.Other, "")
 	add(transaction.LineServiceFee, -ServiceFee(f.NetSales(), t.ServiceFee), "")
 	for _, d := range t.Deductions {
 		if d.Amount <= 0 || d.Text == "" {

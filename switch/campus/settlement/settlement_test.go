@@ -21,7 +21,7 @@ func TestFormula(t *testing.T) {
 		var terms settlement.Terms
 		figures := map[string]*money.Fen{
 			"gross": &f.Gross, "late": &f.Late, "reversed": &f.Reversed, "refunded": &f.Refunded, "merchant_discount": &f.MerchantDiscount,
-			"school_discount": &f.SchoolDiscount, "management_fee": &f.ManagementFee, "other": &f.Other,
+			"school_discount": &f.SchoolDiscount, "management_fee": &f.ManagementFee,
 		}
 		var fee int
 		d.ScanArgs(t, "per_ten_thousand", &fee)
@@ -57,7 +57,7 @@ func TestLinesSumToPayable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		amount := rapid.Int64Range(0, 1e10)
 		draw := func(name string) money.Fen { return money.Fen(amount.Draw(t, name)) }
-		f := settlement.Figures{Gross: draw("gross"), Late: draw("late"), Reversed: draw("reversed"), Refunded: draw("refunded"), MerchantDiscount: draw("discount"), Other: draw("other")}
+		f := settlement.Figures{Gross: draw("gross"), Late: draw("late"), Reversed: draw("reversed"), Refunded: draw("refunded"), MerchantDiscount: draw("discount")}
 		terms := settlement.Terms{ServiceFee: rapid.Uint16Range(0, 5000).Draw(t, "fee"), Deductions: []settlement.Item{{Amount: draw("rent") + 1, Text: "rent"}}}
 		lines, payable, err := settlement.Lines(f, terms)
 		require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestLinesSumToPayable(t *testing.T) {
 		fee := settlement.ServiceFee(f.NetSales(), terms.ServiceFee)
 		require.GreaterOrEqual(t, fee, money.Fen(0))
 		require.LessOrEqual(t, fee, max(0, f.NetSales()))
-		require.Equal(t, f.NetSales()+f.Other-fee-terms.Deductions[0].Amount, payable)
+		require.Equal(t, f.NetSales()-fee-terms.Deductions[0].Amount, payable)
 	})
 }
 
