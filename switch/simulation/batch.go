@@ -140,18 +140,12 @@ func (k *reckoning) batchLine(l *transaction.OperationLine, e *ledger.Entry, h *
 		move(account, k.provider(l.Purse), l.Amount)
 	default:
 		left := k.free(account)
-		if b.sheet.batch.Replace && left > 0 {
-			move(account, k.provider(l.Purse), left)
-		} else {
-			left = 0
+		if !b.sheet.batch.Replace || left <= 0 {
+			left = k.ended(h, l)
 		}
+		move(account, k.provider(l.Purse), left)
 		move(k.provider(l.Purse), account, l.Amount)
-		if l.Purse >= 2 {
-			p := h.programme(int(l.Purse) - 2)
-			if alone := k.balances[account]-left == 0; alone || p.expiry != 0 && (l.Expiry == 0 || l.Expiry > p.expiry) {
-				p.expiry = l.Expiry
-			}
-		}
+		k.expires(h, l, left)
 	}
 	k.legs(e, want...)
 	k.noHold(e)

@@ -79,13 +79,17 @@ func (k *reckoning) moves(l *transaction.OperationLine, e *ledger.Entry, h *hold
 	var want []ledger.Leg
 	if from, to, amount := k.between(l, h, op); from != 0 {
 		want = []ledger.Leg{{Account: from, Amount: -amount}, {Account: to, Amount: amount}}
+		if l.Kind == transaction.KindSubsidyIssued || l.Kind == transaction.KindCountsIssued {
+			left := k.ended(h, l)
+			want = append(want, ledger.Leg{Account: to, Amount: -left}, ledger.Leg{Account: from, Amount: left})
+		}
 	} else {
 		want = k.several(l, e, h, op)
 	}
 	k.legs(e, want...)
 	k.holdOf(l, e, h)
 	if l.Kind == transaction.KindSubsidyIssued || l.Kind == transaction.KindCountsIssued {
-		k.expires(h, l)
+		k.expires(h, l, k.ended(h, l))
 	}
 }
 
@@ -229,13 +233,24 @@ func (k *reckoning) credit(want []ledger.Leg, l *transaction.OperationLine, h *h
 	return append(want, ledger.Leg{Account: h.main, Amount: amount})
 }
 
-// expires: money that joins other money keeps the later end of both.
-func (k *reckoning) expires(h *holderBook, l *transaction.OperationLine) {
+// ended is the money of a purse that has expired: it goes back to its provider before new money comes.
+func (k *reckoning) ended(h *holderBook, l *transaction.OperationLine) money.Fen {
+	if l.Purse < 2 {
+		return 0
+	}
+	if p := h.programme(int(l.Purse) - 2); p.expiry != 0 && localDay(l.Time) > p.expiry {
+		return max(0, k.free(p.account))
+	}
+	return 0
+}
+
+// expires: money that joins other money keeps the later end of both. gone is what has just left the purse.
+func (k *reckoning) expires(h *holderBook, l *transaction.OperationLine, gone money.Fen) {
 	if l.Purse < 2 {
 		return
 	}
 	p := h.programme(int(l.Purse) - 2)
-	alone := k.balances[p.account] == 0
+	alone := k.balances[p.account] == gone
 	if alone || p.expiry != 0 && (l.Expiry == 0 || l.Expiry > p.expiry) {
 		p.expiry = l.Expiry
 	}
