@@ -57,6 +57,9 @@ func (s *Session) answerFinancial(m *iso8583.Message, d *transaction.Decision) {
 	if !approved && t.config.RefusalText {
 		b.Bytes(56, t.texts.of(d.Reason, d.Numbers))
 	}
+	if sale && d.Kind == transaction.KindPurchase {
+		s.priceField(d)
+	}
 	b.Copy(m, 60)
 	s.link.Update(b.Finish(s.mac, m.MAC()))
 }

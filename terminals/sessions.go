@@ -50,7 +50,9 @@ type Sessions struct {
 	mended  []byte // copy of a frame that cannot be read as it is
 	clock   localTime
 	texts   sentences
-	unique  int64 // last moment used to number an answer that the core never saw
+	prices  []byte   // scratch of priceField
+	digits  [20]byte // likewise
+	unique  int64    // last moment used to number an answer that the core never saw
 }
 
 // NewSessions checks the configuration and makes room for everything in flight. random supplies working keys: crypto/rand in the switch.

@@ -33,6 +33,8 @@ type Auditor struct {
 	campus            campus
 	totals            totals
 	requests          requests
+	rules             uint64           // newest version
+	prices            map[uint32]price // by row, of purchases that were not sold at their list price
 	loads             map[uint64]load
 	splits            map[uint32][]leg      // by row: purchases that programmes took part in
 	paid              map[uint64]paidAmount // by entry: what an operation or a refunded sale took
@@ -47,7 +49,7 @@ type Auditor struct {
 // New returns an auditor of a whole ledger, from its first block on.
 func New() *Auditor {
 	return &Auditor{
-		hash: sha256.New(), next: 1, accounts: make([]account, 1), holds: map[uint64]hold{}, loads: map[uint64]load{},
+		hash: sha256.New(), next: 1, accounts: make([]account, 1), holds: map[uint64]hold{}, loads: map[uint64]load{}, prices: map[uint32]price{},
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
 		totals: totals{map[Cell]*Sums{}, map[uint32]uint32{}},
 		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
@@ -170,6 +172,7 @@ func (a *Auditor) post() {
 	a.applyHold()
 	a.applyLegs()
 	for _, o := range e.opens {
+		a.siteAccount(o, uint32(len(a.accounts)))
 		a.accounts = append(a.accounts, account{code: o.code, flags: o.flags & 0x0F, set: o.flags >> 4})
 	}
 	a.applyStates()
@@ -183,6 +186,8 @@ func (a *Auditor) post() {
 		a.cardState()
 	case kindOpening:
 		a.openingBalance()
+	case kindRules:
+		a.ruleVersion()
 	case kindDaySwitch:
 		a.daySwitch()
 	case kindDayEnd:

@@ -24,6 +24,9 @@ type campus struct {
 	holderByNumber map[string]uint32
 	cardByNumber   map[uint64]uint32
 	transit        uint32 // account of loads in transit, 0 unknown
+	managementFee  uint32
+	schoolDiscount uint32
+	classes        int
 
 	programmes      []programme
 	programmeByCode map[string]uint32
@@ -63,7 +66,27 @@ func newCampus() campus {
 	}
 }
 
-const codeLoadInTransit = 1011
+// The site's own accounts that terminals' requests move, of account set 0.
+const (
+	codeLoadInTransit  = 1011
+	codeManagementFee  = 2301
+	codeSchoolDiscount = 6002
+)
+
+// siteAccount finds them as they are opened.
+func (a *Auditor) siteAccount(o opening, id uint32) {
+	if o.flags>>4 != 0 {
+		return
+	}
+	switch o.code {
+	case codeLoadInTransit:
+		a.campus.transit = id
+	case codeManagementFee:
+		a.campus.managementFee = id
+	case codeSchoolDiscount:
+		a.campus.schoolDiscount = id
+	}
+}
 
 // genesis: window u32 | zone i32, and the site's own accounts.
 func (a *Auditor) genesis() {
@@ -73,11 +96,6 @@ func (a *Auditor) genesis() {
 	}
 	if len(e.payload) == 8 {
 		a.campus.zone = int64(int32(binary.BigEndian.Uint32(e.payload[4:])))
-	}
-	for i := range a.accounts {
-		if a.accounts[i].code == codeLoadInTransit {
-			a.campus.transit = uint32(i)
-		}
 	}
 }
 
@@ -97,6 +115,7 @@ func (a *Auditor) directoryRow() {
 	r := reader{b: e.payload}
 	switch r.byte() {
 	case rowClass:
+		c.classes++
 		r.text()
 		for range 7 { // limits, which are not recomputed here
 			r.uvarint()

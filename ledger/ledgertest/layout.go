@@ -19,6 +19,7 @@ const (
 	kindDirectory     = 2
 	kindCardState     = 3
 	kindOpening       = 4
+	kindRules         = 5
 	kindDaySwitch     = 6
 	kindDayEnd        = 7
 	kindBalance       = 12

@@ -97,23 +97,24 @@ func (a *Auditor) spendable(h *holder) int64 {
 }
 
 // boughtWith says whether the legs of a purchase are its parts: what main pays is main, the rest is paid by subsidies of the holder that had
-// not expired.
+// not expired, and what others get is the price.
 func (a *Auditor) boughtWith(q *request, h *holder, payable uint32) bool {
-	main, subsidy, given := int64(0), int64(0), int64(0)
+	main, subsidy := int64(0), int64(0)
+	var others [entryLegsMax]leg
+	rest := entry{legs: others[:0]}
 	day := a.campus.date(a.entry.time)
 	for _, l := range a.entry.legs {
 		switch {
-		case l.account == payable && l.amount > 0:
-			given += l.amount
 		case l.account == h.main && l.amount < 0:
 			main -= l.amount
 		case l.amount < 0 && (l.account == h.subsidy || a.purseSpends(h, l.account, day)):
 			subsidy -= l.amount
 		default:
-			return false
+			rest.legs = append(rest.legs, l)
 		}
 	}
-	return main == q.main && subsidy == q.subsidy && given == q.amount && main+subsidy == q.amount && q.amount > 0
+	right := main == q.main && subsidy == q.subsidy && main+subsidy == q.price.payable() && q.amount > 0
+	return right && rest.sameLegs(a.priceLegs(&q.price, payable, 1)...)
 }
 
 func (a *Auditor) purseSpends(h *holder, account, day uint32) bool {
@@ -128,7 +129,7 @@ func (a *Auditor) purseSpends(h *holder, account, day uint32) bool {
 // keepSplit remembers the legs of a purchase that programmes took part in: its reversal must give each back.
 func (a *Auditor) keepSplit(i uint32, h *holder) {
 	for _, l := range a.entry.legs {
-		if l.amount < 0 && l.account != h.main && l.account != h.subsidy {
+		if l.amount < 0 && l.account != h.main && l.account != h.subsidy && l.account != a.campus.schoolDiscount {
 			a.splits[i] = append([]leg(nil), a.entry.legs...)
 			return
 		}

@@ -20,7 +20,8 @@ const reasonCodes = "00" + "97" + "58" + "03" + "03" + "58" + "58" + "C1" + "94"
 	"22" + "14" + "41" + "62" + "14" + "54" + "57" + "13" + "13" + "65" + // 10 to 19
 	"61" + "55" + "55" + "55" + "38" + "51" + "57" + "57" + "61" + "61" + // 20 to 29
 	"61" + "57" + "57" + "91" + "68" + "12" + "64" + "22" + "22" + "96" + // 30 to 39
-	"00" + "00" + "00" + "58" + "94" + "55" + "96" + "51" + "22" + "62" // 40 to 49
+	"00" + "00" + "00" + "58" + "94" + "55" + "96" + "51" + "22" + "62" + // 40 to 49
+	"58" + "65" + "61" // 50 to 52
 
 // Flags of a request's payload.
 const (
@@ -30,19 +31,21 @@ const (
 	flagCode
 	flagNumbers
 	flagParts
+	flagPriced
 )
 
 // request is the payload of an entry that came from a terminal:
 //
 //	flags u8 | reason u8 | purse low and direction high nibble u8 | terminal, batch, trace uvarint |
 //	card index + 1 uvarint, or card number u64 when unknown | amount uvarint |
-//	[code 2 bytes] [balance varint] [three numbers varint] | [main, subsidy uvarint] | original uvarint (reversals only)
+//	[code 2 bytes] [balance varint] [three numbers varint] | [main, subsidy uvarint] | [price] | original uvarint (reversals only)
 type request struct {
 	key           uint64
 	terminal      uint32
 	batch, trace  uint32
 	card          uint32 // index + 1, or strangerBase on
-	amount        int64
+	amount        int64  // as the terminal asked
+	price         price
 	reason        byte
 	code          [2]byte
 	hasBalance    bool
@@ -82,6 +85,10 @@ func (a *Auditor) readRequest(class byte) (q request, ok bool) {
 	}
 	if flags&flagParts != 0 {
 		q.main, q.subsidy = r.fen(), r.fen()
+	}
+	q.price.list = q.amount
+	if flags&flagPriced != 0 {
+		a.readPrice(&r, &q)
 	}
 	if class == classReversal {
 		q.original = r.uvarint()
@@ -187,9 +194,12 @@ func (a *Auditor) checkOriginalMoney(q *request, i uint32) {
 		a.requests.at(i).phase = phaseMoved
 		h := a.holderOf(q.card)
 		payable := a.campus.merchants[a.campus.terminals[q.terminal-1].merchant].payable
+		if !q.price.plain() {
+			a.prices[i] = q.price
+		}
 		a.keepSplit(i, &h)
 		if !a.boughtWith(q, &h, payable) {
-			a.note("%s:消费 %s 的分录与内容不符(主 %s、补贴 %s,应入账户 %d)", "%s: the legs of a purchase of %s are not its parts (main %s, subsidy %s, to account %d)", a.who(q), yuan(q.amount), yuan(q.main), yuan(q.subsidy), payable)
+			a.note("%s:消费 %s 的分录与内容不符(主 %s、补贴 %s,应入账户 %d)", "%s: the legs of a purchase of %s are not its parts (main %s, subsidy %s, to account %d)", a.who(q), yuan(q.price.payable()), yuan(q.main), yuan(q.subsidy), payable)
 		}
 		a.noHold()
 	case approved && e.kind == kindLoad && q.card < strangerBase:

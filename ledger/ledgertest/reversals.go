@@ -82,11 +82,16 @@ func (a *Auditor) giveBack(q *request, i, number uint32, found bool) {
 	switch original.phase {
 	case phaseMoved:
 		a.requests.at(i).phase = phaseMoved
+		price, priced := a.prices[number]
+		if !priced {
+			price.list = amount
+		}
 		if split := a.splits[number]; split != nil {
 			right = a.givesBack(split, &h)
-			break
+		} else {
+			right = e.sameLegs(append(a.priceLegs(&price, payable, -1), leg{h.main, price.payable() - subsidy}, leg{h.subsidy, subsidy})...)
 		}
-		right = e.sameLegs(leg{payable, -amount}, leg{h.main, amount - subsidy}, leg{h.subsidy, subsidy})
+		right = right && q.price.payable() == price.payable()
 	case phaseLoadOpen:
 		original.code = [2]byte{'2', '2'} // who still waits for the load hears this
 		a.setLoad(original.sequence, loadReversing)

@@ -34,7 +34,15 @@ func resultOf(l *transaction.Line) string {
 	case l.Kind == transaction.KindReversal && l.Original != 0:
 		return fmt.Sprintf("%s %s (%s)", l.Code, sentences(l), transaction.ReferenceOf(l.Original))
 	}
-	return l.Code.String() + " " + sentences(l)
+	return l.Code.String() + " " + sentences(l) + priceText(l)
+}
+
+// priceText tells how the amount of a purchase came about, when it is not the list price.
+func priceText(l *transaction.Line) string {
+	if p := &l.Price; p.Discount != 0 || p.Fee != 0 {
+		return fmt.Sprintf(";原价 %s 优惠 %s 管理费 %s / list %[1]s discount %[2]s fee %[3]s", p.List, p.Discount, p.Fee)
+	}
+	return ""
 }
 
 var statementKinds = map[transaction.Kind]string{

@@ -254,6 +254,9 @@ func (s screenOfTerminal) outcome(a *emulator.Answer, took time.Duration) {
 	if a.Text != "" {
 		line += "  「" + a.Text + "」"
 	}
+	if a.Priced {
+		line += fmt.Sprintf("  原价 list %s 优惠 discount %s 管理费 fee %s 应付 payable %s", a.Amount.Yuan(), a.Discount.Yuan(), a.Fee.Yuan(), a.Payable.Yuan())
+	}
 	if a.HasBalance {
 		line += "  余额 balance " + a.Balance.Yuan()
 	}

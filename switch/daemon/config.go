@@ -13,6 +13,7 @@ import (
 	"onecard/ledger/money"
 	"onecard/ledger/pebblestore"
 	"onecard/switch/daemon/settings"
+	"onecard/switch/rules"
 	"onecard/switch/transaction"
 	"onecard/terminals"
 )
@@ -180,7 +181,7 @@ func (c *Config) Validate() error {
 	if c.Archive.Directory != "" && !filepath.IsAbs(c.Archive.Directory) {
 		wrong("archive.directory", "须为绝对路径 / must be an absolute path")
 	}
-	within("consumption.amount_max_fen", c.Consumption.AmountMaxFen, 1, 100_000_000)
+	within("consumption.amount_max_fen", c.Consumption.AmountMaxFen, 1, int(rules.MaxList))
 	spans("stop_timeout", c.StopTimeout, time.Second, 10*time.Minute)
 	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {
 		wrong("operations.listen", "须为 主机:端口 / must be host:port: %s", err)

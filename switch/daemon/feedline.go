@@ -28,6 +28,11 @@ type FeedLine struct {
 	Purse     string                 `json:"purse,omitempty"`
 	Direction string                 `json:"direction,omitempty"`
 	Amount    money.Fen              `json:"amount_fen,omitempty"`
+	List      money.Fen              `json:"list_fen,omitempty"` // purchases that were not sold at their list price
+	Discount  money.Fen              `json:"discount_fen,omitempty"`
+	Fee       money.Fen              `json:"fee_fen,omitempty"`
+	Meal      uint8                  `json:"meal,omitempty"`
+	Rules     uint32                 `json:"rules_version,omitempty"`
 	Main      money.Fen              `json:"main_fen,omitempty"`
 	Subsidy   money.Fen              `json:"subsidy_fen,omitempty"`
 	Balance   *money.Fen             `json:"balance_fen,omitempty"`
@@ -42,7 +47,7 @@ type FeedLine struct {
 
 var feedKinds = map[transaction.Kind]string{
 	transaction.KindGenesis: "genesis", transaction.KindDirectory: "directory", transaction.OpeningKind: "opening", transaction.KindCardState: "card_state",
-	transaction.KindDaySwitch: "day_switch", transaction.KindDayEnd: "day_end",
+	transaction.KindDaySwitch: "day_switch", transaction.KindDayEnd: "day_end", transaction.KindRules: "rules",
 	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
@@ -117,10 +122,14 @@ func (r *roster) line(kind string, said *transaction.Line) *FeedLine {
 		Day:  proof.Day(said.Day).String(),
 
 		Batch: said.Batch, Trace: said.Trace, Card: said.Number, Amount: said.Amount, Main: said.Main, Subsidy: said.Subsidy,
+		Discount: said.Price.Discount, Fee: said.Price.Fee, Meal: said.Meal, Rules: said.Version,
 		Original: said.Original, Load: said.Load, Operator: said.Operator,
 		Purse: map[transaction.Purse]string{transaction.PurseMain: "main", transaction.PurseSubsidy: "subsidy"}[said.Purse],
 
 		Direction: map[transaction.Direction]string{transaction.DirectionIn: "in", transaction.DirectionOut: "out"}[said.Direction],
+	}
+	if line.Discount != 0 || line.Fee != 0 {
+		line.List = said.Price.List
 	}
 	if said.Card != 0 {
 		line.Card = r.cards[said.Card-1]

@@ -213,6 +213,10 @@ var listTags = map[string]Text{
 	"C5": {"通行方向", "direction of passage"},
 	"C6": {"餐次", "meal period"},
 	"C7": {"脱机标志", "offline flag"},
+	"C8": {"原价(分)", "list price, fen"},
+	"C9": {"优惠(分)", "discount, fen"},
+	"CA": {"管理费(分)", "management fee, fen"},
+	"CB": {"应付(分)", "payable, fen"},
 }
 
 // listMeaning walks the TLV of F59.

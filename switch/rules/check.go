@@ -16,7 +16,6 @@ const (
 	titleMax    = 64
 	nameMax     = 32
 	merchantLen = 15
-	amountMax   = MaxList
 )
 
 // Fault is one thing wrong with one key of one row.
@@ -186,9 +185,9 @@ func (c *checker) purses(table string, row int, p Purses) {
 }
 
 // amount checks money that may be left out as 0.
-func (c *checker) amount(table string, row int, key string, a money.Fen) {
-	if a < 0 || a > amountMax {
-		c.fault(table, row, key, "金额须在 0.00 至 %s / the amount must be 0.00 to %[1]s", amountMax)
+func (c *checker) amount(table string, row int, key string, a, most money.Fen) {
+	if a < 0 || a > most {
+		c.fault(table, row, key, "金额须在 0.00 至 %s / the amount must be 0.00 to %[1]s", most)
 	}
 }
 

@@ -9,7 +9,7 @@ func (c *checker) checkPrivileges() {
 		p := &c.tables.Privileges[i]
 		c.scope(table, i, &p.Scope)
 		c.rate(table, i, "discount", p.Rate)
-		c.amount(table, i, "reduction", p.Amount)
+		c.amount(table, i, "reduction", p.Amount, MaxList)
 		wrong := false
 		switch p.Mode {
 		case ModeNone:
@@ -33,7 +33,7 @@ func (c *checker) checkFees() {
 		f := &c.tables.Fees[i]
 		c.scope("fees", i, &f.Scope)
 		c.rate("fees", i, "rate", f.Rate)
-		c.amount("fees", i, "amount", f.Amount)
+		c.amount("fees", i, "amount", f.Amount, MaxList)
 		if f.Rate != 0 && f.Amount != 0 {
 			c.fault("fees", i, "amount", "rate 与 amount 只能写一个 / write rate or amount, not both")
 		}
@@ -65,7 +65,7 @@ func (c *checker) checkLimits() {
 			{"load_single", l.LoadSingle},
 			{"load_day", l.LoadDay},
 		} {
-			c.amount(table, i, a.key, a.amount)
+			c.amount(table, i, a.key, a.amount, maxLimit)
 		}
 		if l.DayCount > 10_000 {
 			c.fault(table, i, "day_count", "日次数至多 10000 / at most 10,000 a day")
@@ -82,7 +82,7 @@ func (c *checker) checkMealLimits() {
 	for i := range c.tables.MealLimits {
 		l := &c.tables.MealLimits[i]
 		c.scope(table, i, &l.Scope)
-		c.amount(table, i, "amount", l.Amount)
+		c.amount(table, i, "amount", l.Amount, maxLimit)
 		c.rate(table, i, "surcharge", l.Surcharge)
 		if l.Count > countMax {
 			c.fault(table, i, "count", "每餐次数至多 %d / at most %[1]d in a meal", countMax)

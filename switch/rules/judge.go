@@ -8,6 +8,7 @@ type Swipe struct {
 	Merchant uint32 // index in the directory
 	Purse    uint8  // the purse that the terminal names; 0 none
 	Meal     uint8  // as Compiled.Meal says
+	Night    bool   // likewise
 	PINCame  bool   // whether it is right is judged by whoever has the card
 	List     money.Fen
 	Counters
@@ -119,6 +120,9 @@ func (c *Compiled) MealName(number uint8) (chinese, english string, ok bool) {
 // Judge says what a swipe costs and whether the rules allow it. It changes nothing and allocates nothing.
 func (c *Compiled) Judge(s *Swipe, v *Verdict) {
 	*v = Verdict{Price: Price{List: s.List}}
+	if s.Night {
+		v.How = NightMeal
+	}
 	switch {
 	case c.onlyInMeals && s.Meal == 0:
 		v.refuse(RefuseOutside, 0, 0, 0)
@@ -230,7 +234,7 @@ func (c *Compiled) mealLimits(class *classRows, groups uint64, s *Swipe, v *Verd
 		}
 		if l.after != AfterRefuse {
 			v.refuse(Allowed, 0, 0, 0)
-			v.Discount, v.How = 0, Chased
+			v.Discount, v.How = 0, v.How&NightMeal|Chased
 			c.fee(class, groups, s, v)
 			v.Fee += l.surcharge.Of(s.List)
 		}

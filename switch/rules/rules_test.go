@@ -10,6 +10,7 @@ import (
 	"onecard/ledger/money"
 	"onecard/switch/rules"
 	"onecard/switch/rules/rulefile"
+	"onecard/switch/rules/rulestest"
 )
 
 // TestExampleFile: the example in configs uses every feature, fits a site that has what it names, and goes through its stored form unchanged.
@@ -33,83 +34,11 @@ func TestExampleFile(t *testing.T) {
 	require.NotEmpty(t, tables.CheckNames(&rules.Directory{}))
 }
 
-// anyTables draws tables over the site of the stories.
-func anyTables(t *rapid.T) *rules.Tables {
-	amount := rapid.Custom(func(t *rapid.T) money.Fen {
-		return money.Fen(rapid.IntRange(1, 3000).Draw(t, "fen"))
-	})
-	limit := rapid.Custom(func(t *rapid.T) money.Fen { return money.Fen(rapid.IntRange(0, 4000).Draw(t, "limit")) })
-	rate := rapid.Custom(func(t *rapid.T) rules.Rate { return rules.Rate(rapid.IntRange(1, int(rules.Whole)).Draw(t, "rate")) })
-	some := func(names ...string) *rapid.Generator[[]string] {
-		return rapid.Custom(func(t *rapid.T) []string {
-			if !rapid.Bool().Draw(t, "named") {
-				return nil
-			}
-			return []string{rapid.SampledFrom(names).Draw(t, "name")}
-		})
-	}
-	classes, places := some("student", "staff", "temporary"), some("all", "103410054110001", "103410054110003")
-	scope := rapid.Custom(func(t *rapid.T) rules.Scope {
-		return rules.Scope{
-			Classes: classes.Draw(t, "classes"), Merchants: places.Draw(t, "merchants"), Meals: some("lunch", "night", rules.OutsideMeals).Draw(t, "meals"),
-			Purses: rules.Purses(rapid.IntRange(0, 7).Draw(t, "purses")),
-		}
-	})
-	tables := &rules.Tables{
-		FeeFirst: rapid.Bool().Draw(t, "fee first"), OnlyInMeals: rapid.Bool().Draw(t, "only in meals"),
-		Groups: []rules.Group{{Name: "all", Merchants: []string{"103410054110001", "103410054110002"}}},
-		Meals: []rules.Meal{
-			{Number: 2, Code: "lunch", Chinese: "午餐", English: "lunch", From: 600, To: 840},
-			{Number: 7, Code: "night", Chinese: "夜宵", English: "night", From: 1300, To: 60, Weekdays: 0x1F, Merchants: places.Draw(t, "where")},
-		},
-	}
-	tables.Privileges = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) rules.Privilege {
-		p := rules.Privilege{Scope: scope.Draw(t, "scope"), Mode: rules.Mode(rapid.IntRange(0, 3).Draw(t, "mode"))}
-		switch p.Mode {
-		case rules.ModeNone:
-			return p
-		case rules.ModePercent:
-			p.Rate = rate.Draw(t, "rate")
-		default:
-			p.Amount = amount.Draw(t, "amount")
-		}
-		p.SchoolBears, p.PerMeal = rapid.Bool().Draw(t, "school"), uint8(rapid.IntRange(0, 2).Draw(t, "per meal"))
-		return p
-	}), 0, 4).Draw(t, "privileges")
-	tables.Fees = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) rules.Fee {
-		if rapid.Bool().Draw(t, "rate") {
-			return rules.Fee{Scope: scope.Draw(t, "scope"), Rate: rate.Draw(t, "rate")}
-		}
-		return rules.Fee{Scope: scope.Draw(t, "scope"), Amount: amount.Draw(t, "amount")}
-	}), 0, 3).Draw(t, "fees")
-	tables.Limits = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) rules.Limit {
-		return rules.Limit{
-			Classes: classes.Draw(t, "classes"), Purses: rules.Purses(rapid.IntRange(0, 7).Draw(t, "purses")), PINSingle: limit.Draw(t, "single"), PINDay: limit.Draw(t, "day"),
-			ResetOnPIN: rapid.Bool().Draw(t, "reset"), DayAmount: 4 * limit.Draw(t, "amount"), DayCount: uint32(rapid.IntRange(0, 6).Draw(t, "count")), PurseCap: limit.Draw(t, "cap"),
-		}
-	}), 0, 3).Draw(t, "limits")
-	tables.MealLimits = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) rules.MealLimit {
-		l := rules.MealLimit{Scope: scope.Draw(t, "scope"), Count: uint8(rapid.IntRange(0, 3).Draw(t, "count")), Amount: limit.Draw(t, "amount"), After: rules.After(rapid.IntRange(0, 2).Draw(t, "after"))}
-		if l.After == rules.AfterSurcharge {
-			l.Surcharge = rate.Draw(t, "surcharge")
-		}
-		return l
-	}), 0, 3).Draw(t, "meal limits")
-	tables.DebitOrders = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) rules.DebitOrder {
-		kinds := rapid.Permutation([]rules.PurseKind{rules.PurposeSubsidy, rules.GeneralSubsidy, rules.MainPurse}).Draw(t, "kinds")
-		return rules.DebitOrder{
-			Classes: classes.Draw(t, "classes"), Merchants: places.Draw(t, "merchants"), Kinds: kinds[:rapid.IntRange(1, 3).Draw(t, "n")],
-			RefusePartial: rapid.Bool().Draw(t, "partial"),
-		}
-	}), 0, 2).Draw(t, "orders")
-	return tables
-}
-
 // TestAnyTables: whatever the tables, a price adds up, nothing is negative, a swipe that is allowed breaks no limit, the parts of a split are
 // the whole, and the stored form is the only one.
 func TestAnyTables(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		tables := anyTables(t)
+		tables := rulestest.Tables(t, []string{"student", "staff", "temporary"}, site.Merchants[:3])
 		require.Empty(t, tables.Check())
 		stored := tables.Append(nil)
 		again, err := rules.Decode(stored)

@@ -4,9 +4,12 @@ import "onecard/ledger/money"
 
 // Purse is one of a holder's purses that may pay for a swipe. Of one kind the caller lists those first that expire first.
 type Purse struct {
+	Number    uint32 // the caller's name for it
 	Kind      PurseKind
 	Available money.Fen
 	Entitled  money.Fen // what it may give to this swipe, such as what is left of its amount per meal; negative: no bound
+	Expiry    uint32    // last day the money can be used: the caller sorts by it
+	WholeOnly bool      // with less than it is asked for it is left alone, whatever the order says
 }
 
 // Split takes payable from the purses in the debit order (handbook 3.4) and writes what each gives into parts, which has a place for every
@@ -31,7 +34,7 @@ func (o *Order) Split(payable money.Fen, purses []Purse, parts []money.Fen) (usa
 				asked = min(asked, p.Entitled)
 			}
 			gives := min(asked, max(0, p.Available))
-			if o.RefusePartial && kind != MainPurse && gives < asked {
+			if (o.RefusePartial && kind != MainPurse || p.WholeOnly) && gives < asked {
 				continue
 			}
 			parts[i] = gives

@@ -2,9 +2,13 @@ package rules
 
 import "onecard/ledger/money"
 
-// MaxList is the largest list price that can be judged, in fen: 28 bits, about 2.6 million yuan. What a purchase may cost is bounded far below
-// by the site's configuration.
-const MaxList money.Fen = 1<<28 - 1
+// Bounds of what can be judged, in fen. A list price has 24 bits, 167,772.15 yuan, far above what a site's configuration lets a purchase cost;
+// with them a fee and its surcharge have 26. Limits have 32.
+const (
+	MaxList  money.Fen = 1<<24 - 1
+	MaxFee   money.Fen = 1<<26 - 1
+	maxLimit money.Fen = 1<<32 - 1
+)
 
 // Tables are one version of a site's rules. The zero value takes nothing off, adds nothing and leaves the limits of the directory's classes.
 type Tables struct {

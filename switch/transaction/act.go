@@ -182,7 +182,7 @@ func (a *act) affords(account ledger.AccountID, amount money.Fen) bool {
 
 // fits says whether what a holder gets stays within the cap of his main purse.
 func (a *act) fits(h *Holder, amount money.Fen) bool {
-	limit := a.state.purseCap(h)
+	limit := a.state.purseCap(h, a.now)
 	if has := a.available(h.Main) + h.Loading; limit > 0 && has+amount > limit {
 		return a.refuse("amount", "purse_cap", "余额 %[1]s 加 %[2]s 超过钱包上限 %[3]s", "the balance %[1]s with %[2]s would exceed the purse cap %[3]s", has, amount, limit)
 	}
@@ -190,7 +190,10 @@ func (a *act) fits(h *Holder, amount money.Fen) bool {
 }
 
 // purseCap is the most a main purse may hold; 0 no limit.
-func (s *State) purseCap(h *Holder) money.Fen { return s.classes[h.Class].PurseCap }
+func (s *State) purseCap(h *Holder, now int64) money.Fen {
+	compiled, _ := s.rulesAt(now)
+	return compiled.Limit(h.Class, uint8(PurseMain)).PurseCap
+}
 
 // credit brings money to a holder's main purse; what he owes is paid first.
 func (a *act) credit(h *Holder, amount money.Fen) {

@@ -98,15 +98,20 @@ func withdrawal(a *act) bool {
 		return a.refuse("unit", "unit", "取整单位须为 0.01、0.10 或 1.00", "the unit must be 0.01, 0.10 or 1.00")
 	}
 	if a.op.All {
-		a.op.Amount = a.available(account) / unit * unit
+		a.op.Amount = a.state.withdrawable(h, a.available(account), unit, a.now)
 	}
-	if !a.amount(maxOperation) || !a.affords(account, a.op.Amount) {
+	if !a.amount(maxOperation) {
+		return false
+	}
+	fee := a.state.withdrawalFee(h, a.op.Amount, a.now)
+	if !a.affords(account, a.op.Amount+fee) {
 		return false
 	}
 	if a.op.Amount%unit != 0 {
 		return a.refuse("amount", "unit", "金额 %[1]s 不是 %[2]s 的整数倍", "the amount %[1]s is not a multiple of %[2]s", a.op.Amount, unit)
 	}
-	a.leg(account, -a.op.Amount)
+	a.leg(account, -(a.op.Amount + fee))
+	a.leg(a.state.site(ledger.CodeManagementFee), fee)
 	return a.payCash(desk, a.op.Amount)
 }
 

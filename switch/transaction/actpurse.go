@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"onecard/ledger"
-	"onecard/ledger/money"
 )
 
 // Operations on purses: subsidies, deductions, transfers, adjustments, closing.
@@ -321,6 +320,3 @@ func offlineSale(a *act) bool {
 	a.leg(m.Payable, a.op.Amount)
 	return true
 }
-
-// depositFee is what the class of a holder pays for a deposit (handbook 3.3).
-func (s *State) depositFee(*Holder, money.Fen, int64) money.Fen { return 0 }

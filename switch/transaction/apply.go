@@ -26,6 +26,8 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 		s.applyDayEnd(sequence, e)
 	case KindCardState:
 		s.applyCardState(e)
+	case KindRules:
+		s.applyRules(sequence, e)
 	case KindPurchase, KindBalance, KindPassage, KindLoad:
 		s.applyOriginal(sequence, day, e)
 	case KindPurse:
@@ -76,7 +78,7 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	if e.Kind == KindPurchase && r.reason == ReasonNone {
 		h := s.holders.At(s.cards.At(r.card - 1).Holder)
 		if s.keepLegs(s.rowOf(r.terminal, r.trace, false), h, e) {
-			s.useMeals(h, s.calendarDay(e.Time), 0, e.Legs)
+			s.useMeals(h, mealDay(s.calendarDay(e.Time), r.price.How), r.price.meal, e.Legs)
 		}
 	} else if len(s.splits) > 0 {
 		delete(s.splits, s.rowOf(r.terminal, r.trace, false))
@@ -85,12 +87,15 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 
 func remembered(sequence uint64, day uint32, e *ledger.Entry, r *record) answered {
 	row := answered{
-		batch: r.batch, trace: r.trace, number: r.number, amount: r.amount, balance: r.balance, numbers: r.numbers,
+		batch: r.batch, trace: r.trace, number: r.number, amount: r.asked(), balance: r.balance, numbers: r.numbers,
 		sequence: sequence, time: e.Time, day: day, card: r.card, code: r.code, kind: e.Kind, reason: r.reason,
 		purse: r.purse, direction: r.direction, hasBalance: r.hasBalance,
 	}
 	if r.reason == ReasonNone {
 		row.numbers = Numbers{r.main, r.subsidy}
+		if e.Kind == KindPurchase {
+			row.asked = int64(r.price.pack())
+		}
 	}
 	return row
 }
@@ -120,19 +125,11 @@ func (s *State) applyHolder(day uint32, kind Kind, r *record) {
 	}
 	h.turnDay(day)
 	if kind == KindPurchase {
-		h.DayAmount += r.amount
-		h.DayCount++
+		h.count(r)
 		return
 	}
-	h.DayLoaded += r.amount
+	h.DayLoaded = plus(h.DayLoaded, r.amount)
 	h.Loading += r.amount
-}
-
-// turnDay starts the counters of a new day.
-func (h *Holder) turnDay(day uint32) {
-	if h.CounterDay != day {
-		h.CounterDay, h.DayAmount, h.DayCount, h.DayLoaded = day, 0, 0, 0
-	}
 }
 
 func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
@@ -184,15 +181,13 @@ func (s *State) giveBack(r *record, original *answered) {
 	if original.kind != KindPurchase {
 		return
 	}
-	s.refunded[original.sequence] += original.amount
+	price := original.price()
+	day, payable := s.calendarDay(original.time), price.Payable()
+	s.refunded[original.sequence] += payable
 	if legs, split := s.splits[s.rowOf(r.terminal, original.trace, false)]; split {
-		s.unuseMeals(s.holders.At(s.cards.At(r.card-1).Holder), s.calendarDay(original.time), legs)
+		s.unuseMeals(s.holders.At(s.cards.At(r.card-1).Holder), mealDay(day, price.How), legs)
 	}
-	h := s.holders.Edit(s.cards.At(r.card - 1).Holder)
-	if h.CounterDay == s.calendarDay(original.time) {
-		h.DayAmount -= original.amount
-		h.DayCount--
-	}
+	s.holders.Edit(s.cards.At(r.card-1).Holder).uncount(day, payable, price.meal, price.How)
 }
 
 // returnLoad opens a load again that was credited and has just been taken back: the bank must still be told.
@@ -205,7 +200,7 @@ func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	s.loads[original.sequence] = back
 	h := s.holders.Edit(c.Holder)
 	if h.CounterDay == s.calendarDay(original.asked) {
-		h.DayLoaded -= original.amount
+		h.DayLoaded = minus(h.DayLoaded, original.amount)
 	}
 }
 
@@ -240,7 +235,7 @@ func (s *State) applyLoadOutcome(e *ledger.Entry) {
 	h := s.holders.Edit(open.holder)
 	h.Loading -= open.order.Amount
 	if e.Kind != KindLoadConfirmed && h.CounterDay == s.calendarDay(open.order.Time) {
-		h.DayLoaded -= open.order.Amount
+		h.DayLoaded = minus(h.DayLoaded, open.order.Amount)
 	}
 }
 

@@ -142,17 +142,13 @@ func (s *State) Refunded(original uint64) money.Fen { return s.refunded[original
 // live as long as the row of the duplicate table does.
 func (s *State) keepLegs(row uint32, h *Holder, e *ledger.Entry) (split bool) {
 	plain := true
-	credits := 0
 	for i := range e.Legs {
 		l := &e.Legs[i]
-		switch {
-		case l.Amount > 0:
-			credits++
-		case l.Account != h.Main && l.Account != h.Subsidy:
-			plain = false
+		if l.Amount < 0 && l.Account != h.Main && l.Account != h.Subsidy && s.book.Account(l.Account).Code != ledger.CodeSchoolDiscount {
+			plain = false // what the school and the fee fund take part with is in the row's price
 		}
 	}
-	if plain = plain && credits <= 1; !plain {
+	if !plain {
 		s.splits[row] = append(s.splits[row][:0], e.Legs...)
 	} else if len(s.splits) > 0 {
 		delete(s.splits, row)

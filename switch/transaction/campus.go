@@ -1,6 +1,9 @@
 package transaction
 
-import "onecard/ledger/money"
+import (
+	"onecard/ledger/money"
+	"onecard/switch/rules"
+)
 
 // Route hands one kind of request to the subsystem that decides it. The core has checked the terminal, the identity, the card and the
 // person before (handbook 3.1, steps 1 to 4); the route decides the rest and says what money moves.
@@ -21,16 +24,18 @@ type Case struct {
 	Day      uint32 // date at the site, days since 1970; not the business day
 	Minute   uint16 // of the day at the site
 	state    *State
-	choices  [maxChoices]PurseChoice
+	choices  [MaxPurses]rules.Purse
 }
 
 // Outcome is what a subsystem decided.
 type Outcome struct {
 	Reason      Reason // ReasonNone: approved
 	Numbers     Numbers
-	Parts       [maxChoices]Part // what the purses pay, see Take
+	Parts       [MaxPurses]Part // what the purses pay, see Take
 	parts       int
-	PINVerified bool // the PIN that came was right: the count of wrong ones starts again
+	Price       rules.Price // of a purchase
+	Meal        uint8       // of a purchase
+	PINVerified bool        // the PIN that came was right: the count of wrong ones starts again
 }
 
 // Refuse makes an outcome that refuses.
@@ -43,18 +48,22 @@ func Refuse(reason Reason, numbers ...money.Fen) Outcome {
 // MainAvailable is what the holder's main purse can pay.
 func (c *Case) MainAvailable() money.Fen { return c.state.book.Account(c.Holder.Main).Available() }
 
-// SubsidyAvailable is what the holder's subsidy purse can pay.
-func (c *Case) SubsidyAvailable() money.Fen {
-	return c.state.book.Account(c.Holder.Subsidy).Available()
+// Rules are the site's rules in force.
+func (c *Case) Rules() *rules.Compiled { return c.state.rulebook.compiled }
+
+// Swipe is a purchase as the rules see it: the meal of this merchant at this minute, and what the holder has bought before.
+func (c *Case) Swipe() rules.Swipe {
+	s := rules.Swipe{Class: c.Holder.Class, Merchant: c.Terminal.Merchant, Purse: uint8(c.Request.Purse), PINCame: c.Request.PINValue != 0, List: c.Request.Amount}
+	s.Meal, s.Night = c.Rules().Meal(s.Merchant, weekday(c.Day), c.Minute)
+	s.Counters = c.Holder.counters(c.Day, s.Meal, s.Night)
+	return s
 }
 
-// SpentToday is what the holder has paid today, refunds taken off, and in how many purchases.
-func (c *Case) SpentToday() (amount money.Fen, count uint16) {
-	if c.Holder.CounterDay != c.Day {
-		return 0, 0
-	}
-	return c.Holder.DayAmount, c.Holder.DayCount
-}
+// Limits are the holder's at one of his purses.
+func (c *Case) Limits(purse Purse) *rules.Limit { return c.Rules().Limit(c.Holder.Class, uint8(purse)) }
+
+// Order is the debit order of the holder at this merchant.
+func (c *Case) Order() *rules.Order { return c.Rules().Order(c.Holder.Class, c.Terminal.Merchant) }
 
 // Open says whether the merchant sells at this minute.
 func (c *Case) Open() bool { return within(c.Minute, c.Merchant.Opens, c.Merchant.Closes) }
@@ -97,5 +106,5 @@ func (c *Case) LoadedToday() money.Fen {
 	if c.Holder.CounterDay != c.Day {
 		return 0
 	}
-	return c.Holder.DayLoaded
+	return money.Fen(c.Holder.DayLoaded)
 }

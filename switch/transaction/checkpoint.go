@@ -20,6 +20,8 @@ const (
 	sectionAnswers   = "core.answers"
 	sectionLoads     = "core.loads"
 	sectionDay       = "core.day"
+	sectionCounters  = "core.meal_counters" // of the holders, by row
+	sectionRules     = "core.rules"
 )
 
 // sections freezes the whole state.
@@ -37,6 +39,8 @@ func (s *State) sections() []ledger.Section {
 		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
 		whole(sectionLoads, encodeLoads(s)),
 		whole(sectionDay, s.encodeDay()),
+		s.holders.Freeze().Section(sectionCounters, encodeCounters),
+		whole(sectionRules, s.rulebook.encode()),
 	)
 	return append(core, s.settlementSections()...)
 }
@@ -70,6 +74,8 @@ func restoreState(stored ledger.Stored) (*State, error) {
 		{sectionTerminals, func(part []byte) error { return s.terminals.Restore(part, decodeTerminalRow) }},
 		{sectionLoads, s.restoreLoads},
 		{sectionDay, s.restoreDay},
+		{sectionCounters, s.counterReader()},
+		{sectionRules, s.restoreRulebook},
 	}, s.settlementReaders()...) {
 		if err := section.from(stored); err != nil {
 			return nil, err

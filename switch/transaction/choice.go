@@ -1,52 +1,48 @@
 package transaction
 
 import (
+	"math"
+
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/rules"
 )
 
-// PurseChoice is one purse that may pay at this merchant now.
-type PurseChoice struct {
-	Account   ledger.AccountID
-	Purse     Purse     // main or subsidy, as a terminal names them
-	Available money.Fen // balance less holds
-	MealLeft  money.Fen // how much of it this meal may still take; negative: no limit
-	WholeOnly bool      // it pays its whole part or nothing
-	expiry    uint32    // never is the largest number
-	bound     bool
-}
+// MaxPurses is how many purses one purchase looks at: main, general subsidy, and the programmes that apply, earliest expiry first.
+const MaxPurses = 8
 
-// maxChoices is how many purses one purchase looks at: main, general subsidy, and the programmes that apply, earliest expiry first.
-const maxChoices = 8
+// never stands where money does not expire: after every day there is.
+const never uint32 = math.MaxUint32
 
-// Purses lists the purses that may pay here, in debit order (handbook 3.4): subsidies bound to a purpose that this merchant serves, earliest
-// expiry first; then general subsidies, earliest expiry first; main last. meal is the number of the meal, for what a programme allows in
-// each. The list is good until the next call.
-func (c *Case) Purses(meal uint8) []PurseChoice {
+// Purses lists the purses that may pay here, those of one kind with the earliest expiry first (handbook 3.4): subsidies bound to a purpose
+// that this merchant serves, general subsidies, and main. What a programme allows in each meal is what is left of it in this one. A purse's
+// number is its account. The list is good until the next call.
+func (c *Case) Purses(meal uint8, night bool) []rules.Purse {
 	h, book := c.Holder, c.state.book
+	began := c.Day
+	if night {
+		began--
+	}
 	list := c.choices[:0]
-	for n := h.Purses; n != 0 && len(list) < maxChoices-2; {
+	for n := h.Purses; n != 0 && len(list) < MaxPurses-2; {
 		p := c.state.purses.At(n - 1)
 		n = p.Next
-		if choice, ok := c.choice(p, meal); ok {
-			list = insertChoice(list, choice)
+		if choice, ok := c.choice(p, began, meal); ok {
+			list = insertPurse(list, choice)
 		}
 	}
 	general := book.Account(h.Subsidy)
 	if general.State == ledger.AccountOpen {
-		list = insertChoice(list, PurseChoice{Account: h.Subsidy, Purse: PurseSubsidy, Available: general.Available(), MealLeft: -1, expiry: never})
+		list = insertPurse(list, rules.Purse{Number: uint32(h.Subsidy), Kind: rules.GeneralSubsidy, Available: general.Available(), Entitled: -1, Expiry: never})
 	}
 	if main := book.Account(h.Main); main.State == ledger.AccountOpen {
-		list = append(list, PurseChoice{Account: h.Main, Purse: PurseMain, Available: main.Available(), MealLeft: -1, expiry: never})
+		list = append(list, rules.Purse{Number: uint32(h.Main), Kind: rules.MainPurse, Available: main.Available(), Entitled: -1, Expiry: never})
 	}
 	return list
 }
 
-// never stands where money does not expire: after every day there is.
-const never = 1<<32 - 1
-
-// choice says whether a programme's purse may pay here and now.
-func (c *Case) choice(p *ProgrammePurse, meal uint8) (choice PurseChoice, ok bool) {
+// choice says whether a programme's purse may pay here and now, in a meal that began on a day.
+func (c *Case) choice(p *ProgrammePurse, began uint32, meal uint8) (choice rules.Purse, ok bool) {
 	if p.Programme == debtProgramme || p.Expiry != 0 && c.Day > p.Expiry {
 		return choice, false
 	}
@@ -54,39 +50,34 @@ func (c *Case) choice(p *ProgrammePurse, meal uint8) (choice PurseChoice, ok boo
 	if programme.Set != 0 || account.State != ledger.AccountOpen || programme.Purposes != 0 && programme.Purposes&(1<<c.Merchant.Group) == 0 {
 		return choice, false
 	}
-	choice = PurseChoice{
-		Account: p.Account, Purse: PurseSubsidy, Available: account.Available(), MealLeft: -1, WholeOnly: programme.WholeOnly, expiry: never,
-		bound: programme.Purposes != 0,
+	choice = rules.Purse{
+		Number: uint32(p.Account), Kind: rules.GeneralSubsidy, Available: account.Available(), Entitled: -1, WholeOnly: programme.WholeOnly, Expiry: never,
+	}
+	if programme.Purposes != 0 {
+		choice.Kind = rules.PurposeSubsidy
 	}
 	if p.Expiry != 0 {
-		choice.expiry = p.Expiry
+		choice.Expiry = p.Expiry
 	}
 	if programme.PerMeal > 0 {
-		choice.MealLeft = programme.PerMeal
-		if p.MealDay == c.Day && p.Meal == meal {
-			choice.MealLeft = max(0, programme.PerMeal-money.Fen(p.MealUsed))
+		choice.Entitled = programme.PerMeal
+		if p.MealDay == began && p.Meal == meal {
+			choice.Entitled = max(0, programme.PerMeal-money.Fen(p.MealUsed))
 		}
 	}
 	return choice, true
 }
 
-// insertChoice keeps the debit order; among equals the one opened last stands first, as the holder's list has it.
-func insertChoice(list []PurseChoice, choice PurseChoice) []PurseChoice {
+// insertPurse keeps kinds together and the earliest expiry first; among equals the one opened last stands first, as the holder's list has it.
+func insertPurse(list []rules.Purse, choice rules.Purse) []rules.Purse {
 	at := len(list)
-	for at > 0 && before(&choice, &list[at-1]) {
+	for at > 0 && (choice.Kind < list[at-1].Kind || choice.Kind == list[at-1].Kind && choice.Expiry < list[at-1].Expiry) {
 		at--
 	}
-	list = append(list, PurseChoice{})
+	list = append(list, rules.Purse{})
 	copy(list[at+1:], list[at:])
 	list[at] = choice
 	return list
-}
-
-func before(a, b *PurseChoice) bool {
-	if a.bound != b.bound {
-		return a.bound
-	}
-	return a.expiry < b.expiry
 }
 
 // Part is what one purse pays.
@@ -95,30 +86,12 @@ type Part struct {
 	Amount  money.Fen
 }
 
-// Take plans that a purse pays: at most its part of what is left. It returns what is left then.
-func (o *Outcome) Take(choice *PurseChoice, left money.Fen) money.Fen {
-	part := left
-	if choice.MealLeft >= 0 {
-		part = min(part, choice.MealLeft)
+// Take plans that a purse pays an amount, which may be nothing.
+func (o *Outcome) Take(purse *rules.Purse, amount money.Fen) {
+	if amount > 0 {
+		o.Parts[o.parts] = Part{ledger.AccountID(purse.Number), amount}
+		o.parts++
 	}
-	if choice.Available < part {
-		if choice.WholeOnly {
-			return left
-		}
-		part = choice.Available
-	}
-	if part <= 0 {
-		return left
-	}
-	o.Parts[o.parts] = Part{choice.Account, part}
-	o.parts++
-	return left - part
-}
-
-// Usable is what a purse could pay of an amount.
-func (choice *PurseChoice) Usable(amount money.Fen) money.Fen {
-	var o Outcome
-	return amount - o.Take(choice, amount)
 }
 
 // useMeals counts what programmes have paid in a meal; a reversal of the same meal takes it off again.
@@ -132,11 +105,11 @@ func (s *State) useMeals(h *Holder, day uint32, meal uint8, legs []ledger.Leg) {
 		if p.MealDay != day || p.Meal != meal {
 			p.MealDay, p.Meal, p.MealUsed = day, meal, 0
 		}
-		p.MealUsed = uint32(min(max(0, money.Fen(p.MealUsed)-legs[i].Amount), never))
+		p.MealUsed = uint32(min(max(0, money.Fen(p.MealUsed)-legs[i].Amount), math.MaxUint32))
 	}
 }
 
-// unuseMeals takes a reversed purchase off again, unless another meal has begun.
+// unuseMeals takes a reversed purchase off again, unless another meal has begun. day is when the meal began.
 func (s *State) unuseMeals(h *Holder, day uint32, legs []ledger.Leg) {
 	for i := range legs {
 		n, ok := s.purseOf(h, legs[i].Account)

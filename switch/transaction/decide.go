@@ -55,6 +55,7 @@ func (d *decider) original(r *Request, out *Decision) result {
 	}
 	d.begin(r.Kind)
 	d.identify(r)
+	s.rulesAt(d.now)
 	o := d.judge(r, row, v)
 	d.settle(r, o)
 	return d.write(r, out)
@@ -143,6 +144,9 @@ func (d *decider) cardReason(c *Card) Reason {
 func (d *decider) settle(r *Request, o Outcome) {
 	d.record.reason, d.record.code, d.record.pinVerified = o.Reason, o.Reason.Code(), o.PINVerified
 	d.record.numbers = o.Numbers
+	if r.Kind == KindPurchase {
+		d.quote(r, &o)
+	}
 	if d.record.card == 0 {
 		return
 	}
@@ -150,7 +154,7 @@ func (d *decider) settle(r *Request, o Outcome) {
 	if o.Reason == ReasonNone {
 		switch r.Kind {
 		case KindPurchase:
-			d.charge(r, h, &o)
+			d.charge(h, &o)
 		case KindLoad:
 			d.entry.Hold = ledger.HoldAction{Op: ledger.HoldOpen, From: AccountLoadInTransit, To: h.Main, Amount: r.Amount}
 		}
@@ -161,8 +165,8 @@ func (d *decider) settle(r *Request, o Outcome) {
 }
 
 // charge takes the parts from the purses and gives their sum to the merchant.
-func (d *decider) charge(r *Request, h *Holder, o *Outcome) {
-	left := r.Amount
+func (d *decider) charge(h *Holder, o *Outcome) {
+	left := d.record.amount
 	for _, part := range o.Parts[:o.parts] {
 		left -= part.Amount
 		if part.Account == h.Main {
@@ -173,12 +177,16 @@ func (d *decider) charge(r *Request, h *Holder, o *Outcome) {
 		d.leg(part.Account, -part.Amount)
 	}
 	if left != 0 {
-		invariant.Fail("parts of a purchase of %d that leave %d", r.Amount, left)
+		invariant.Fail("parts of a purchase of %d that leave %d", d.record.amount, left)
 	}
-	d.leg(d.state.merchants[d.state.Terminal(r.Terminal).Merchant].Payable, r.Amount)
+	d.pay(&d.state.merchants[d.state.Terminal(d.record.terminal).Merchant], &d.record.price, 1)
 }
 
+// leg adds a leg, unless nothing moves.
 func (d *decider) leg(account ledger.AccountID, amount money.Fen) {
+	if amount == 0 {
+		return
+	}
 	d.entry.Legs = append(d.entry.Legs, ledger.Leg{Account: account, Amount: amount})
 }
 
@@ -189,6 +197,9 @@ func (d *decider) write(r *Request, out *Decision) result {
 	rec := &d.record
 	out.Code, out.Reason, out.Batch, out.Terminal = rec.code, rec.reason, rec.batch, rec.terminal
 	out.HasBalance, out.Balance, out.Main, out.Subsidy, out.Numbers = rec.hasBalance, rec.balance, rec.main, rec.subsidy, rec.numbers
+	if r.Kind == KindPurchase && rec.reason == ReasonNone {
+		out.Price, out.Meal = rec.price.Price, rec.price.meal
+	}
 	return resultEntry
 }
 
@@ -216,6 +227,10 @@ func (d *decider) again(row *answered, out *Decision) result {
 	}
 	if row.reason == ReasonNone {
 		out.Main, out.Subsidy = row.numbers[0], row.numbers[1]
+		if row.kind == KindPurchase {
+			price := row.price()
+			out.Price, out.Meal = price.Price, price.meal
+		}
 	} else {
 		out.Numbers = row.numbers
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"onecard/ledger/money"
+	"onecard/switch/rules"
 )
 
 // ResponseCode is DE 39.
@@ -58,10 +59,12 @@ type Decision struct {
 	Silent   bool // nothing is sent: the asker asked again elsewhere and is answered there
 
 	HasBalance bool
-	Balance    money.Fen // what the holder can spend: the sum of his purses after this entry
-	Main       money.Fen // taken from (or given to) the main purse
-	Subsidy    money.Fen // taken from the subsidy purse
-	Numbers    Numbers   // of the rule that refused, for the sentence in DE 56
+	Balance    money.Fen   // what the holder can spend: the sum of his purses after this entry
+	Main       money.Fen   // taken from (or given to) the main purse
+	Subsidy    money.Fen   // taken from the subsidy purse
+	Price      rules.Price // approved purchases: what a receipt shows besides the parts
+	Meal       uint8       // number of the meal period; 0 none
+	Numbers    Numbers     // of the rule that refused, for the sentence in DE 56
 
 	SignOn *SignOnGrant // KindSignOn, approved
 }

@@ -15,6 +15,8 @@ import (
 	"onecard/switch/transaction"
 )
 
+type entry = ledger.Entry
+
 func accountID(id uint32) ledger.AccountID { return ledger.AccountID(id) }
 
 // TestStories runs the scripts in testdata: handbook 3.2, 3.4, 3.6, 3.8, 3.11, 3.12 with the handbook's numbers.
@@ -53,6 +55,12 @@ func TestStories(t *testing.T) {
 				return s.day(d)
 			case "sales":
 				return s.sales(d)
+			case "rules":
+				return s.publish(d)
+			case "versions":
+				return s.versions()
+			case "records":
+				return s.records()
 			}
 			if said, ok := s.centreCommand(d); ok {
 				return said

@@ -50,6 +50,7 @@ func (s *State) checkSite(configured Site) error {
 
 func (s *State) applyGenesis(e *ledger.Entry) {
 	invariant.Hold(len(e.Payload) == 8 && s.book.Accounts() == uint32(len(siteAccounts)), "genesis entry of %d bytes", len(e.Payload))
+	s.indexChart()
 	s.window = binary.BigEndian.Uint32(e.Payload)
 	s.zone = int32(binary.BigEndian.Uint32(e.Payload[4:]))
 	invariant.Hold(s.window > 0, "a window of no answers")

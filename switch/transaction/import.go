@@ -183,6 +183,7 @@ func (s *State) applyDirectory(e *ledger.Entry) {
 }
 
 func (s *State) addClass(p *payloadReader) {
+	s.rulebook.compiled = nil
 	c := Class{Code: p.string()}
 	c.PINSingle, c.PINDay, c.DayAmount = money.Fen(p.uvarint()), money.Fen(p.uvarint()), money.Fen(p.uvarint())
 	c.DayCount, c.PurseCap = uint32(p.uvarint()), money.Fen(p.uvarint())
@@ -192,6 +193,7 @@ func (s *State) addClass(p *payloadReader) {
 }
 
 func (s *State) addMerchant(p *payloadReader) {
+	s.rulebook.compiled = nil
 	m := Merchant{Code: MerchantCode(p.take(15)), Payable: ledger.AccountID(s.book.Accounts())}
 	m.Opens, m.Closes, m.Closed = uint16(p.uvarint()), uint16(p.uvarint()), p.byte() == 1
 	s.merchantByCode[m.Code] = uint32(len(s.merchants))

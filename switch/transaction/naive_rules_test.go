@@ -167,7 +167,7 @@ func (n *naive) loaded(holder int, day uint32) (loaded, coming money.Fen) {
 func (n *naive) compareCounters(t *rapid.T, holder int, h *transaction.Holder) {
 	spent, count := n.spent(holder, h.CounterDay)
 	loaded, coming := n.loaded(holder, h.CounterDay)
-	require.Equal(t, []any{spent, uint16(count), loaded, coming, uint8(n.tries[holder])}, []any{h.DayAmount, h.DayCount, h.DayLoaded, h.Loading, h.PINTries}, "counters of holder %d", holder+1)
+	require.Equal(t, []any{uint32(spent), uint16(count), uint32(loaded), coming, uint8(n.tries[holder])}, []any{h.DayAmount, h.DayCount, h.DayLoaded, h.Loading, h.PINTries}, "counters of holder %d", holder+1)
 }
 
 func (n *naive) reversal(r *transaction.Request, d *transaction.Decision) {

@@ -233,7 +233,7 @@ func (n *naive) move(r *transaction.Request, d *transaction.Decision, holder int
 	if d.Reason == transaction.ReasonNone && r.Kind == transaction.KindPurchase {
 		n.purses[holder][0] -= parts[0]
 		n.purses[holder][1] -= parts[1]
-		d.Main, d.Subsidy = parts[0], parts[1]
+		d.Main, d.Subsidy, d.Price.List = parts[0], parts[1], r.Amount
 	}
 	if tells && (d.Reason == transaction.ReasonNone || d.Reason == transaction.ReasonFunds) {
 		d.HasBalance, d.Balance = true, n.purses[holder][0]+n.purses[holder][1]

@@ -61,7 +61,10 @@ const (
 	ReasonDebt                Reason = 47 // served offline and not paid yet
 	ReasonRefundedAtDesk      Reason = 48 // reversal: a desk has given back part of it
 	ReasonAccountState        Reason = 49
-	reasonCount               Reason = 50
+	ReasonOutsideMeals        Reason = 50
+	ReasonMealCount           Reason = 51
+	ReasonMealAmount          Reason = 52
+	reasonCount               Reason = 53
 )
 
 type reasonRow struct {
@@ -121,6 +124,9 @@ var reasons = [reasonCount]reasonRow{
 	ReasonDebt:                {"debt", InsufficientFunds, "欠款%[1]s,请先充值还清", "%[1]s owed from offline purchases: top up first", 1},
 	ReasonRefundedAtDesk:      {"refunded_at_desk", OriginalMismatch, "柜台已退%[1]s,请到卡务中心处理", "%[1]s was given back at a desk: have the rest settled at the card office", 1},
 	ReasonAccountState:        {"account_state", RestrictedCard, "账户已冻结或保留,请到卡务中心", "account frozen or retained: go to the card office", 0},
+	ReasonOutsideMeals:        {"outside_meals", NotPermittedDevice, "不在餐次时段", "outside every meal period", 0},
+	ReasonMealCount:           {"meal_count", CountExceeded, "本餐已刷%[1]s次,上限%[2]s次", "%[1]s purchases in this meal, limit %[2]s", 2},
+	ReasonMealAmount:          {"meal_amount", LimitExceeded, "本餐已用%[1]s,加本笔%[2]s超过每餐限额%[3]s", "%[1]s spent in this meal, with %[2]s above its limit %[3]s", 3},
 	ReasonQueueFull:           {"queue_full", SystemBusy, "系统忙,请稍后再试", "system busy: try later", 0},
 }
 
@@ -156,7 +162,7 @@ func (row *reasonRow) sentence(format string, r Reason, n Numbers) string {
 
 // printNumber prints counts as they are and money in yuan.
 func printNumber(r Reason, n money.Fen) string {
-	if r == ReasonDayCount || r == ReasonPINWrong {
+	if r == ReasonDayCount || r == ReasonMealCount || r == ReasonPINWrong {
 		return fmt.Sprint(int64(n))
 	}
 	return n.String()

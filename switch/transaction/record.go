@@ -12,7 +12,7 @@ import (
 //
 //	flags u8 | reason u8 | purse low and direction high nibble u8 | terminal, batch, trace uvarint |
 //	card index + 1 uvarint, or card number u64 when unknown | amount uvarint |
-//	[code 2 bytes] [balance varint] [three numbers uvarint] | [main, subsidy uvarint] | original uvarint (reversals only)
+//	[code 2 bytes] [balance varint] [three numbers uvarint] | [main, subsidy uvarint] | [price, see priced] | original uvarint (reversals only)
 //
 // The code is written only when it is not the reason's own (a bank's answer).
 type record struct {
@@ -31,6 +31,7 @@ type record struct {
 	numbers      Numbers // of a refusal
 	main         money.Fen
 	subsidy      money.Fen
+	price        priced
 	original     uint64 // reversals: sequence of the original, 0 unknown
 }
 
@@ -41,6 +42,7 @@ const (
 	flagCode
 	flagNumbers
 	flagParts
+	flagPriced
 )
 
 func (r *record) flags() byte {
@@ -62,6 +64,9 @@ func (r *record) flags() byte {
 	}
 	if r.main != 0 || r.subsidy != 0 {
 		f |= flagParts
+	}
+	if r.price.set {
+		f |= flagPriced
 	}
 	return f
 }
@@ -92,6 +97,9 @@ func (r *record) append(dst []byte, kind Kind) []byte {
 	if flags&flagParts != 0 {
 		dst = binary.AppendUvarint(dst, uint64(r.main))
 		dst = binary.AppendUvarint(dst, uint64(r.subsidy))
+	}
+	if r.price.set {
+		dst = r.price.append(dst)
 	}
 	if kind == KindReversal {
 		dst = binary.AppendUvarint(dst, r.original)
@@ -178,6 +186,9 @@ func (r *record) decode(src []byte, kind Kind) error {
 	}
 	if flags&flagParts != 0 {
 		r.main, r.subsidy = money.Fen(p.uvarint()), money.Fen(p.uvarint())
+	}
+	if flags&flagPriced != 0 {
+		r.price = p.price()
 	}
 	r.pinVerified = flags&flagPINVerified != 0
 	if kind == KindReversal {

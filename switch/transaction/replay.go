@@ -163,7 +163,7 @@ func (s *State) warmEntries(entries []ledger.Entry) {
 	}
 	for _, holder := range cards[:n] { // once their cards are here
 		if holder < s.holders.Len() {
-			sink += s.holders.At(holder).DayAmount
+			sink += money.Fen(s.holders.At(holder).DayAmount)
 		}
 	}
 	s.warmth = sink

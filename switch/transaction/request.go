@@ -14,6 +14,7 @@ const (
 	KindGenesis        Kind = 1  // opens the site's own accounts
 	KindDirectory      Kind = 2  // import of classes, merchants, terminals, doors, holders, cards
 	KindCardState      Kind = 3  // an operator or a holder changes a card's state
+	KindRules          Kind = 5  // publishes a version of the rules
 	KindDaySwitch      Kind = 6  // closes the open business day and opens the next
 	KindDayEnd         Kind = 7  // the signed day-end of a closed business day
 	KindProposal       Kind = 8  // an operation that waits for a second person

@@ -83,20 +83,18 @@ func (d *decider) refund(original *answered) {
 	s := d.state
 	h := s.holders.At(s.cards.At(original.card - 1).Holder)
 	main, subsidy := original.numbers[0], original.numbers[1]
+	price := original.price()
 	if legs, split := s.splits[s.rowOf(d.record.terminal, d.record.trace, false)]; split {
 		for _, l := range legs {
 			d.leg(s.returnsTo(h, l.Account, d.day), -l.Amount)
 		}
 	} else {
-		d.leg(s.merchants[s.Terminal(d.record.terminal).Merchant].Payable, -original.amount)
-		if main > 0 {
-			d.leg(h.Main, main)
-		}
-		if subsidy > 0 {
-			d.leg(h.Subsidy, subsidy)
-		}
+		d.pay(&s.merchants[s.Terminal(d.record.terminal).Merchant], &price, -1)
+		d.leg(h.Main, main)
+		d.leg(h.Subsidy, subsidy)
 	}
 	d.refuse(ReasonNone)
+	d.record.price, d.record.amount = price, price.Payable()
 	d.record.main, d.record.subsidy = main, subsidy
 	d.record.hasBalance, d.record.balance = true, s.balanceAfter(h, d.day, d.entry.Legs)
 }

@@ -38,7 +38,7 @@ func encodeHolderRow(dst []byte, h *Holder) []byte {
 
 func decodeHolderRow(src []byte, h *Holder) ([]byte, error) {
 	p := payloadReader{b: src}
-	*h = Holder{Groups: p.u64(), BankAccount: p.u64(), DayAmount: money.Fen(p.u64()), DayLoaded: money.Fen(p.u64()), Loading: money.Fen(p.u64())}
+	*h = Holder{Groups: p.u64(), BankAccount: p.u64(), DayAmount: plus(0, money.Fen(p.u64())), DayLoaded: plus(0, money.Fen(p.u64())), Loading: money.Fen(p.u64())}
 	h.Main, h.Subsidy, h.CounterDay = ledger.AccountID(p.u32()), ledger.AccountID(p.u32()), p.u32()
 	h.DayCount = binary.BigEndian.Uint16(p.take(2))
 	h.Class, h.State, h.PINTries = p.byte(), HolderState(p.byte()), p.byte()
@@ -76,7 +76,14 @@ func encodeAnswered(dst []byte, a *answered) []byte {
 	if a.kind == KindLoad {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(a.asked))
 	}
-	return appendFlag(dst, a.hasBalance)
+	var last byte // bit 0: has a balance; bit 1: a price follows
+	if a.hasBalance {
+		last = 1
+	}
+	if a.kind == KindPurchase && a.asked != 0 {
+		return binary.BigEndian.AppendUint64(append(dst, last|2), uint64(a.asked))
+	}
+	return append(dst, last)
 }
 
 func decodeAnswered(src []byte, a *answered) ([]byte, error) {
@@ -97,7 +104,10 @@ func decodeAnswered(src []byte, a *answered) ([]byte, error) {
 	if a.kind == KindLoad {
 		a.asked = int64(p.u64())
 	}
-	a.hasBalance = p.byte() == 1
+	last := p.byte()
+	if a.hasBalance = last&1 != 0; last&2 != 0 {
+		a.asked = int64(p.u64())
+	}
 	if a.reason >= reasonCount {
 		p.bad = true
 	}
@@ -112,4 +122,33 @@ func (p *payloadReader) rest() ([]byte, error) {
 		return nil, ledger.ErrMalformed
 	}
 	return p.b, nil
+}
+
+// encodeCounters writes what encodeHolderRow does not: the counters of the meal, and the total before the PIN. One byte for who has none.
+func encodeCounters(dst []byte, h *Holder) []byte {
+	if h.BeforePIN == 0 && h.MealAmount == 0 && h.Meal == 0 && h.MealCount == 0 && h.Privileged == 0 {
+		return append(dst, 0)
+	}
+	dst = binary.BigEndian.AppendUint32(append(dst, 1), h.BeforePIN)
+	dst = binary.BigEndian.AppendUint32(dst, h.MealAmount)
+	return append(dst, h.Meal, h.MealCount, h.Privileged)
+}
+
+// counterReader reads the parts of the section one after another into the rows that are there already.
+func (s *State) counterReader() func(part []byte) error {
+	next := uint32(0)
+	return func(part []byte) error {
+		p := payloadReader{b: part}
+		for len(p.b) > 0 && !p.bad {
+			if next >= s.holders.Len() {
+				return ledger.ErrMalformed
+			}
+			if p.byte() != 0 {
+				h := s.holders.Edit(next)
+				h.BeforePIN, h.MealAmount, h.Meal, h.MealCount, h.Privileged = p.u32(), p.u32(), p.byte(), p.byte(), p.byte()
+			}
+			next++
+		}
+		return p.done(KindDirectory)
+	}
 }

@@ -23,6 +23,7 @@ type State struct {
 	warmth   money.Fen // sink of warm
 	zone     int32     // seconds east of UTC of the site; fixed when the ledger is made
 	business business
+	rulebook rulebook
 
 	// Indexes, rebuilt from the tables.
 	cardIndex      rowIndex
@@ -187,7 +188,10 @@ func dayAt(zone int32, micros int64) (day uint32, minute uint16) {
 }
 
 // weekdayBit is bit 0 for Monday .. bit 6 for Sunday. 1970-01-01 was a Thursday.
-func weekdayBit(day uint32) uint8 { return 1 << ((day + 3) % 7) }
+func weekdayBit(day uint32) uint8 { return 1 << weekday(day) }
+
+// weekday is 0 for Monday.
+func weekday(day uint32) uint8 { return uint8((day + 3) % 7) }
 
 // within says whether minute lies between from (inclusive) and to (exclusive), over midnight when to < from, always when equal.
 func within(minute, from, to uint16) bool {

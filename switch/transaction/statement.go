@@ -3,6 +3,7 @@ package transaction
 import (
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/rules"
 )
 
 // Spaces of the statement index: which list of entries an id is the number of.
@@ -117,8 +118,13 @@ type Line struct {
 	Direction    Direction
 	PINVerified  bool
 
-	Amount     money.Fen // asked for
-	Main       money.Fen // moved out of (purchase) or into (reversal of one) the main purse; a load's reversal: out of it
+	Amount     money.Fen   // asked for; purchases: payable, what was asked for is Price.List
+	Price      rules.Price // purchases and their reversals; of the time before prices the list price alone
+	Class      uint8       // row of the holder's class
+	Meal       uint8       // number of the meal period; 0 none
+	Priced     bool        // the record says class, meal and version
+	Version    uint32      // of the rules that decided it
+	Main       money.Fen   // moved out of (purchase) or into (reversal of one) the main purse; a load's reversal: out of it
 	Subsidy    money.Fen
 	Code       ResponseCode
 	Reason     Reason
@@ -148,6 +154,10 @@ func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 		c, err := decodeCardState(e.Payload)
 		line.Card, line.To, line.Operator = c.index+1, c.to, c.operator
 		return line, err == nil
+	case KindRules:
+		v, ok := ReadRules(sequence, e)
+		line.Version, line.Operator = v.Number, v.Author
+		return line, ok
 	case KindDaySwitch:
 		d, err := ReadDaySwitch(e.Payload)
 		line.Closes = d.Closes
@@ -175,6 +185,10 @@ func (line *Line) readRequest(e *ledger.Entry) bool {
 	line.Terminal, line.Batch, line.Trace, line.Card, line.Number = r.terminal, r.batch, r.trace, r.card, r.number
 	line.Purse, line.Direction, line.PINVerified = r.purse, r.direction, r.pinVerified
 	line.Amount, line.Main, line.Subsidy, line.Code, line.Reason, line.Numbers = r.amount, r.main, r.subsidy, r.code, r.reason, r.numbers
+	line.Price, line.Class, line.Meal, line.Version = r.price.Price, r.price.class, r.price.meal, r.price.version
+	if line.Priced = r.price.set; !line.Priced {
+		line.Price.List = r.amount
+	}
 	line.HasBalance, line.Balance, line.Original = r.hasBalance, r.balance, r.original
 	return true
 }

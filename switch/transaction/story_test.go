@@ -259,6 +259,9 @@ func printDecision(b *strings.Builder, d *transaction.Decision) {
 	if d.Main != 0 || d.Subsidy != 0 {
 		fmt.Fprintf(b, " main=%s subsidy=%s", d.Main, d.Subsidy)
 	}
+	if p := d.Price; p.Discount != 0 || p.Fee != 0 || p.How != 0 || d.Meal != 0 {
+		fmt.Fprintf(b, " list=%s discount=%s fee=%s payable=%s meal=%d", p.List, p.Discount, p.Fee, p.Payable(), d.Meal)
+	}
 	if d.Replayed {
 		b.WriteString(" again")
 	}

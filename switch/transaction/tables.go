@@ -52,17 +52,22 @@ type Terminal struct {
 type Holder struct {
 	Groups      uint64
 	BankAccount uint64
-	DayAmount   money.Fen // spent on CounterDay, refunds of the same day taken off
-	DayLoaded   money.Fen // loaded or on its way on CounterDay
 	Loading     money.Fen // pending at the bank, any day
 	Main        ledger.AccountID
 	Subsidy     ledger.AccountID
 	CounterDay  uint32
+	DayAmount   uint32 // fen paid on CounterDay, refunds of the same day taken off
+	DayLoaded   uint32 // fen loaded or on its way on CounterDay
+	BeforePIN   uint32 // of DayAmount, up to the last purchase with a right PIN
+	MealAmount  uint32 // fen paid in the meal
 	DayCount    uint16
 	Class       uint8
 	State       HolderState
-	PINTries    uint8  // wrong ones in a row
-	Owes        bool   // he has a debt: nothing more is sold to him until it is paid
+	PINTries    uint8 // wrong ones in a row
+	Owes        bool  // he has a debt: nothing more is sold to him until it is paid
+	Meal        uint8 // the meal of the last purchase, see counters.go
+	MealCount   uint8
+	Privileged  uint8  // of MealCount: took a privilege with a bound
 	Purses      uint32 // his newest programme purse: index + 1; 0 none
 	Claims      uint32 // his oldest batch line that is still to be posted: index + 1; 0 none
 }
@@ -81,12 +86,12 @@ type Card struct {
 type answered struct {
 	batch, trace uint32
 	number       CardNumber // as sent
-	amount       money.Fen
+	amount       money.Fen  // as sent
 	balance      money.Fen
 	numbers      Numbers // of a refusal; of an approval: main, subsidy
 	sequence     uint64
 	time         int64  // of the answer
-	asked        int64  // loads: when the bank was asked; its reversal must carry the same moment
+	asked        int64  // loads: when the bank was asked; its reversal must carry the same moment. Approved purchases: packedPrice
 	day          uint32 // business day; counters go by the date of time, a load's by that of asked
 	card         uint32 // index + 1; 0 unknown
 	code         ResponseCode

@@ -7,6 +7,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/rules"
 )
 
 // Totals (handbook 2.8, 3.10, 3.11): what the reports of a day and a month add up, kept behind the ledger so that nobody scans records.
@@ -154,8 +155,13 @@ type sale struct {
 	bySchool bool // the school bears the discount
 }
 
-// saleOf reads what a purchase's record says about its price.
-func saleOf(r *record) sale { return sale{terminal: r.terminal, list: r.amount} }
+// saleOf reads what the record of a purchase, or of its reversal, says about its price.
+func saleOf(r *record) sale {
+	p := &r.price
+	return sale{
+		terminal: r.terminal, meal: p.meal, class: p.class, list: r.asked(), discount: p.Discount, fee: p.Fee, bySchool: p.How&rules.SchoolBears != 0,
+	}
+}
 
 // Count tells the totals that an entry moves, and by how much.
 func (g *Register) Count(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
@@ -204,7 +210,7 @@ func (g *Register) sale(merchant ledger.AccountID, owed money.Fen, e *ledger.Ent
 		if owed >= 0 || g.record.decode(e.Payload, e.Kind) != nil {
 			return s, false
 		}
-		s.terminal = g.record.terminal
+		s = saleOf(&g.record)
 		g.sums = ledger.Sums{SaleReversals: 1, SaleReversed: -int64(owed)}
 	case KindOfflineSale, KindMeterSettled, KindHoldSettled, KindDeduction, KindCountSale, KindRefund:
 		if merchant == 0 || g.operation.decode(e.Payload, e.Kind) != nil {

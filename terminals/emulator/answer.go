@@ -43,8 +43,12 @@ type Answer struct {
 	Amount       money.Fen
 	Reference    Reference
 	Balance      money.Fen
-	Text         string // F56: the sentence for the holder
-	Raw          []byte // the payload; good as long as what was given to Receive
+	// Of an approved purchase that was not sold at its list price, which is the amount: what a receipt shows (Priced).
+	Discount, Fee, Payable money.Fen
+	Priced                 bool
+	Meal                   uint8
+	Text                   string // F56: the sentence for the holder
+	Raw                    []byte // the payload; good as long as what was given to Receive
 	// Planned and Sent are the request's.
 	Planned, Sent int64
 }
@@ -120,6 +124,7 @@ func (d *Device) receiveFinancial(a *Answer, reversing bool) error {
 	a.Authentic = true
 	a.Repeated, a.Late = *now == phaseAnswered, *now == phaseGivenUp
 	d.readBalance(a)
+	d.readPrice(a)
 	if text := m.Value(56); text != nil {
 		a.Text = decodeText(text)
 	}
@@ -166,6 +171,30 @@ func (d *Device) readBalance(a *Answer) {
 		a.Balance = -a.Balance
 	}
 	a.HasBalance = true
+}
+
+// readPrice reads F59: C8 list price, C9 discount, CA fee, CB payable, C6 meal, each fen or a number in decimal.
+func (d *Device) readPrice(a *Answer) {
+	list := d.message.Value(59)
+	payable, ok := tagNumber(list, "CB")
+	if !ok {
+		return
+	}
+	discount, _ := tagNumber(list, "C9")
+	fee, _ := tagNumber(list, "CA")
+	meal, _ := tagNumber(list, "C6")
+	a.Priced, a.Payable, a.Discount, a.Fee, a.Meal = true, payable, discount, fee, uint8(meal)
+}
+
+func tagNumber(list []byte, tag string) (n money.Fen, ok bool) {
+	value, ok := iso8583.TLV(list, tag)
+	for _, digit := range value {
+		if digit < '0' || digit > '9' || len(value) > 12 {
+			return 0, false
+		}
+		n = n*10 + money.Fen(digit-'0')
+	}
+	return n, ok
 }
 
 func decodeText(gbk []byte) string {

@@ -53,7 +53,7 @@ func (c Config) load(k *transaction.Case) transaction.Outcome {
 
 // checkLimits: one load, the day's loads, the purse with everything on its way.
 func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Outcome, ok bool) {
-	limits := k.Class
+	limits := k.Limits(transaction.PurseMain)
 	if limits.LoadSingle > 0 && amount > limits.LoadSingle {
 		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.LoadSingle), false
 	}

@@ -1,20 +1,22 @@
 // Package consumption decides purchases and balance enquiries at POS terminals and kiosks (消费).
 //
 // The one idea: the rules are looked at in the order of domain handbook 3.1, and the first that says no wins with its numbers, so that a
-// holder hears the same reason for the same facts everywhere. Limits are compared strictly: exactly at the limit still passes (3.2).
+// holder hears the same reason for the same facts everywhere. What a swipe costs and what limits say about it is asked of the rules in force
+// (switch/rules); here is what only the switch knows: the merchant's hours, the PIN and the purses.
 //
-// It does not price: discounts and management fees come with the rule tables of the settlement centre.
+// It keeps no counters and moves no money: the core does both from what is decided here.
 package consumption
 
 import (
 	"onecard/ledger/money"
 	"onecard/switch/campus"
+	"onecard/switch/rules"
 	"onecard/switch/transaction"
 )
 
 // Config bounds what any purchase may be, whatever the tables say.
 type Config struct {
-	AmountMax money.Fen // largest single purchase in fen
+	AmountMax money.Fen // largest single purchase in fen, at most rules.MaxList
 }
 
 // DefaultConfig allows purchases of up to 5,000.00 yuan.
@@ -35,76 +37,72 @@ func New(c Config) campus.Subsystem {
 func balance(*transaction.Case) transaction.Outcome { return transaction.Outcome{} }
 
 func (c Config) purchase(k *transaction.Case) transaction.Outcome {
-	amount := k.Request.Amount
-	switch {
-	case !k.Open(): // step 5
+	if !k.Open() { // step 5
 		return transaction.Refuse(transaction.ReasonOutsideHours)
-	case amount <= 0: // step 6
-		return transaction.Refuse(transaction.ReasonAmountZero)
-	case amount > c.AmountMax:
-		return transaction.Refuse(transaction.ReasonAmountTooLarge, amount, c.AmountMax)
 	}
-	if refusal, ok := checkLimits(k, amount); !ok {
-		return refusal
+	swipe := k.Swipe()
+	var v rules.Verdict
+	k.Rules().Judge(&swipe, &v)
+	outcome := transaction.Outcome{Price: v.Price, Meal: swipe.Meal}
+	if outcome.Reason, outcome.Numbers = c.refusal(k.Request.Amount, &v); outcome.Reason != transaction.ReasonNone {
+		return outcome
 	}
-	verified, refusal, ok := checkPIN(k, amount)
-	if !ok {
-		return refusal
+	if swipe.PINCame { // step 11: one that comes without need is checked too, whoever types it expects it to count
+		refusal, ok := k.CheckPIN()
+		if !ok {
+			outcome.Reason, outcome.Numbers = refusal.Reason, refusal.Numbers
+			return outcome
+		}
+		outcome.PINVerified = true // a right PIN ends a row of wrong ones, whatever the purse says
 	}
-	outcome := transaction.Outcome{PINVerified: verified} // a right PIN ends a row of wrong ones, whatever the purse says
-	if left := pay(k, amount, &outcome); left > 0 {
-		outcome = transaction.Refuse(transaction.ReasonFunds, amount-left, amount)
-		outcome.PINVerified = verified
+	payable := v.Payable()
+	if usable := split(k, payable, &swipe, &outcome); usable < payable { // steps 12 and 13
+		outcome.Reason, outcome.Numbers = transaction.ReasonFunds, transaction.Numbers{usable, payable}
 	}
 	return outcome
 }
 
-// checkLimits: day count, then day amount (steps 9 and 10). A PIN lifts neither.
-func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Outcome, ok bool) {
-	spent, count := k.SpentToday()
-	limits := k.Class
-	if limits.DayCount > 0 && uint32(count)+1 > limits.DayCount {
-		return transaction.Refuse(transaction.ReasonDayCount, money.Fen(count), money.Fen(limits.DayCount)), false
-	}
-	if limits.DayAmount > 0 && spent+amount > limits.DayAmount {
-		return transaction.Refuse(transaction.ReasonDayAmount, spent, amount, limits.DayAmount), false
-	}
-	return transaction.Outcome{}, true
+// reasons are the core's words for what the rules refuse.
+var reasons = [...]transaction.Reason{
+	rules.Allowed:         transaction.ReasonNone,
+	rules.RefuseOutside:   transaction.ReasonOutsideMeals,
+	rules.RefuseList:      transaction.ReasonAmountTooLarge,
+	rules.RefuseDayCount:  transaction.ReasonDayCount,
+	rules.RefuseMealCount: transaction.ReasonMealCount,
+	rules.RefuseMealMoney: transaction.ReasonMealAmount,
+	rules.RefuseDayAmount: transaction.ReasonDayAmount,
+	rules.NeedPINSingle:   transaction.ReasonPINNeededSingle,
+	rules.NeedPINDay:      transaction.ReasonPINNeededDay,
 }
 
-// checkPIN: a purchase above the single threshold, or one that takes the day's total above the cumulative one, needs the PIN (step 11).
-// A PIN that comes without need is checked too: whoever types one expects it to count.
-func checkPIN(k *transaction.Case, amount money.Fen) (verified bool, refusal transaction.Outcome, ok bool) {
-	if k.Request.PINValue != 0 {
-		refusal, ok := k.CheckPIN()
-		return ok, refusal, ok
+// refusal puts the site's own bounds of an amount (step 6) in their place among what the rules say.
+func (c Config) refusal(amount money.Fen, v *rules.Verdict) (transaction.Reason, transaction.Numbers) {
+	switch {
+	case v.Refusal == rules.RefuseOutside:
+	case amount <= 0:
+		return transaction.ReasonAmountZero, transaction.Numbers{}
+	case amount > c.AmountMax:
+		return transaction.ReasonAmountTooLarge, transaction.Numbers{amount, c.AmountMax}
 	}
-	spent, _ := k.SpentToday()
-	limits := k.Class
-	if limits.PINSingle > 0 && amount > limits.PINSingle {
-		return false, transaction.Refuse(transaction.ReasonPINNeededSingle, amount, limits.PINSingle), false
-	}
-	if limits.PINDay > 0 && spent+amount > limits.PINDay {
-		return false, transaction.Refuse(transaction.ReasonPINNeededDay, spent, amount, limits.PINDay), false
-	}
-	return false, transaction.Outcome{}, true
+	return reasons[v.Refusal], v.Numbers
 }
 
-// pay is the debit order of handbook 3.4: the purses in the order that the core gives them, each as far as it goes. The terminal may name
-// one kind of purse. A general subsidy that does not cover the amount gives what it has, unless the class's rule leaves it alone. What the
-// purses can pay is usable; the plan counts only when left is 0.
-func pay(k *transaction.Case, amount money.Fen, o *transaction.Outcome) (left money.Fen) {
-	left = amount
-	choices := k.Purses(0)
-	for i := range choices {
-		choice := &choices[i]
-		if named := k.Request.Purse; named != transaction.PurseAuto && named != choice.Purse {
-			continue
-		}
-		if choice.Purse == transaction.PurseSubsidy && k.Request.Purse == transaction.PurseAuto && k.Class.RefusePartial {
-			choice.WholeOnly = true
-		}
-		left = o.Take(choice, left)
+// split is the purse plan: the purses in the debit order of the rules, each as far as it goes. The terminal may name one kind of purse; then
+// that one pays alone, however little a subsidy has.
+func split(k *transaction.Case, payable money.Fen, swipe *rules.Swipe, o *transaction.Outcome) (usable money.Fen) {
+	order := k.Order()
+	var alone rules.Order
+	switch k.Request.Purse {
+	case transaction.PurseMain:
+		alone.Kinds, order = [...]rules.PurseKind{rules.MainPurse, 0, 0}, &alone
+	case transaction.PurseSubsidy:
+		alone.Kinds, order = [...]rules.PurseKind{rules.PurposeSubsidy, rules.GeneralSubsidy, 0}, &alone
 	}
-	return left
+	purses := k.Purses(swipe.Meal, swipe.Night)
+	var parts [transaction.MaxPurses]money.Fen
+	usable = order.Split(payable, purses, parts[:len(purses)])
+	for i := range purses {
+		o.Take(&purses[i], parts[i])
+	}
+	return usable
 }
