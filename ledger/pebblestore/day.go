@@ -50,25 +50,12 @@ func (s *Store) DayOf(sequence uint64) (ledger.Span, error) {
 
 // SpanOf finds the durable entries of a business day. A day without any is ErrNoEntry.
 func (s *Store) SpanOf(day uint32) (ledger.Span, error) {
-	end := s.durable.Load()
-	it, err := s.blocks()
+	before, err := s.DayBegins(day)
 	if err != nil {
 		return ledger.Span{}, err
 	}
-	defer it.Close()
-	first := uint64(1) + uint64(sort.Search(int(end), func(i int) bool {
-		b, fault := blockWith(it, uint64(1+i))
-		err = errors.Join(err, fault)
-		return fault != nil || b.Day() >= day
-	}))
-	if err != nil {
-		return ledger.Span{}, err
-	}
-	if first > end {
-		return ledger.Span{}, fmt.Errorf("%w: 会计日 / business day %d", ErrNoEntry, day)
-	}
-	span, err := s.DayOf(first)
-	if err == nil && span.Day != day {
+	span, err := s.DayOf(before + 1)
+	if errors.Is(err, ErrNoEntry) || err == nil && span.Day != day {
 		err = fmt.Errorf("%w: 会计日 / business day %d", ErrNoEntry, day)
 	}
 	return span, err
@@ -109,6 +96,22 @@ func (s *Store) Between(ctx context.Context, after, upTo uint64, visit func(ledg
 		return fmt.Errorf("blocks end at %d and not at %d: %w", head.Sequence, upTo, ledger.ErrMalformed)
 	}
 	return nil
+}
+
+// DayBegins returns the last entry before the blocks of a business day, or of the first one after it that has any: what Replay begins after.
+// It may be called while blocks are appended.
+func (s *Store) DayBegins(day uint32) (after uint64, err error) {
+	it, err := s.blocks()
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	first := sort.Search(int(s.durable.Load()), func(i int) bool {
+		b, fault := blockWith(it, uint64(i)+1)
+		err = errors.Join(err, fault)
+		return fault != nil || b.Day() >= day
+	})
+	return uint64(first), err
 }
 
 // blockWith opens the block that holds an entry. Its bytes are good until the iterator moves.

@@ -50,6 +50,11 @@ func TestADayIsFoundAndWalked(t *testing.T) {
 		_, err := s.DayOf(none)
 		require.ErrorIs(t, err, ErrNoEntry)
 	}
+	for day, after := range map[uint32]uint64{0: 0, 1: 1, 20: 1, 21: 5, 22: 7, 25: 7, 26: 17} {
+		found, err := s.DayBegins(day)
+		require.NoError(t, err)
+		require.Equal(t, after, found, "day %d", day)
+	}
 	// A span that was taken before more was written is still walked to its end and no further.
 	dayLedger(t, s, []struct{ day, count uint32 }{{25, 1}, {26, 1}})
 	last := uint64(0)

@@ -82,7 +82,7 @@ The campus one-card transaction switch: terminals in, bank out, every fen accoun
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(newDemoCommand(), newServeCommand(version), newImportCommand(),
 		newDeskCommand(), newOperatorCommand(), newAuditCommand(),
-		newCardCommand(), newVerifyCommand(), newStatementCommand(), newTotalsCommand(), newBalanceCommand(),
+		newCardCommand(), newRulesCommand(), newWhatIfCommand(), newVerifyCommand(), newStatementCommand(), newTotalsCommand(), newBalanceCommand(),
 		newDayCommand(), newProveCommand(), newCheckProofCommand(), newTerminalCommand(), newTraceCommand(), newIndexCommand(), newFeedCommand(), newBackupCommand(version), newArchiveCommand(),
 		newRestoreCommand(), newConfigCommand(), newVersionCommand(version),
 		newCompletionCommand())

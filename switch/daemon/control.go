@@ -61,6 +61,7 @@ func listenControl(s *server) (*control, error) {
 	c.server = &http.Server{Handler: c.gate.through(mux, refuseStopping), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	s.serveQueries(mux)
 	s.serveFeeds(mux, c.server)
+	s.serveRules(mux)
 	go c.serve(ownersOnly{listener})
 	return c, nil
 }

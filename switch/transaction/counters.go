@@ -22,7 +22,7 @@ func (h *Holder) turnDay(day uint32) {
 	if h.Meal&mealOfNight == 0 && h.CounterDay+1 == day {
 		h.Meal |= mealOfNight // it may go on
 	} else {
-		h.turnMeal(0)
+		h.Meal, h.MealAmount, h.MealCount, h.Privileged = 0, 0, 0, 0 // also when it was no meal then and is none now
 	}
 	h.CounterDay, h.DayAmount, h.DayCount, h.DayLoaded, h.BeforePIN = day, 0, 0, 0, 0
 }
