@@ -57,6 +57,9 @@ var elsewhere = map[transaction.Reason]string{
 	transaction.ReasonAlreadyReversed: "a second reversal of one original has the identity of the first, and hears its answer",
 	transaction.ReasonSchemeMismatch:  "the terminal server compares keys before the core is asked",
 	transaction.ReasonQueueFull:       "the terminal server says it when the core's queue is full",
+	transaction.ReasonOutsideMeals:    "only under published rules, which this traffic has none of",
+	transaction.ReasonMealCount:       "likewise",
+	transaction.ReasonMealAmount:      "likewise",
 	transaction.ReasonInFlight:        "the asker before is let go without an answer, and the newest hears the outcome",
 }
 
