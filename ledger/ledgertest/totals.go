@@ -24,8 +24,6 @@ const (
 	flowCount, flowIn, flowOut = 0, 1, 2
 )
 
-const flagPriced = 0x40
-
 // sold is what a sale's payload says of it.
 type sold struct {
 	reason      byte
@@ -170,7 +168,7 @@ func (a *Auditor) sale(s *sold, merchant uint32, owed int64) (*Sums, bool) {
 			return nil, false
 		}
 		given, ok := readSold(e)
-		*s = sold{terminal: given.terminal}
+		*s = sold{terminal: given.terminal, meal: given.meal, class: given.class}
 		sums[saleReversals], sums[saleReversed] = 1, -owed
 		return sums, ok
 	case kindDeduction, kindHoldSettled, kindRefund, kindOfflineSale, kindMeterSettled, kindCountSale:
