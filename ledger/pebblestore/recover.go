@@ -92,6 +92,7 @@ func (s *Store) awaitProof() error {
 	if err != nil {
 		return s.named(s.broken(err))
 	}
+	s.emptyCache()
 	s.kept.letGo(s.fs)
 	return nil
 }

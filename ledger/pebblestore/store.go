@@ -82,6 +82,7 @@ type Store struct {
 	fs      vfs.FS
 	watch   io.Closer // of the real file system; nil for another
 	db      *pebble.DB
+	cache   *pebble.Cache // of blocks of tables
 	witness *witness
 	clerk   *clerk // nil: read only
 
@@ -220,6 +221,9 @@ func (s *Store) release() error {
 	if s.db != nil {
 		err = errors.Join(err, s.db.Close())
 	}
+	if s.cache != nil {
+		s.cache.Unref()
+	}
 	if s.watch != nil {
 		err = errors.Join(err, s.watch.Close())
 	}
@@ -280,6 +284,7 @@ func (s *Store) isFresh() (bool, error) {
 // that stamps synced offsets takes effect (safety handbook F1a).
 func (s *Store) openPebble(fresh bool) error {
 	dir := s.path("pebble")
+	s.cache = pebble.NewCache(cacheBytes)
 	options := s.pebbleOptions()
 	options.ErrorIfNotExists = !fresh
 	db, err := pebble.Open(dir, options)
@@ -311,6 +316,17 @@ func openError(dir string, err error) error {
 	return fmt.Errorf("%s: 打开账本失败 / opening the ledger: %w", dir, err)
 }
 
+// cacheBytes bound the cache of Pebble's blocks.
+const cacheBytes = 64 << 20
+
+// emptyCache forgets what bringing the state back has read: nobody will ask for a checkpoint's pages or the oldest blocks again soon, and they
+// would stand in memory beside the tables that were made of them.
+func (s *Store) emptyCache() {
+	if s.cache != nil {
+		s.cache.Reserve(cacheBytes)()
+	}
+}
+
 // pebbleOptions follow the ledger study, section 4.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
@@ -321,7 +337,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       1000,
-		CacheSize:                   64 << 20,
+		Cache:                       s.cache,
 		ReadOnly:                    s.options.ReadOnly,
 		DisableTableStats:           s.options.noStats,
 		Logger:                      logger{s.options},

@@ -134,7 +134,7 @@ func (d *decider) cardReason(c *Card) Reason {
 		return ReasonCardFrozen
 	case c.State == CardClosed:
 		return ReasonCardClosed
-	case c.Expiry != 0 && d.day > c.Expiry:
+	case c.Expiry != 0 && d.day > uint32(c.Expiry):
 		return ReasonCardExpired
 	}
 	return ReasonNone

@@ -237,7 +237,7 @@ func (s *State) addHolder(p *payloadReader) {
 func (s *State) addCard(p *payloadReader) {
 	c := Card{Number: CardNumber(p.u64())}
 	c.Holder, _ = s.holderRow(p.text())
-	c.State, c.Expiry = CardState(p.byte()), uint32(p.uvarint())
+	c.State, c.Expiry = CardState(p.byte()), cardExpiry(p.uvarint())
 	c.PINValue = p.u64()
 	s.addCardRow(c)
 }

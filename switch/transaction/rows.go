@@ -49,13 +49,13 @@ func encodeCardRow(dst []byte, c *Card) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Number))
 	dst = binary.BigEndian.AppendUint64(dst, c.PINValue)
 	dst = binary.BigEndian.AppendUint32(dst, c.Holder)
-	dst = binary.BigEndian.AppendUint32(dst, c.Expiry)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(c.Expiry))
 	return append(dst, byte(c.State))
 }
 
 func decodeCardRow(src []byte, c *Card) ([]byte, error) {
 	p := payloadReader{b: src}
-	*c = Card{Number: CardNumber(p.u64()), PINValue: p.u64(), Holder: p.u32(), Expiry: p.u32(), State: CardState(p.byte())}
+	*c = Card{Number: CardNumber(p.u64()), PINValue: p.u64(), Holder: p.u32(), Expiry: cardExpiry(uint64(p.u32())), State: CardState(p.byte())}
 	return p.rest()
 }
 

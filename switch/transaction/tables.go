@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"math"
+
 	"onecard/ledger"
 	"onecard/ledger/money"
 )
@@ -77,9 +79,13 @@ type Card struct {
 	Number   CardNumber
 	PINValue uint64 // verification value, bound to the card's number; 0: no PIN set
 	Holder   uint32 // index
-	Expiry   uint32 // last valid day; 0 never
+	Expiry   uint16 // last valid day, days since 1970; 0 never
 	State    CardState
 }
+
+// cardExpiry is a day as a card's row holds it: what lies behind the middle of the next century is its last day there. It makes a row one of
+// 24 bytes in place of 32.
+func cardExpiry(day uint64) uint16 { return uint16(min(day, math.MaxUint16)) }
 
 // answered is one remembered answer of one terminal: a row of the duplicate table, 96 bytes. A terminal has a window of originals and
 // one of reversals, each addressed by trace number modulo the window (see window.go).
