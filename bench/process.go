@@ -20,6 +20,7 @@ type process struct {
 	command    *exec.Cmd
 	address    string // for terminals
 	operations string
+	control    string
 	log        *os.File
 }
 
@@ -67,6 +68,8 @@ func (p *process) awaitReady(out io.Reader) error {
 				p.address = value
 			case "operations":
 				p.operations = value
+			case "control":
+				p.control = value
 			}
 		}
 		return nil

@@ -175,7 +175,10 @@ func (r *Reader) account(ctx context.Context, id ledger.AccountID, b *Balance) e
 		}); err != nil {
 			return err
 		}
-		part, err := r.part(ctx, id, day, b.Entry)
+		part, taken, err := r.backwards(id, day, b.Entry)
+		if err == nil && !taken {
+			part, err = r.part(ctx, id, day, b.Entry)
+		}
 		if err != nil {
 			return err
 		}
@@ -191,6 +194,38 @@ func (a *AccountBalance) find(s *transaction.State) {
 	account := s.Book().Account(a.Account)
 	a.Code, a.Set, a.Name = account.Code, account.Set, AccountName(account.Code)
 }
+
+// backwards is what moved an account on a day up to an entry, from the whole day's total less what came after; false when that is much.
+func (r *Reader) backwards(id ledger.AccountID, day uint32, upTo uint64) (sum money.Fen, ok bool, err error) {
+	whole := breakdowns["account"]
+	counted, err := r.Store.Cells(whole.ranges(periods{transaction.PeriodDay, day, day}, id), func(_ ledger.CellKey, cell *ledger.Sums) error {
+		sum += money.Fen(cell[transaction.FlowIn] - cell[transaction.FlowOut])
+		return nil
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	behind, err := r.Store.EntryOfDay(day + 1)
+	if err != nil {
+		return 0, false, err
+	}
+	after, err := r.Store.Statement(transaction.StatementAccount, uint64(id), upTo+1, min(counted, behind-1), backListed+1, false)
+	if err != nil || len(after) > backListed {
+		return 0, false, err
+	}
+	own := []ledger.AccountID{id}
+	for _, sequence := range after {
+		e, _, err := r.Store.Entry(sequence)
+		if err != nil {
+			return 0, false, err
+		}
+		sum -= change(&e, own)
+	}
+	return sum, true, nil
+}
+
+// backListed is how many entries of an account are taken back one by one before the other way is tried.
+const backListed = 250
 
 // partListed is how many entries of an account are read one by one; beyond, reading all of a day's in a row is quicker.
 const partListed = 2000
