@@ -139,12 +139,18 @@ func (b *bank) receive(o transaction.LoadOrder, m mood) {
 	case moodUnasked:
 		for range 1 + b.w.rng.IntN(2) {
 			b.w.later(b.w.between(0, 2*second), happensBank, b.w.lives, func() {
-				if _, undoing := b.undoing[o.Load]; !undoing { // or it would be a lie, and not only unasked
+				if b.unasked(o.Load) { // or it would be a lie
 					b.outcome(o.Load, transaction.KindLoadReversed, transaction.Approved)
 				}
 			})
 		}
 	}
+}
+
+// unasked says whether nobody has asked for a load's reversal: neither on its way to the bank nor on its way to the disk.
+func (b *bank) unasked(id uint64) bool {
+	_, undoing := b.undoing[id]
+	return !undoing && len(b.w.lot) == 0 && b.w.engine.State().Book().Sequence() == b.w.books.sequence
 }
 
 // reply brings the bank's answer to whichever gateway lives then.
