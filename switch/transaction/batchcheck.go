@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"fmt"
 
 	"onecard/ledger"
@@ -33,7 +34,7 @@ func (s *State) checkBatch(batch *Batch) (*batchRun, *Refused) {
 	if refusal := s.checkBatchPurse(batch, b); refusal != nil {
 		return nil, refusal
 	}
-	return b, s.checkLines(batch, b)
+	return b, nil
 }
 
 // checkBatchPurse finds the purse or the merchant that the batch is about.
@@ -67,8 +68,29 @@ func (s *State) checkBatchPurse(batch *Batch, b *batchRun) *Refused {
 	return nil
 }
 
-func (s *State) checkLines(batch *Batch, b *batchRun) *Refused {
-	for i := range batch.Lines {
+// checkLines looks at every line, some at a time so that nobody waits for a long list. What makes a line good stays so: nobody is ever
+// unregistered.
+func (e *Engine) checkLines(ctx context.Context, batch *Batch) (total money.Fen, err error) {
+	for from := 0; from < len(batch.Lines); from += linesPerLook {
+		var refusal *Refused
+		err := e.Look(ctx, func(s *State) {
+			refusal = s.checkSomeLines(batch, from, min(len(batch.Lines), from+linesPerLook), &total)
+		})
+		if err != nil {
+			return 0, err
+		}
+		if refusal != nil {
+			return 0, refusal
+		}
+	}
+	return total, nil
+}
+
+// linesPerLook is how many lines of a batch are checked in one go.
+const linesPerLook = 4096
+
+func (s *State) checkSomeLines(batch *Batch, from, to int, total *money.Fen) *Refused {
+	for i := from; i < to; i++ {
 		line := &batch.Lines[i]
 		field := fmt.Sprintf("lines[%d]", i)
 		if _, ok := s.holderRow([]byte(line.Holder)); !ok {
@@ -78,7 +100,7 @@ func (s *State) checkLines(batch *Batch, b *batchRun) *Refused {
 		if line.Amount < 0 || line.Amount == 0 && !clears || line.Amount > maxOperation {
 			return &Refused{field, "amount_bound", fmt.Sprintf("第 %d 行:金额 %s 不在 0.01 至 %s", i+1, line.Amount, maxOperation), fmt.Sprintf("line %d: the amount %s is not within 0.01 and %s", i+1, line.Amount, maxOperation)}
 		}
-		b.total += line.Amount
+		*total += line.Amount
 	}
 	return nil
 }

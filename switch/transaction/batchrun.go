@@ -244,8 +244,13 @@ func (bs *batches) lapse(s *State, day uint32) {
 // SubmitBatch hands a batch in, durably. It may be interrupted anywhere: the same batch with the same key goes on where it stood.
 func (e *Engine) SubmitBatch(ctx context.Context, batch *Batch, now int64) (BatchStatus, error) {
 	var number uint64
-	err := e.command(ctx, func(durable chan<- error) error {
-		b, err := e.announce(batch, now)
+	contents := contentsOf(batch) // here and not on the owner, whom a long list would hold up
+	total, err := e.checkLines(ctx, batch)
+	if err != nil {
+		return BatchStatus{}, err
+	}
+	err = e.command(ctx, func(durable chan<- error) error {
+		b, err := e.announce(batch, contents, total, now)
 		if err == nil {
 			number = b.number
 			e.whenDurable(durable)
@@ -269,7 +274,11 @@ func (e *Engine) SubmitBatch(ctx context.Context, batch *Batch, now int64) (Batc
 
 // SubmitBatchBeforeRun is SubmitBatch for a ledger that nobody serves yet.
 func (e *Engine) SubmitBatchBeforeRun(batch *Batch, now int64) (BatchStatus, error) {
-	b, err := e.announce(batch, now)
+	var total money.Fen
+	if refusal := e.state.checkSomeLines(batch, 0, len(batch.Lines), &total); refusal != nil {
+		return BatchStatus{}, refusal
+	}
+	b, err := e.announce(batch, contentsOf(batch), total, now)
 	for more := true; err == nil && more; {
 		if more, err = e.moreLines(b.number, batch, now); err == nil {
 			err = e.settle()
@@ -288,8 +297,7 @@ func (e *Engine) batchStatus(ctx context.Context, number uint64) (status BatchSt
 }
 
 // announce writes the batch's first entry, or finds the one that the key stands for.
-func (e *Engine) announce(batch *Batch, now int64) (*batchRun, error) {
-	contents := contentsOf(batch)
+func (e *Engine) announce(batch *Batch, contents uint64, total money.Fen, now int64) (*batchRun, error) {
 	if before, seen := e.state.keys.of[batch.Key]; seen {
 		b := e.state.batches.number[before.sequence]
 		if b == nil || before.contents != contents {
@@ -301,7 +309,7 @@ func (e *Engine) announce(batch *Batch, now int64) (*batchRun, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	b.contents = contents
+	b.contents, b.total = contents, total
 	if err := e.prepare(now); err != nil {
 		return nil, err
 	}
