@@ -366,8 +366,12 @@ func (b *batches) abandon() {
 	}
 }
 
-// RebuildIndex drops the index and builds it again from the blocks. REQUIRES: the indexer is not running.
+// RebuildIndex drops the index and builds it again from the blocks, unless some of them are in an archive that is not there. REQUIRES: the
+// indexer is not running.
 func (s *Store) RebuildIndex(ctx context.Context, index Index) error {
+	if err := s.moved.Load().check(); err != nil {
+		return fmt.Errorf("索引未动 / the index was left as it is: %w", err)
+	}
 	if err := s.dropIndex(); err != nil {
 		return fmt.Errorf("dropping the index: %w", err)
 	}

@@ -80,6 +80,40 @@ func (m *moved) chunkWith(sequence uint64) (*archive.Chunk, error) {
 	return nil, first
 }
 
+// check says whether one of the folders has all files of the moved blocks, as far as their heads tell.
+func (m *moved) check() error {
+	if m == nil {
+		return nil
+	}
+	var first error
+	for _, s := range m.shelves {
+		err := s.check(m.upTo())
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (s *shelf) check(upTo uint64) error {
+	folder, _, err := s.open(true)
+	if err != nil {
+		return &archive.Damage{File: s.dir, From: 1, UpTo: upTo, Err: err}
+	}
+	for _, d := range folder.Faults() {
+		if d.From <= upTo {
+			return d
+		}
+	}
+	if _, err = folder.ChunkWith(upTo); err != nil {
+		return err
+	}
+	return nil
+}
+
 // lookAgain is how soon a folder is looked through again after something in it could not be read: the operator may have put it back.
 const lookAgain = 2 * time.Second
 
@@ -116,6 +150,12 @@ func (s *shelf) open(again bool) (f *archive.Folder, fresh bool, err error) {
 	}
 	s.folder = folder
 	return folder, true, nil
+}
+
+func (m *moved) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, m.head.Sequence)
+	b = append(append(b, m.head.Hash[:]...), m.first[:]...)
+	return append(b, m.shelves[0].dir...)
 }
 
 // loadMoved reads the mark when the store is opened.
