@@ -41,9 +41,11 @@ type Backup struct {
 	Hash     string    `json:"hash"`     // of the last block
 	Day      string    `json:"day"`      // business day of the last block
 	Taken    time.Time `json:"taken"`
-	Source   string    `json:"source"`  // the folder it was taken from
-	Version  string    `json:"version"` // of the program
-	Bytes    int64     `json:"bytes"`   // of all files
+	Source   string    `json:"source"`              // the folder it was taken from
+	Version  string    `json:"version"`             // of the program
+	Bytes    int64     `json:"bytes"`               // of all files
+	MovedOut uint64    `json:"moved_out,omitempty"` // entries up to this one are in an archive alone, and not in the copy
+	Archive  string    `json:"archive,omitempty"`   // that archive
 }
 
 // Errors of backup and restore, by which callers tell the cases apart.
@@ -110,6 +112,7 @@ func (s *Store) backup(ctx context.Context, t *target) (ledger.Head, error) {
 		Format: backupFormat, Sequence: copied.head.Sequence, Hash: hex.EncodeToString(copied.head.Hash[:]), Taken: time.Now().Truncate(time.Second),
 		Source: source, Version: s.options.Version, Bytes: bytes,
 	}
+	b.MovedOut, b.Archive = copied.movedOut, copied.archive
 	if copied.last != nil {
 		last, err := ledger.SkimBlock(copied.last)
 		if err != nil {
@@ -159,7 +162,10 @@ func walkCopy(t *target) (found walked, err error) {
 	if err := c.openPebble(false); err != nil {
 		return walked{}, err
 	}
-	return c.walkChain()
+	if found, err = c.walkChain(); err == nil {
+		found.movedOut, found.archive = c.MovedOut()
+	}
+	return found, err
 }
 
 // awaitDurable returns when the owner has seen the block that ends at a sequence land: what is in the copy and not yet durable here could

@@ -165,7 +165,7 @@ func (s *Store) loadMoved() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("mark %s: %w", markMoved, err)
+		return s.doubtMoved(fmt.Errorf("mark %s: %w", markMoved, err))
 	}
 	defer closer.Close()
 	if len(value) < movedBytes {
@@ -174,6 +174,19 @@ func (s *Store) loadMoved() error {
 	head := ledger.Head{Sequence: binary.BigEndian.Uint64(value), Hash: ledger.Hash(value[8:40])}
 	s.moved.Store(newMoved(head, ledger.Hash(value[40:movedBytes]), s.plainFS(), s.options.ArchiveDir, string(value[movedBytes:])))
 	return nil
+}
+
+// doubtMoved is for a mark that cannot be read: where the first block is in Pebble none was moved out, and the mark never was.
+func (s *Store) doubtMoved(err error) error {
+	it, fault := s.blocks()
+	if fault != nil {
+		return errors.Join(err, fault)
+	}
+	defer it.Close()
+	if it.First() && sequenceOf(it.Key()) == 1 {
+		return nil
+	}
+	return s.doubt(err)
 }
 
 // MovedOut is the last entry whose block is in the archive alone (0: none), and the folder that is looked into first.

@@ -23,6 +23,9 @@ import (
 type walked struct {
 	head ledger.Head
 	last []byte // the newest block
+
+	movedOut uint64 // of a copy that is made for a backup: what is not in it, and where it is
+	archive  string
 }
 
 // chainError says where the chain breaks: behind which block, and which one stands there, 0 when it cannot be read.

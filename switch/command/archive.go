@@ -17,17 +17,21 @@ import (
 
 func newArchiveCommand() *cobra.Command {
 	var flags configFlags
-	var to string
+	var order daemon.ArchiveOrder
 	c := &cobra.Command{
-		Use:   "archive --data DIR --to FOLDER",
+		Use:   "archive --data DIR --to FOLDER [--keep-days N]",
 		Short: "把新区块增量归档到目录 / copy new blocks into a folder of compressed files",
 		Long: `把账本中尚未归档的区块压缩写入目录(zstd),每个文件写后读回核对;再次运行只写新增部分,随时中断都可重来。交换机在运行时经控制套接字
 进行,不停交易;配置 archive.directory 后交换机定时自动归档。缺失或损坏的文件,只要区块还在账本中就会重写。
+--keep-days N(或配置 archive.keep_days)把早于 N 天的区块与档案逐字节核对后移出账本:流水、凭证、订阅、verify 照常由档案读取,
+账本无档案也能启动和继续;档案从此是这些区块的唯一一份,请另存副本。
 档案自成一份完整的区块链:restore 可由它(或备份加它)恢复到任一条、任一时刻。姓名不在档案中。
 Copies the blocks that the archive does not have yet into a folder, compressed; each file is read back before it counts. Run again, it writes
 what is new; cut off anywhere, it goes on. While a switch is running it goes through the control socket and the switch goes on; with
 archive.directory in the configuration the switch does it by itself. Files that are missing or damaged are written again while their blocks
-are in the ledger. An archive is the whole chain: restore brings a ledger back from it, or from a backup and it, to any entry or moment.
+are in the ledger. With --keep-days N (or archive.keep_days) blocks older than N days are compared with the archive byte by byte and move
+out of the ledger: statements, proofs, feeds and verify read them from the archive; the ledger starts and goes on without it. From then on
+the archive has the only copy of them: keep a second one. An archive is the whole chain: restore brings a ledger back from it, or from a backup and it, to any entry or moment.
 Names are not in it.`,
 		Example: `  onecard archive --data /var/lib/onecard --to /archive/onecard
   onecard archive list /archive/onecard
@@ -39,28 +43,32 @@ Names are not in it.`,
 			if err != nil {
 				return err
 			}
-			if to == "" {
-				to = config.Archive.Directory
+			if order.Folder == "" {
+				order.Folder = config.Archive.Directory
 			}
-			if to == "" {
+			if c.Flags().Changed("keep-days") && order.KeepDays < 1 {
+				return withCode(exitUsage, errors.New("--keep-days 至少为 1 / --keep-days must be at least 1"))
+			}
+			if order.Folder == "" {
 				return withCode(exitUsage, errors.New("请给出 --to,或在配置中写 archive.directory / give --to, or archive.directory in the configuration"))
 			}
 			began := time.Now()
-			done, err := daemon.Archive(c.Context(), &config, to)
+			done, err := daemon.Archive(c.Context(), &config, order)
 			if err != nil {
 				return err
 			}
-			return tellArchived(c.OutOrStdout(), to, done, time.Since(began))
+			return tellArchived(c.OutOrStdout(), order.Folder, done, time.Since(began))
 		},
 	}
 	flags.add(c)
-	c.Flags().StringVar(&to, "to", "", "档案目录;默认取配置 / folder of the archive; default: the configuration's")
+	c.Flags().IntVar(&order.KeepDays, "keep-days", 0, "早于此天数的区块核对后移出账本,只留在档案中 / blocks older than so many days move out of the ledger once they are compared")
+	c.Flags().StringVar(&order.Folder, "to", "", "档案目录;默认取配置 / folder of the archive; default: the configuration's")
 	_ = c.MarkFlagDirname("to")
 	c.AddCommand(newArchiveListCommand(), newArchiveCheckCommand())
 	return c
 }
 
-func tellArchived(out io.Writer, folder string, a pebblestore.Archived, took time.Duration) error {
+func tellArchived(out io.Writer, folder string, a daemon.ArchiveResult, took time.Duration) error {
 	if a.Repaired > 0 {
 		fmt.Fprintf(out, "! 重写了 %d 个缺失或损坏的文件 / %[1]d files that were missing or damaged were written again\n", a.Repaired)
 	}
@@ -69,7 +77,22 @@ func tellArchived(out io.Writer, folder string, a pebblestore.Archived, took tim
   末块哈希 / last block  %x
   大小 / size          %d 个文件 / files,%s KiB(压缩前 / before %s KiB),用时 / took %s
 `, folder, thousands(a.Head.Sequence), thousands(a.Entries), a.Head.Hash, a.Total, thousands(kib(a.Bytes)), thousands(kib(a.Raw)), took.Round(time.Millisecond))
+	if a.MovedOut != nil {
+		tellMovedOut(out, a.MovedOut)
+	}
 	return err
+}
+
+func tellMovedOut(out io.Writer, m *pebblestore.Retained) {
+	if m.Files > 0 {
+		fmt.Fprintf(out, "✓ 已移出 / moved out   第 %s 条及以前 / up to entry %[1]s:%s 个区块 / blocks,今后由档案读取 / read from the archive from now on\n  账本表文件 / tables   %s KiB → %s KiB\n",
+			thousands(m.UpTo), thousands(m.Blocks), thousands(kib(m.Before)), thousands(kib(m.After)))
+	} else {
+		fmt.Fprintln(out, "  没有可移出的区块 / no blocks were old enough to move out")
+	}
+	if m.HeldBack != "" {
+		fmt.Fprintln(out, "! 其余旧区块暂留 / older blocks have stayed:", m.HeldBack)
+	}
 }
 
 func kib(bytes uint64) uint64 { return (bytes + 1<<10 - 1) >> 10 }

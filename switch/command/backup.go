@@ -49,6 +49,9 @@ func tellBackup(out io.Writer, folder, siteKey string, b pebblestore.Backup, too
 	if path, err := filepath.Abs(folder); err == nil {
 		folder = path
 	}
+	if b.MovedOut > 0 {
+		fmt.Fprintf(out, "! 第 %s 条及以前的区块已移出,不在备份中:请一并保管档案 / blocks up to entry %[1]s were moved out and are not in the backup: keep the archive with it: %s\n", thousands(b.MovedOut), b.Archive)
+	}
 	_, err := fmt.Fprintf(out, `✓ 备份完成 / backup made   %s
   截至 / up to          第 %s 条 / entry,会计日 / day %s
   末块哈希 / last block  %s

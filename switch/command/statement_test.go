@@ -61,6 +61,24 @@ const (
 // makeStatementLedger writes a ledger with one card, a POS and a kiosk, and closes it with an index that is behind.
 func makeStatementLedger(t *testing.T, indexed bool) string {
 	t.Helper()
+	return makeLedger(t, indexed, []transaction.Request{
+		{Kind: transaction.KindPurchase, Received: at(1), Trace: 1, Card: statementCard, Amount: 500},
+		{Kind: transaction.KindPurchase, Received: at(2), Trace: 2, Card: statementCard, Amount: 9900},
+		{Kind: transaction.KindReversal, Received: at(3), Trace: 1, Card: statementCard, Amount: 500},
+		{Kind: transaction.KindBalance, Received: at(4), Terminal: 1, Trace: 1, Card: statementCard},
+		{Kind: transaction.KindLoad, Received: at(5), Terminal: 1, Trace: 2, Card: statementCard, Amount: 5000, PINValue: 5},
+		{Kind: transaction.KindLoadConfirmed, Received: at(6), BankCode: transaction.Approved},
+		{Kind: transaction.KindLoad, Received: at(7), Terminal: 1, Trace: 3, Card: statementCard, Amount: 6000, PINValue: 5},
+		{Kind: transaction.KindLoadUnknown, Received: at(8)},
+		{Kind: transaction.KindLoadReversed, Received: at(9)},
+		{Kind: transaction.KindLoad, Received: at(10), Terminal: 1, Trace: 4, Card: statementCard, Amount: 7000, PINValue: 5},
+		{Kind: transaction.KindPurchase, Received: at(11), Trace: 3, Card: 9156000000009999, Amount: 100},
+	})
+}
+
+// makeLedger writes a ledger of steps.
+func makeLedger(t *testing.T, indexed bool, steps []transaction.Request) string {
+	t.Helper()
 	dir := t.TempDir()
 	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, MemTableBytes: 1 << 20})
 	require.NoError(t, err)
@@ -88,19 +106,7 @@ func makeStatementLedger(t *testing.T, indexed bool) string {
 		require.NoError(t, store.StartIndexer(daemon.Index(engine.State().NewRegister())))
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	l := &lunch{engine: engine, stop: stop, steps: []transaction.Request{
-		{Kind: transaction.KindPurchase, Received: at(1), Trace: 1, Card: statementCard, Amount: 500},
-		{Kind: transaction.KindPurchase, Received: at(2), Trace: 2, Card: statementCard, Amount: 9900},
-		{Kind: transaction.KindReversal, Received: at(3), Trace: 1, Card: statementCard, Amount: 500},
-		{Kind: transaction.KindBalance, Received: at(4), Terminal: 1, Trace: 1, Card: statementCard},
-		{Kind: transaction.KindLoad, Received: at(5), Terminal: 1, Trace: 2, Card: statementCard, Amount: 5000, PINValue: 5},
-		{Kind: transaction.KindLoadConfirmed, Received: at(6), BankCode: transaction.Approved},
-		{Kind: transaction.KindLoad, Received: at(7), Terminal: 1, Trace: 3, Card: statementCard, Amount: 6000, PINValue: 5},
-		{Kind: transaction.KindLoadUnknown, Received: at(8)},
-		{Kind: transaction.KindLoadReversed, Received: at(9)},
-		{Kind: transaction.KindLoad, Received: at(10), Terminal: 1, Trace: 4, Card: statementCard, Amount: 7000, PINValue: 5},
-		{Kind: transaction.KindPurchase, Received: at(11), Trace: 3, Card: 9156000000009999, Amount: 100},
-	}}
+	l := &lunch{engine: engine, stop: stop, steps: steps}
 	engine.Connect(l, l)
 	require.NoError(t, engine.Run(ctx, at(0)))
 	require.NoError(t, store.Close())

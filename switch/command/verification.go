@@ -33,6 +33,7 @@ func (v *verification) run(ctx context.Context, receipts string) (*verifyResult,
 	began := time.Now()
 	v.told = began
 	v.result = verifyResult{Data: v.dir, Findings: []ledgertest.Finding{}}
+	v.result.MovedOut.UpTo, v.result.MovedOut.Archive = v.store.MovedOut()
 	for _, doubt := range v.store.Doubts() {
 		v.note(0, 0, oneLine(doubt))
 	}

@@ -130,6 +130,7 @@ type verifyResult struct {
 	Index      indexResult               `json:"index"`
 	Totals     totalsResult              `json:"totals"`
 	Checkpoint checkpointResult          `json:"checkpoint"`
+	MovedOut   movedOutResult            `json:"moved_out"`
 
 	Acknowledged uint64 `json:"acknowledged"`
 	Lost         uint64 `json:"lost"`
@@ -165,6 +166,12 @@ type totalsResult struct {
 	To      uint64 `json:"to"`      // entry up to which totals are on disk
 	Checked uint64 `json:"checked"` // totals compared
 	Wrong   uint64 `json:"wrong"`   // totals that differ from the blocks
+}
+
+// movedOutResult says which entries were read from an archive.
+type movedOutResult struct {
+	UpTo    uint64 `json:"up_to"` // 0: none
+	Archive string `json:"archive"`
 }
 
 type checkpointResult struct {

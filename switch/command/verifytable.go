@@ -19,6 +19,9 @@ func (r *verifyResult) print(out io.Writer) {
 	line("账本 / ledger", "%s", r.Data)
 	line("区块 / blocks", "%s", thousands(r.Blocks))
 	line("条目 / entries", "%s%s", thousands(r.Entries), span(r.FirstDay, r.LastDay))
+	if r.MovedOut.UpTo > 0 {
+		line("档案 / archive", "第 %s 条及以前读自 / entries up to %[1]s were read from %[2]s", thousands(r.MovedOut.UpTo), r.MovedOut.Archive)
+	}
 	line("末条 / head", "%d  %.16s…", r.Head.Sequence, r.Head.Hash)
 	if r.partial {
 		line("范围 / range", "只查形式、哈希与链;金额须从头重放 / form, hashes and chain only: money is checked from the first block on")

@@ -49,7 +49,28 @@ func (s *server) archiveOnce(ctx context.Context) {
 		s.tellArchived(s.config.Archive.Directory, &done)
 		s.archive.archived.Store(&done)
 		s.archive.since.Store(time.Now().UnixNano())
+		s.moveOut(ctx)
 	}
+}
+
+// moveOut moves blocks that are older than the configuration keeps into the archive. What is refused is told each time: somebody must look.
+func (s *server) moveOut(ctx context.Context) {
+	if s.config.Archive.KeepDays == 0 {
+		return
+	}
+	done, err := s.opened.store.MoveOut(ctx, s.config.Archive.Directory, olderThan(s.clock.micros(), s.config.Archive.KeepDays), true)
+	if done.Files > 0 {
+		s.log.Info("旧区块已移出,今后由档案读取 / old blocks were moved out and are read from the archive", zap.Uint64("up_to", done.UpTo), zap.Uint64("entries", done.Entries),
+			zap.Uint64("bytes_before", done.Before), zap.Uint64("bytes_after", done.After))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("旧区块未移出,留在账本中 / old blocks were not moved out and stay in the ledger", zap.Error(err))
+	}
+}
+
+// olderThan is the moment so many days ago.
+func olderThan(now int64, days int) int64 {
+	return now - int64(days)*24*int64(time.Hour/time.Microsecond)
 }
 
 func (s *server) tellArchived(folder string, done *pebblestore.Archived) {
@@ -72,6 +93,10 @@ func (s *server) registerArchive() {
 		s.metrics.Gauge(name, help, nil, func() float64 { return read(s.archive.archived.Load()) })
 	}
 	gauge("onecard_archive_sequence", "Sequence of the newest entry in the archive; 0 until the first archiving has ended.", func(a *pebblestore.Archived) float64 { return float64(a.Head.Sequence) })
+	s.metrics.Gauge("onecard_archive_moved_sequence", "The last entry whose block is in the archive alone; 0: all are in the ledger.", nil, func() float64 {
+		upTo, _ := s.opened.store.MovedOut()
+		return float64(upTo)
+	})
 	gauge("onecard_archive_bytes", "Bytes of all files of the archive.", func(a *pebblestore.Archived) float64 { return float64(a.Bytes) })
 	gauge("onecard_archive_files", "Files of the archive.", func(a *pebblestore.Archived) float64 { return float64(a.Total) })
 	gauge("onecard_archive_lag_records", "Durable records that are not in the archive.", func(a *pebblestore.Archived) float64 {
@@ -85,7 +110,26 @@ func (s *server) registerArchive() {
 
 // ArchiveOrder asks a running switch to archive into a folder, named by its absolute path.
 type ArchiveOrder struct {
-	Folder string `json:"folder"`
+	Folder   string `json:"folder"`
+	KeepDays int    `json:"keep_days"` // blocks that are older move out; 0: none do
+}
+
+// ArchiveResult is what became of an ArchiveOrder.
+type ArchiveResult struct {
+	pebblestore.Archived
+	MovedOut *pebblestore.Retained `json:",omitempty"` // nil: nothing was asked to
+}
+
+// archiveBy archives, and moves out when that is asked for.
+func archiveBy(ctx context.Context, store *pebblestore.Store, order ArchiveOrder, now int64, gentle bool) (ArchiveResult, error) {
+	done, err := store.Archive(ctx, filepath.Clean(order.Folder), gentle)
+	result := ArchiveResult{Archived: done}
+	if err == nil && order.KeepDays > 0 {
+		var moved pebblestore.Retained
+		moved, err = store.MoveOut(ctx, filepath.Clean(order.Folder), olderThan(now, order.KeepDays), gentle)
+		result.MovedOut = &moved
+	}
+	return result, err
 }
 
 // makeArchive answers when everything that was durable is in the archive.
@@ -99,46 +143,46 @@ func (s *server) makeArchive(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, http.StatusBadRequest, Answer{Error: err.Error()})
 		return
 	}
-	done, err := s.opened.store.Archive(r.Context(), filepath.Clean(asked.Folder), true)
+	done, err := archiveBy(r.Context(), s.opened.store, asked, s.clock.micros(), true)
 	if err != nil {
 		s.log.Error("归档失败 / archiving failed", zap.String("folder", asked.Folder), zap.Error(err))
 		answerJSON(w, http.StatusUnprocessableEntity, Answer{Error: err.Error()})
 		return
 	}
-	s.tellArchived(asked.Folder, &done)
+	s.tellArchived(asked.Folder, &done.Archived)
 	answerJSON(w, http.StatusOK, Answer{Archived: &done})
 }
 
 // Archive asks the switch to archive into a folder (absolute path).
-func (c *Client) Archive(ctx context.Context, folder string) (pebblestore.Archived, error) {
-	body, err := json.Marshal(ArchiveOrder{folder})
+func (c *Client) Archive(ctx context.Context, order ArchiveOrder) (ArchiveResult, error) {
+	body, err := json.Marshal(order)
 	if err != nil {
-		return pebblestore.Archived{}, err
+		return ArchiveResult{}, err
 	}
 	var a Answer
 	if err := c.call(ctx, http.MethodPost, "/archive", body, &a); err != nil {
-		return pebblestore.Archived{}, err
+		return ArchiveResult{}, err
 	}
 	if a.Error != "" || a.Archived == nil {
-		return pebblestore.Archived{}, errors.New(a.Error)
+		return ArchiveResult{}, errors.New(a.Error)
 	}
 	return *a.Archived, nil
 }
 
 // Archive archives the ledger of a data folder: through the switch that runs on it, or without one. It needs no site key.
-func Archive(ctx context.Context, c *Config, folder string) (done pebblestore.Archived, err error) {
-	folder, err = filepath.Abs(folder)
+func Archive(ctx context.Context, c *Config, order ArchiveOrder) (done ArchiveResult, err error) {
+	order.Folder, err = filepath.Abs(order.Folder)
 	if err != nil {
-		return pebblestore.Archived{}, err
+		return ArchiveResult{}, err
 	}
-	if done, err = NewClient(c.Data.Directory).Archive(ctx, folder); !errors.Is(err, ErrNotRunning) {
+	if done, err = NewClient(c.Data.Directory).Archive(ctx, order); !errors.Is(err, ErrNotRunning) {
 		return done, err
 	}
 	store, err := openStopped(c, "")
 	if err != nil {
-		return pebblestore.Archived{}, err
+		return ArchiveResult{}, err
 	}
-	done, err = store.Archive(ctx, folder, false)
+	done, err = archiveBy(ctx, store, order, newClock().micros(), false)
 	return done, errors.Join(err, store.Close())
 }
 

@@ -38,12 +38,12 @@ func TestArchiveOfARunningSwitch(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 
 	other := filepath.Join(root, "other")
-	done, err := daemon.Archive(t.Context(), &c.config, other)
+	done, err := daemon.Archive(t.Context(), &c.config, daemon.ArchiveOrder{Folder: other})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, done.Head.Sequence, status.Sequence)
-	_, err = client.Archive(t.Context(), "relative")
+	_, err = client.Archive(t.Context(), daemon.ArchiveOrder{Folder: "relative"})
 	require.ErrorContains(t, err, "absolute path")
-	_, err = daemon.Archive(t.Context(), &c.config, filepath.Join(c.config.Data.Directory, "inside"))
+	_, err = daemon.Archive(t.Context(), &c.config, daemon.ArchiveOrder{Folder: filepath.Join(c.config.Data.Directory, "inside")})
 	require.ErrorContains(t, err, "inside the data folder")
 	require.NoError(t, r.stop())
 

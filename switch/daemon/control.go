@@ -122,7 +122,7 @@ type Answer struct {
 	Problems []directory.Problem      `json:"problems,omitempty"`
 	Imported *Imported                `json:"imported,omitempty"`
 	Backup   *pebblestore.Backup      `json:"backup,omitempty"`
-	Archived *pebblestore.Archived    `json:"archived,omitempty"`
+	Archived *ArchiveResult           `json:"archived,omitempty"`
 	Proof    *proof.Proof             `json:"proof,omitempty"`
 	Feeds    []pebblestore.FeedStatus `json:"feeds,omitempty"`
 	DayEnded *DayEnded                `json:"day_ended,omitempty"`
