@@ -140,6 +140,9 @@ func (s *Store) headWith(sequence uint64) (ledger.Head, error) {
 
 // run fills the holes and then writes what is new.
 func (a *archiver) run(ctx context.Context) error {
+	if err := a.folder.Seal(); err != nil { // what an archiving that was cut off has left would pile up
+		return err
+	}
 	for _, hole := range a.folder.Faults() {
 		if hole.Foreign() {
 			return hole // somebody else's file: nothing is written over it

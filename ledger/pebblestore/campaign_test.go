@@ -50,18 +50,19 @@ func finish(t *testing.T, campaign *faultdisk.Campaign) {
 }
 
 // TestCampaignCrash: one round in four crashes every operation of its workload; the others crash recovery as well, one, two and three deep.
+// Every second four archive their blocks and move them out.
 func TestCampaignCrash(t *testing.T) {
 	campaign := asked(t, "crash")
 	campaign.Run(func(seed uint64) {
 		depth := int(seed % 4)
-		crashRun(campaign, seed, 40, []int{1, 10, 30, 60}[depth], depth, nil)
+		crashRun(campaign, seed, 40, []int{1, 10, 30, 60}[depth], depth, func(w *workload, _ *Options) { w.archives = seed%8 >= 4 })
 	})
 	finish(t, campaign)
 }
 
 func TestCampaignDamage(t *testing.T) {
 	campaign := asked(t, "rot")
-	campaign.Run(func(seed uint64) { damageRun(t, campaign, seed, seed%2 == 0, false, 4, nil) })
+	campaign.Run(func(seed uint64) { damageRun(t, campaign, seed, seed%2 == 0, false, seed%4 >= 2, 4, nil) })
 	finish(t, campaign)
 }
 

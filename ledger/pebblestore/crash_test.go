@@ -37,6 +37,8 @@ type workload struct {
 	rng      *rand.Rand
 	small    bool // blocks of a few KiB at most: Pebble flips every bit of a damaged one before it says so
 	ackEarly bool // a mutant that answers before the disk has it
+	archives bool // blocks are archived and moved out on the way (crasharchive_test.go)
+	day      uint32
 	acked    atomic.Uint64
 	mu       sync.Mutex
 	handed   map[uint64]ledger.Hash // guarded by mu; heads of all blocks appended
@@ -92,12 +94,15 @@ func (w *workload) write(s *Store, blocks int) error {
 			return err
 		}
 		w.acked.Store(max(w.acked.Load(), before))
-		if w.rng.IntN(8) == 0 {
+		if err := w.archive(s); err != nil {
+			return err
+		}
+		if w.rng.IntN(8) == 0 || w.archives && i%3 == 0 {
 			if err := s.SaveCheckpoint(context.Background(), ledger.Snapshot{Head: s.Head(), Sections: book.Sections()}); err != nil {
 				return err
 			}
 		}
-		if w.rng.IntN(8) == 0 {
+		if w.rng.IntN(8) == 0 || w.archives && i%3 == 0 {
 			if err := errorsOf(x.gather(), x.flush()); err != nil {
 				return err
 			}
@@ -122,7 +127,7 @@ func applyTo(book *ledger.Book) func(uint64, *ledger.Entry) error {
 // build makes the next block: mostly a few transfers, sometimes as many as the clerk takes, sometimes more than a
 // slot of the witness holds.
 func (w *workload) build(builder *ledger.BlockBuilder, head ledger.Head, book *ledger.Book) ledger.Block {
-	builder.Begin(head, 20000)
+	builder.Begin(head, 20000+w.nextDay())
 	add := func(e *ledger.Entry) {
 		e.Time = int64(builder.Next())
 		book.Apply(builder.Add(e), e)
@@ -189,6 +194,9 @@ func (w *workload) judge(s *Store, acked uint64) string {
 	block := newWorkload(head.Sequence).build(&builder, head, book)
 	if err := errorsOf(s.Append(block), s.Wait(block.Last())); err != nil {
 		return fmt.Sprintf("does not go on: %v", err)
+	}
+	if w.archives {
+		return w.judgeArchive(s)
 	}
 	return ""
 }

@@ -1,10 +1,12 @@
 package pebblestore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,13 +42,14 @@ type folder struct {
 	before  []map[string][]byte
 }
 
-func newFolder(t testing.TB, seed uint64, clean bool) *folder {
+func newFolder(t testing.TB, seed uint64, clean, archives bool) *folder {
 	mem := vfs.NewCrashableMem()
 	f := &folder{w: newWorkload(seed), options: crashOptions(nil)}
 	f.w.small, f.options.slotBytes = true, 3<<10
 	copyOf := func() *vfs.MemFS {
 		return mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(seed, 1))})
 	}
+	f.w.archives = archives
 	o := f.options
 	o.FS = mem
 	for range 4 {
@@ -68,8 +71,11 @@ func newFolder(t testing.TB, seed uint64, clean bool) *folder {
 // files reads a whole file system.
 func files(t testing.TB, fs vfs.FS) map[string][]byte {
 	all := map[string][]byte{}
-	for _, dir := range []string{"data", "data/pebble"} {
+	for _, dir := range []string{"data", "data/pebble", "archive"} {
 		names, err := fs.List(dir)
+		if dir == "archive" && errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		require.NoError(t, err)
 		for _, name := range names {
 			path := dir + "/" + name
@@ -91,6 +97,7 @@ func files(t testing.TB, fs vfs.FS) map[string][]byte {
 func (f *folder) disk(t testing.TB, change map[string][]byte) Options {
 	fs := vfs.NewMem()
 	require.NoError(t, fs.MkdirAll("data/pebble", 0o700))
+	require.NoError(t, fs.MkdirAll("archive", 0o700))
 	for path, contents := range f.now {
 		if changed, ok := change[path]; ok {
 			if contents = changed; contents == nil {
@@ -201,8 +208,8 @@ func namedAs(text, path string) string {
 }
 
 // damageRun damages every file of a folder, each in every way, so many times.
-func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, blind bool, times int, only func(path, damage string) bool) {
-	f := newFolder(t, seed, clean)
+func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, blind, archives bool, times int, only func(path, damage string) bool) {
+	f := newFolder(t, seed, clean, archives)
 	campaign.Total("entries acknowledged", int64(f.w.acked.Load()))
 	rng := rand.New(rand.NewPCG(seed, 3))
 	for _, path := range slices.Sorted(maps.Keys(f.now)) {
@@ -242,8 +249,8 @@ func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, b
 
 func TestDamageIsRefusedOrRepaired(t *testing.T) {
 	campaign := faultdisk.New("rot", 11, 1<<40)
-	damageRun(t, campaign, 11, false, false, 2, nil)
-	damageRun(t, campaign, 11, true, false, 1, nil)
+	damageRun(t, campaign, 11, false, false, false, 2, nil)
+	damageRun(t, campaign, 11, true, false, false, 1, nil)
 	require.Empty(t, campaign.Failures())
 	require.Positive(t, campaign.Counted("outcome", "table "+string(refused)))
 	require.Positive(t, campaign.Counted("outcome", "manifest "+string(harmless)))
@@ -252,7 +259,7 @@ func TestDamageIsRefusedOrRepaired(t *testing.T) {
 // TestDamageTestsHaveTeeth: without the witness Pebble takes a damaged tail for the end, and the tests must say so.
 func TestDamageTestsHaveTeeth(t *testing.T) {
 	campaign := faultdisk.New("rot", 11, 1<<40)
-	damageRun(t, campaign, 11, false, true, 20, func(path, damage string) bool { return strings.HasSuffix(path, ".log") })
+	damageRun(t, campaign, 11, false, true, false, 20, func(path, damage string) bool { return strings.HasSuffix(path, ".log") })
 	require.NotEmpty(t, campaign.Failures(), "a ledger without its witness lost its tail and nobody noticed")
 	require.Contains(t, campaign.Failures()[0].Text, "lost")
 }

@@ -221,7 +221,9 @@ func TestDamagedArchivesAreNamed(t *testing.T) {
 		b, err := ledger.OpenBlock(raw)
 		read += uint64(b.Count())
 		return err
-	}, func(from, upTo uint64, why error) { missing = append(missing, fmt.Sprintf("%d-%d %v", from, upTo, why)) }))
+	}, func(from, upTo uint64, why error) {
+		missing = append(missing, fmt.Sprintf("%d-%d %v", from, upTo, why))
+	}))
 	require.Equal(t, uint64(481-2*48), read)
 	require.Len(t, missing, 2)
 	require.Contains(t, missing[0], "98-145 档案 / archive "+third+":12 个区块 / blocks,记录 / entries 98 – 145")

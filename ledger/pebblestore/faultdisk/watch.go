@@ -71,6 +71,10 @@ func FileKind(path string) string {
 		return "options"
 	case strings.HasPrefix(name, "WITNESS"):
 		return "witness"
+	case strings.HasSuffix(strings.TrimSuffix(name, ".new"), ".blocks"):
+		return "archive"
+	case strings.HasPrefix(name, "INDEX"):
+		return "archive index"
 	case name == "BALLAST":
 		return "ballast"
 	case name == "LOCK":
