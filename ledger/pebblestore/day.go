@@ -37,10 +37,7 @@ func (s *Store) DayOf(sequence uint64) (ledger.Span, error) {
 			return fault != nil || satisfies(b.Day())
 		}))
 	}
-	low := s.firstHere() // a day that begins here needs no archive
-	if b, fault := blockWith(it, min(low, sequence)); low > sequence || fault == nil && b.Day() >= span.Day {
-		low = 1
-	}
+	low := s.searchFrom(it, sequence, func(b ledger.Block) bool { return b.Day() < span.Day })
 	span.First = search(low, sequence, func(day uint32) bool { return day >= span.Day })
 	if later := search(sequence, end, func(day uint32) bool { return day > span.Day }); later <= end {
 		span.Last, span.Followed = later-1, true
@@ -106,12 +103,27 @@ func (s *Store) DayBegins(day uint32) (after uint64, err error) {
 		return 0, err
 	}
 	defer it.Close()
-	first := sort.Search(int(s.durable.Load()), func(i int) bool {
-		b, fault := blockWith(it, uint64(i)+1)
+	end := s.durable.Load()
+	low := s.searchFrom(it, end, func(b ledger.Block) bool { return b.Day() < day })
+	first := sort.Search(int(end+1-low), func(i int) bool {
+		b, fault := blockWith(it, low+uint64(i))
 		err = errors.Join(err, fault)
 		return fault != nil || b.Day() >= day
 	})
-	return uint64(first), err
+	return low - 1 + uint64(first), err
+}
+
+// searchFrom is where a search by halving for a later block begins: at the first entry in Pebble when that is before what is looked for, so
+// that nobody needs the archive for what is here; at the first entry of all otherwise.
+func (s *Store) searchFrom(it *cursor, end uint64, before func(ledger.Block) bool) uint64 {
+	low := s.firstHere()
+	if low == 1 || low > end {
+		return 1
+	}
+	if b, err := blockWith(it, low); err == nil && before(b) {
+		return low
+	}
+	return 1
 }
 
 // blockWith opens the block that holds an entry. Its bytes are good until the iterator moves.

@@ -53,8 +53,9 @@ func (s *Store) firstBlock(satisfies func(ledger.Block) bool) (uint64, error) {
 		return 0, err
 	}
 	defer it.Close()
-	at := 1 + uint64(sort.Search(int(end), func(i int) bool {
-		b, fault := blockWith(it, 1+uint64(i))
+	low := s.searchFrom(it, end, func(b ledger.Block) bool { return !satisfies(b) })
+	at := low + uint64(sort.Search(int(end+1-low), func(i int) bool {
+		b, fault := blockWith(it, low+uint64(i))
 		err = errors.Join(err, fault)
 		return fault != nil || satisfies(b)
 	}))

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"onecard/ledger/pebblestore"
 	"onecard/switch/daemon"
+	"onecard/switch/query"
 	"onecard/switch/transaction"
 )
 
@@ -21,13 +23,20 @@ func lookAround(t *testing.T, dir string) (said map[string]string) {
 	said = map[string]string{}
 	config := daemon.Config{}
 	config.Data.Directory = dir
-	for name, ask := range map[string]statementOf{
-		"card": {card: "9156000000000012", limit: 500}, "card's first page": {card: "9156000000000012", limit: 20}, "terminal": {terminal: statementTerminal, limit: 70},
-	} {
-		var out bytes.Buffer
-		require.NoError(t, runStatement(t.Context(), &config, ask, &out))
-		said[name] = out.String()
+	for name, subject := range map[string]query.Subject{"card": {Card: uint64(statementCard)}, "terminal": {Terminal: statementTerminal}, "holder": {Holder: "20260001"}} {
+		for _, oldestFirst := range []bool{false, true} {
+			ask := query.StatementQuestion{Subject: subject, Limit: 40, OldestFirst: oldestFirst}
+			for page := 1; page == 1 || ask.After > 0; page++ {
+				var out bytes.Buffer
+				require.NoError(t, runStatement(t.Context(), &config, ask, true, &out))
+				said[fmt.Sprint(name, oldestFirst, page)] = out.String()
+				var answer query.Statement
+				require.NoError(t, json.Unmarshal(out.Bytes(), &answer))
+				ask.After, ask.UpTo = answer.Next, answer.UpTo
+			}
+		}
 	}
+	require.Greater(t, len(said), 20)
 	var feed bytes.Buffer
 	require.NoError(t, daemon.ReadFeed(t.Context(), &config, daemon.FeedQuestion{Name: "all"}, &feed))
 	said["feed"] = feed.String()
