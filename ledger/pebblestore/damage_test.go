@@ -42,7 +42,10 @@ type folder struct {
 	before  []map[string][]byte
 }
 
-func newFolder(t testing.TB, seed uint64, clean, archives bool) *folder {
+func newFolder(t testing.TB, seed uint64, clean bool) *folder { return folderOf(t, seed, clean, false) }
+
+// folderOf is newFolder with blocks that were archived and moved out, if they are to be.
+func folderOf(t testing.TB, seed uint64, clean, archives bool) *folder {
 	mem := vfs.NewCrashableMem()
 	f := &folder{w: newWorkload(seed), options: crashOptions(nil)}
 	f.w.small, f.options.slotBytes = true, 3<<10
@@ -209,7 +212,7 @@ func namedAs(text, path string) string {
 
 // damageRun damages every file of a folder, each in every way, so many times.
 func damageRun(t testing.TB, campaign *faultdisk.Campaign, seed uint64, clean, blind, archives bool, times int, only func(path, damage string) bool) {
-	f := newFolder(t, seed, clean, archives)
+	f := folderOf(t, seed, clean, archives)
 	campaign.Total("entries acknowledged", int64(f.w.acked.Load()))
 	rng := rand.New(rand.NewPCG(seed, 3))
 	for _, path := range slices.Sorted(maps.Keys(f.now)) {

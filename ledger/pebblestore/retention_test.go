@@ -234,8 +234,8 @@ func TestDamagedArchivesAreNamed(t *testing.T) {
 	}))
 	require.Equal(t, uint64(481-2*48), read)
 	require.Len(t, missing, 2)
-	require.Contains(t, missing[0], "98-145 档案 / archive "+third+":12 个区块 / blocks,记录 / entries 98 – 145")
-	require.Contains(t, missing[1], "194-241 档案 / archive "+fifth)
+	require.Contains(t, missing[0], third+":12 个区块 / blocks,档案中记录 / the archive's entries 98 – 145")
+	require.Contains(t, missing[1], "194-241 数据损坏 / damaged: 文件 "+fifth)
 	var damage *archive.Damage
 	require.ErrorAs(t, s.Replay(t.Context(), 0, func(ledger.Block) error { return nil }), &damage)
 	_, _, err = s.Entry(100)

@@ -22,7 +22,7 @@ type Damage struct {
 func (d *Damage) Error() string {
 	file, blocks, why := d.File, "", d.Err.Error()
 	if file == "" {
-		file = "(无文件 / no file)"
+		file = "(无 / none)"
 	}
 	if d.Blocks > 0 {
 		blocks = fmt.Sprintf("%d 个区块 / blocks,", d.Blocks)
@@ -30,7 +30,7 @@ func (d *Damage) Error() string {
 	if errors.Is(d.Err, fs.ErrNotExist) {
 		why = "文件不在 / the file is not there"
 	}
-	return fmt.Sprintf("档案 / archive %s:%s记录 / entries %d – %d 缺失或损坏,请放回完好的副本 / missing or damaged, put a good copy back: %s", file, blocks, d.From, d.UpTo, why)
+	return fmt.Sprintf("数据损坏 / damaged: 文件 %s:%s档案中记录 / the archive's entries %d – %d 缺失或损坏,请放回完好的副本 / are missing or damaged: put a good copy back: %s", file, blocks, d.From, d.UpTo, why)
 }
 
 func (d *Damage) Unwrap() error { return d.Err }
@@ -45,7 +45,7 @@ type IndexError struct {
 }
 
 func (e *IndexError) Error() string {
-	return fmt.Sprintf("%s: 清单缺失或损坏,无法证明最新的文件都在;由账本再归档一次即可重写 / the list of files is missing or damaged: nothing proves that the newest files are all there; archiving from the ledger once more writes it again: %v", e.Path, e.Err)
+	return fmt.Sprintf("数据损坏 / damaged: 文件 %s: 清单缺失或损坏,无法证明最新的档案文件都在;由账本再归档一次即可重写 / the list of files is missing or damaged: nothing proves that the newest files are all there; archiving from the ledger once more writes it again: %v", e.Path, e.Err)
 }
 
 func (e *IndexError) Unwrap() error { return e.Err }
