@@ -193,20 +193,20 @@ func (m *mover) compare(ctx context.Context, r *archive.Run) error {
 	valid := it.First()
 	err = m.folder.Check(r, func(b ledger.Block) error {
 		if !valid || !bytes.Equal(it.Key(), blockKey(nil, b.First())) {
-			return errors.Join(fmt.Errorf("Pebble 中没有档案里的区块 %d / Pebble does not have the archive's block at %[1]d: %w", b.First(), ledger.ErrMalformed), it.Error())
+			return errors.Join(fmt.Errorf("账本中没有档案里的区块 %d / the ledger does not have the archive's block at %[1]d: %w", b.First(), ledger.ErrMalformed), it.Error())
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return fmt.Errorf("reading the block at %d: %w", b.First(), err)
 		}
 		if !bytes.Equal(value, b.Bytes()) {
-			return fmt.Errorf("区块 %d 在 Pebble 与档案中不同 / the block at %[1]d differs between Pebble and the archive: %w", b.First(), ledger.ErrMalformed)
+			return fmt.Errorf("区块 %d 在账本与档案中不同 / the block at %[1]d differs between the ledger and the archive: %w", b.First(), ledger.ErrMalformed)
 		}
 		valid = it.Next()
 		return m.pace.rest(ctx)
 	})
 	if err == nil && valid {
-		err = fmt.Errorf("档案中没有 Pebble 里的区块 %d / the archive does not have Pebble's block at %[1]d: %w", sequenceOf(it.Key()), ledger.ErrMalformed)
+		err = fmt.Errorf("档案中没有账本里的区块 %d / the archive does not have the ledger's block at %[1]d: %w", sequenceOf(it.Key()), ledger.ErrMalformed)
 	}
 	if err := errors.Join(err, it.Error()); err != nil {
 		return fmt.Errorf("%s: 与账本核对不符,未移出 / it does not compare with the ledger, nothing was moved out: %w", m.dir, err)

@@ -18,7 +18,6 @@ import (
 // oldLedger is a ledger of ten days whose first days were moved out to an archive, with what it said before.
 type oldLedger struct {
 	*Store
-	mem    *vfs.MemFS
 	books  *books
 	before *history
 	moved  Retained
