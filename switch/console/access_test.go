@@ -35,11 +35,21 @@ var allowedTo = map[string][]string{
 	"POST /batches/{number}/approve":   {"approver"},
 	"POST /batches/{number}/reject":    {"accountant", "approver"},
 	"POST /batches/{number}/cancel":    {"accountant", "approver"},
-	"GET /desks":                       {"cashier", "cards", "accountant", "approver", "reader"},
-	"GET /desks/{desk}/sheet":          {"cashier", "cards", "accountant", "approver", "reader"},
-	"GET /receipts/{number}":           {"cashier", "cards", "accountant", "approver", "reader"},
-	"GET /receipts/{number}/slip":      {"cashier", "cards", "accountant", "approver", "reader"},
-	"GET /proofs/{number}":             {"cashier", "cards", "accountant", "approver", "reader"},
+
+	"POST /settlements":                  {"accountant"},
+	"GET /settlements":                   {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /settlements/{number}":          {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /payouts":                       {"accountant", "approver"},
+	"POST /settlements/{number}/check":   {"cards"},
+	"POST /settlements/{number}/approve": {"approver"},
+	"POST /settlements/{number}/pay":     {"accountant"},
+	"POST /settlements/{number}/close":   {"accountant", "approver"},
+	"POST /settlements/{number}/cancel":  {"cards", "accountant", "approver"},
+	"GET /desks":                         {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /desks/{desk}/sheet":            {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /receipts/{number}":             {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /receipts/{number}/slip":        {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /proofs/{number}":               {"cashier", "cards", "accountant", "approver", "reader"},
 }
 
 // paths lists the API as it describes itself.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	randv2 "math/rand/v2"
@@ -98,6 +99,7 @@ func (s *site) open(fresh bool) {
 	go func() { done <- s.engine.Run(running, s.clock.Load()) }()
 	c := console.New(console.Config{
 		Core: s.engine, Store: s.store, NoEntry: pebblestore.ErrNoEntry, Audit: s.audit, Clock: s.now, Zone: 8 * 3600, Version: "test", Events: s.told(),
+		Settlement: oneLine{},
 		Names: func(_, key string) string {
 			return map[string]string{"2026001": "李小明", "2026002": "欧阳晓"}[key]
 		},
@@ -122,6 +124,20 @@ func (s *site) open(fresh bool) {
 		})
 	}
 	t.Cleanup(s.stop)
+}
+
+// oneLine draws up sheets of one line: how they are worked out is tested with the totals of a real switch.
+type oneLine struct{}
+
+func (oneLine) Lines(_ context.Context, _ string, _, _ uint32, _, _ []transaction.SheetLine) ([]transaction.SheetLine, money.Fen, error) {
+	return []transaction.SheetLine{{Code: "gross", Amount: 100}}, 100, nil
+}
+
+func (oneLine) Title(code string) string { return code }
+
+func (oneLine) Payout(_ context.Context, w io.Writer, sheets []transaction.Sheet, format string) error {
+	_, err := fmt.Fprintln(w, format, len(sheets))
+	return err
 }
 
 // populate registers 100 holders, one merchant with a terminal, two desks, a programme of each kind, and the staff.
