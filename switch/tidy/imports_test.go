@@ -37,6 +37,7 @@ var importTable = []rule{
 	{"switch/iso8583", []string{"ledger/money", "ledger/invariant"}, []string{"net", "os"}},
 	{"switch/whatif", []string{"ledger", "ledger/money", "switch/rules", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/rules/rulestest", []string{"ledger/money", "switch/rules"}, []string{"net", "os"}},
+	{"switch/rules/tariff", []string{"ledger/money"}, []string{"github.com/", "net", "os", "time"}},
 	{"switch/rules/rulefile", []string{"ledger/money", "switch/rules"}, []string{"net", "os"}},
 	{"switch/rules", []string{"ledger/money"}, []string{"github.com/", "net", "os", "time"}},
 	{"switch/transaction", []string{"ledger", "ledger/money", "ledger/invariant", "switch/rules"}, []string{"github.com/", "net", "os"}},
