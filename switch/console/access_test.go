@@ -49,6 +49,11 @@ var allowedTo = map[string][]string{
 	"GET /desks/{desk}/sheet":            {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /receipts/{number}":             {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /receipts/{number}/slip":        {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /statements":                    {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /totals":                        {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /balances":                      {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /days":                          {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /days/{day}":                    {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /proofs/{number}":               {"cashier", "cards", "accountant", "approver", "reader"},
 }
 
@@ -86,7 +91,7 @@ func TestRolesMatrix(t *testing.T) {
 		may, known := allowedTo[route]
 		require.True(t, known, "%s is not in the matrix", route)
 		method, path, _ := strings.Cut(route, " ")
-		path = strings.NewReplacer("{number}", "1", "{desk}", "D01").Replace(path)
+		path = strings.NewReplacer("{number}", "1", "{desk}", "D01", "{day}", "2026-11-25").Replace(path)
 		body := ""
 		if method == http.MethodPost {
 			body = "{}"

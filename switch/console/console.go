@@ -41,6 +41,7 @@ func (c *Console) Handler() http.Handler {
 	api.UseMiddleware(c.enter(api))
 	for _, group := range []func(huma.API){
 		c.registerPeople, c.registerOperations, c.registerProposals, c.registerBatches, c.registerSettlements, c.registerDesks, c.registerReceipts,
+		c.registerQueries,
 	} {
 		group(api)
 	}
@@ -70,7 +71,7 @@ func (c *Console) config() huma.Config {
 					"Transactions and queries of the settlement centre. Amounts are strings of yuan, days are ISO 8601, times RFC 3339.",
 			},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", BearerFormat: "CODE.TOKEN"}},
 			},
 			Security: []map[string][]string{{"token": {}}},

@@ -22,33 +22,37 @@ type Core interface {
 
 // Config is what a console is made of.
 type Config struct {
-	Core    Core
-	Store   Store
-	NoEntry error                                                   // what the store says of an entry that there is not
-	Prove   func(ctx context.Context, sequence uint64) (any, error) // the inclusion proof of a record
-	Names   func(table, key string) string                          // names of people, which are kept beside the ledger
-	Audit   *Audit
-	Clock   func() int64 // microseconds since 1970
-	Zone    int32        // seconds east of UTC of the site
-	Version string
-	Events  Events
+	Core      Core
+	Store     Store
+	NoEntry   error                                                   // what the store says of an entry that there is not
+	Prove     func(ctx context.Context, sequence uint64) (any, error) // the inclusion proof of a record
+	Names     func(table, key string) string                          // names of people, which are kept beside the ledger
+	Questions Questions
+	Days      Days
+	Audit     *Audit
+	Clock     func() int64 // microseconds since 1970
+	Zone      int32        // seconds east of UTC of the site
+	Version   string
+	Events    Events
 
 	Settlement Settlement
 }
 
 // Console is the desk's HTTP API.
 type Console struct {
-	core    Core
-	store   Store
-	noEntry error
-	prove   func(context.Context, uint64) (any, error)
-	names   func(table, key string) string
-	audit   *Audit
-	clock   func() int64
-	zone    *time.Location
-	version string
-	events  Events
-	brake   *brake
+	core      Core
+	store     Store
+	noEntry   error
+	prove     func(context.Context, uint64) (any, error)
+	names     func(table, key string) string
+	questions Questions
+	days      Days
+	audit     *Audit
+	clock     func() int64
+	zone      *time.Location
+	version   string
+	events    Events
+	brake     *brake
 
 	settlement Settlement
 }
@@ -56,7 +60,7 @@ type Console struct {
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
-		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, audit: c.Audit, clock: c.Clock,
+		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
 		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement,
 	}
 }

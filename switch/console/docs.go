@@ -122,3 +122,15 @@ func roleNames(r transaction.Role) []string {
 	}
 	return strings.Split(r.String(), ",")
 }
+
+// schemaName tells types of two packages apart that have one name.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if strings.HasSuffix(t.PkgPath(), "switch/query") {
+		return "Query" + name
+	}
+	return name
+}

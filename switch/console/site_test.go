@@ -26,6 +26,7 @@ import (
 	"onecard/ledger/money"
 	"onecard/ledger/pebblestore"
 	"onecard/switch/console"
+	"onecard/switch/query"
 	"onecard/switch/transaction"
 )
 
@@ -103,6 +104,7 @@ func (s *site) open(fresh bool) {
 		Names: func(_, key string) string {
 			return map[string]string{"2026001": "李小明", "2026002": "欧阳晓"}[key]
 		},
+		Questions: query.New(query.Config{Store: s.store, Look: s.engine.Look, Now: s.clock.Load}, 8*3600), Days: noDays{},
 		Prove: func(_ context.Context, sequence uint64) (any, error) {
 			if sequence > 1<<40 {
 				return nil, console.ErrNoEntry
@@ -322,6 +324,18 @@ func (d *idleDoor) Wake() {
 	case d.wake <- struct{}{}:
 	default:
 	}
+}
+
+// noDays is a site whose days were never ended but for one.
+type noDays struct{}
+
+func (noDays) List(context.Context) ([]string, error) { return []string{"2026-11-25"}, nil }
+
+func (noDays) Statement(_ context.Context, day string) (any, error) {
+	if day != "2026-11-25" {
+		return nil, console.ErrNoEntry
+	}
+	return map[string]string{"day": day}, nil
 }
 
 type noBank struct{}

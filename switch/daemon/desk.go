@@ -4,7 +4,11 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"net/http"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,6 +16,7 @@ import (
 	"onecard/ledger/pebblestore"
 	"onecard/switch/console"
 	"onecard/switch/iso8583"
+	"onecard/switch/proof"
 )
 
 // desk is the desk API with what it is made of.
@@ -37,6 +42,7 @@ func (s *server) openDesk() error {
 	c := console.New(console.Config{
 		Core: engine, Store: store, NoEntry: pebblestore.ErrNoEntry, Audit: audit, Clock: s.clock.micros, Zone: engine.State().Site().ZoneSeconds, Version: s.options.Version,
 		Events: s.deskEvents(), Settlement: settlements{s},
+		Questions: s.reader, Days: deskDays{DaysOf(s.config.Data.Directory)},
 		Prove: func(ctx context.Context, sequence uint64) (any, error) { return s.prove(ctx, sequence) },
 		Names: func(table, key string) string { return NameOf(store, table, key) },
 	})
@@ -45,6 +51,32 @@ func (s *server) openDesk() error {
 		http.Error(w, "交换机正在停止 / the switch is stopping", http.StatusServiceUnavailable)
 	})
 	return nil
+}
+
+// deskDays hands out the signed statements of days.
+type deskDays struct{ days Days }
+
+// List is every day that has a statement.
+func (d deskDays) List(context.Context) ([]string, error) {
+	list, err := d.days.List()
+	names := make([]string, len(list))
+	for i, day := range list {
+		names[i] = day.String()
+	}
+	return names, err
+}
+
+// Statement is a day's file as it is: its signature is over the bytes.
+func (d deskDays) Statement(_ context.Context, day string) (any, error) {
+	var of proof.Day
+	if err := of.UnmarshalText([]byte(day)); err != nil {
+		return nil, console.ErrNoEntry
+	}
+	file, err := os.ReadFile(d.days.Path(of))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = console.ErrNoEntry
+	}
+	return json.RawMessage(file), err
 }
 
 func (d *desk) close() error {

@@ -48,7 +48,7 @@ var importTable = []rule{
 	{"switch/query", []string{"ledger", "ledger/money", "switch/transaction"}, []string{"github.com/", "net", "os"}},
 	{"switch/telemetry", []string{"switch/transaction"}, []string{"github.com/cockroachdb"}},
 	{"switch/simulation", []string{"ledger", "ledger/money", "ledger/invariant", "ledger/ledgertest", "switch/transaction", "switch/campus/..."}, []string{"github.com/", "net", "os"}},
-	{"switch/console", []string{"ledger", "ledger/money", "switch/transaction", "switch/campus"}, []string{"github.com/cockroachdb", "github.com/prometheus"}},
+	{"switch/console", []string{"ledger", "ledger/money", "switch/transaction", "switch/campus", "switch/query"}, []string{"github.com/cockroachdb", "github.com/prometheus"}},
 	{"switch/tidy", nil, nil},
 	{"switch/daemon/settings", nil, []string{"net"}},
 	{"switch/daemon", []string{"..."}, []string{"github.com/prometheus"}},
