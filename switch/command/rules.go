@@ -60,15 +60,15 @@ registered (--alone looks at the file only). With faults the exit code is 3.`,
   onecard rules check --data /var/lib/onecard rules.yaml`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			config, err := flags.load()
-			if err != nil {
-				return err
-			}
 			tables, err := readRules(args[0])
 			if err != nil {
 				return err
 			}
 			if !alone {
+				config, err := flags.load()
+				if err != nil {
+					return err
+				}
 				faults, err := checkForSite(c.Context(), &config, tables)
 				if err != nil {
 					return err

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"onecard/bankgw"
@@ -111,7 +113,7 @@ func Load(path string, environment []string) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if err := settings.Load(path, source, environment, &c); err != nil {
+	if err := settings.Load(path, source, ofTheSwitch(environment), &c); err != nil {
 		return c, err
 	}
 	c.Terminals.Zone = c.Site.Zone
@@ -125,7 +127,15 @@ func Describe(path string, environment []string) (string, error) {
 		return "", err
 	}
 	c := DefaultConfig()
-	return settings.Describe(path, source, environment, &c)
+	return settings.Describe(path, source, ofTheSwitch(environment), &c)
+}
+
+// ofTheSwitch leaves out what is set for the desk's commands, which an operator may well have exported: it configures nothing here.
+func ofTheSwitch(environment []string) []string {
+	return slices.DeleteFunc(slices.Clone(environment), func(line string) bool {
+		name, _, _ := strings.Cut(line, "=")
+		return slices.Contains([]string{"ONECARD_TOKEN", "ONECARD_ADDRESS", "ONECARD_DESK"}, name)
+	})
 }
 
 // ErrConfigUnread says that there was no configuration to look at.

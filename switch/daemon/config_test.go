@@ -136,3 +136,12 @@ func TestDaySwitchIsAMinuteOfTheDay(t *testing.T) {
 		require.Equal(t, good, err == nil, "%q: %v", value, err)
 	}
 }
+
+// TestDeskVariablesConfigureNothing: an operator who has exported his token can still run every other command.
+func TestDeskVariablesConfigureNothing(t *testing.T) {
+	c, err := daemon.Load("", []string{"ONECARD_TOKEN=li.x", "ONECARD_ADDRESS=127.0.0.1:1", "ONECARD_DESK=A", "ONECARD_LOG_LEVEL=warn"})
+	require.NoError(t, err)
+	require.Equal(t, "warn", c.Log.Level)
+	_, err = daemon.Load("", []string{"ONECARD_TOKENS=li.x"})
+	require.ErrorContains(t, err, "ONECARD_TOKENS")
+}
