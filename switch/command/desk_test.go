@@ -68,6 +68,7 @@ func TestADeskFromTheCommandLine(t *testing.T) {
 	require.Contains(t, desk(0, zhao, "batch", "show", number, "--watch"), "230.50")
 	require.Contains(t, desk(0, zhao, "holder", "2026001"), "150.00")
 
+	require.Contains(t, desk(0, zhao, "statement", "--holder", "2026001"), "20.00")
 	desk(0, zhang, "drawer", "close", "--desk", "D01", "--amount", "119.00")
 	require.Contains(t, desk(3, zhang, "sheet", "D01"), "-1.00")
 	require.Contains(t, run(0, "audit", "check", "--data", c.Data.Directory), "✓")

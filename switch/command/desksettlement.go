@@ -147,7 +147,7 @@ func newSettlementListCommand(flags *deskFlags) *cobra.Command {
 			return err
 		}),
 	}
-	c.Flags().StringVar(&state, "state", "", "drafted、checked、approved、paid、closed、cancelled")
+	c.Flags().StringVar(&state, "state", "", "状态 / state: drafted, checked, approved, paid, closed, cancelled")
 	c.Flags().StringVar(&merchant, "merchant", "", "商户号 / merchant")
 	return c
 }

@@ -103,6 +103,10 @@ func runStatement(ctx context.Context, config *daemon.Config, question query.Sta
 	if err != nil {
 		return err
 	}
+	return tellStatement(&answer, asJSON, out)
+}
+
+func tellStatement(answer *query.Statement, asJSON bool, out io.Writer) error {
 	if asJSON {
 		return printJSON(out, answer)
 	}
@@ -113,9 +117,9 @@ func runStatement(ctx context.Context, config *daemon.Config, question query.Sta
 	}
 	t.write(out)
 	if answer.Next == 0 {
-		_, err = fmt.Fprintf(out, "\n%d 条,完 / %[1]d entries, the end\n", len(answer.Lines))
+		_, err := fmt.Fprintf(out, "\n%d 条,完 / %[1]d entries, the end\n", len(answer.Lines))
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\n%d 条,下一页 / %[1]d entries, the next page: --after %d --up-to %d\n", len(answer.Lines), answer.Next, answer.UpTo)
+	_, err := fmt.Fprintf(out, "\n%d 条,下一页 / %[1]d entries, the next page: --after %d --up-to %d\n", len(answer.Lines), answer.Next, answer.UpTo)
 	return err
 }
