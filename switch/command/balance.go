@@ -60,6 +60,10 @@ func runBalance(ctx context.Context, config *daemon.Config, question query.Balan
 	if err != nil {
 		return err
 	}
+	return tellBalance(&answer, asJSON, out)
+}
+
+func tellBalance(answer *query.Balance, asJSON bool, out io.Writer) error {
 	if asJSON {
 		return printJSON(out, answer)
 	}

@@ -71,6 +71,10 @@ func runTotals(ctx context.Context, config *daemon.Config, question query.Totals
 	if err != nil {
 		return err
 	}
+	return tellTotals(&answer, asJSON, out)
+}
+
+func tellTotals(answer *query.Totals, asJSON bool, out io.Writer) error {
 	if asJSON {
 		return printJSON(out, answer)
 	}
