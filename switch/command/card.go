@@ -18,7 +18,8 @@ func newCardCommand() *cobra.Command {
 		Long: `改变一张卡的状态:lost 挂失,active 解挂或解冻,frozen 冻结,closed 注销(不可恢复)。下一次刷卡即生效。
 Changes a card's state: lost, active again, frozen, closed (for good). The next tap sees it. The switch must be running.`,
 		Example: `  onecard card --data /var/lib/onecard 9156000000000012 lost
-  onecard card --data /var/lib/onecard 9156000000000012 active --operator 卡务-王`,
+  onecard card --data /var/lib/onecard 9156000000000012 active --operator 卡务-王
+  onecard card list --data /var/lib/onecard --from 1005`,
 		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			number, err := strconv.ParseUint(args[0], 10, 64)
@@ -39,5 +40,6 @@ Changes a card's state: lost, active again, frozen, closed (for good). The next 
 	c.Flags().StringVar(&data, "data", "data", "数据目录 / data folder")
 	c.Flags().StringVar(&operator, "operator", "", "经办人,记入账本;默认为当前用户 / who asks, recorded in the ledger; default: this user")
 	_ = c.MarkFlagDirname("data")
+	c.AddCommand(newCardListCommand())
 	return c
 }

@@ -21,6 +21,10 @@ import (
 
 // handSite is a small campus with a running switch, for terminals by hand.
 func handSite(t *testing.T) (csv, address string, campus *samplecampus.Campus) {
+	return handSiteAt(t, filepath.Join(t.TempDir(), "data"))
+}
+
+func handSiteAt(t *testing.T, data string) (csv, address string, campus *samplecampus.Campus) {
 	o := samplecampus.DefaultOptions()
 	o.Holders, o.Merchants, o.POS, o.Gates, o.Kiosks = 50, 2, 2, 1, 1
 	campus = samplecampus.New(o)
@@ -28,7 +32,7 @@ func handSite(t *testing.T) (csv, address string, campus *samplecampus.Campus) {
 	require.NoError(t, campus.WriteCSV(csv))
 	config, err := daemon.Load("", nil)
 	require.NoError(t, err)
-	config.Data.Directory = filepath.Join(t.TempDir(), "data")
+	config.Data.Directory = data
 	config.Data.MemTableBytes, config.Data.BallastBytes, config.Data.LowWaterBytes = 4<<20, 0, 0
 	config.Terminals.Listen, config.Operations.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	_, problems, err := daemon.Import(t.Context(), &config, os.DirFS(csv))

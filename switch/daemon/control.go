@@ -62,6 +62,7 @@ func listenControl(s *server) (*control, error) {
 	s.serveQueries(mux)
 	s.serveFeeds(mux, c.server)
 	s.serveRules(mux)
+	s.serveDenyList(mux)
 	go c.serve(ownersOnly{listener})
 	return c, nil
 }

@@ -22,6 +22,7 @@ const (
 	sectionDay       = "core.day"
 	sectionCounters  = "core.meal_counters" // of the holders, by row
 	sectionRules     = "core.rules"
+	sectionDenied    = "core.deny_list"
 )
 
 // sections freezes the whole state.
@@ -41,6 +42,7 @@ func (s *State) sections() []ledger.Section {
 		whole(sectionDay, s.encodeDay()),
 		s.holders.Freeze().Section(sectionCounters, encodeCounters),
 		whole(sectionRules, s.rulebook.encode()),
+		s.denySection(),
 	)
 	return append(core, s.settlementSections()...)
 }
@@ -76,6 +78,7 @@ func restoreState(stored ledger.Stored) (*State, error) {
 		{sectionDay, s.restoreDay},
 		{sectionCounters, s.counterReader()},
 		{sectionRules, s.restoreRulebook},
+		{sectionDenied, s.denied.Restore},
 	}, s.settlementReaders()...) {
 		if err := section.from(stored); err != nil {
 			return nil, err
@@ -84,6 +87,7 @@ func restoreState(stored ledger.Stored) (*State, error) {
 	if s.business.day == 0 && book.Sequence() > 0 {
 		s.business.day = s.calendarDay(s.lastTime) // written before there were day switches: days were dates
 	}
+	s.beginDenied()
 	return s, s.index()
 }
 

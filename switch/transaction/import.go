@@ -240,6 +240,7 @@ func (s *State) addCard(p *payloadReader) {
 	c.State, c.Expiry = CardState(p.byte()), cardExpiry(p.uvarint())
 	c.PINValue = p.u64()
 	s.addCardRow(c)
+	s.deny(&c)
 }
 
 // encodeCardState writes: card index + 1 uvarint | state u8 | operator text.
@@ -267,7 +268,9 @@ func decodeCardState(src []byte) (cardStateRecord, error) {
 func (s *State) applyCardState(e *ledger.Entry) {
 	c, err := decodeCardState(e.Payload)
 	invariant.Hold(err == nil && c.index < s.cards.Len(), "card state entry %d cannot be read", s.book.Sequence())
-	s.cards.Edit(c.index).State = c.to
+	card := s.cards.Edit(c.index)
+	card.State = c.to
+	s.deny(card)
 }
 
 // CheckCardState says why a change of state is not allowed; nil when it is. A closed card stays closed (safety handbook A4).

@@ -3,6 +3,7 @@ package transaction
 import (
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/denylist"
 )
 
 // State is everything a decision may look at. Owner: the engine's goroutine.
@@ -24,6 +25,7 @@ type State struct {
 	zone     int32     // seconds east of UTC of the site; fixed when the ledger is made
 	business business
 	rulebook rulebook
+	denied   *denylist.List // the cards that are not active, by the entries that made them so
 
 	// Indexes, rebuilt from the tables.
 	cardIndex      rowIndex
@@ -68,6 +70,7 @@ func newState(book *ledger.Book) *State {
 		classByCode:    make(map[string]uint8),
 		entranceByCode: make(map[string]uint32),
 		settlement:     newSettlement(),
+		denied:         denylist.New(denylist.KeptDefault),
 	}
 }
 
