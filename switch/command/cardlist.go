@@ -21,10 +21,10 @@ func newCardListCommand() *cobra.Command {
 		Short: "列出拒用的卡,或某版本以来的变化 / the cards that are denied, or what has changed since a version",
 		Long: `列出拒用名单(黑名单):挂失、冻结、注销的卡。版本号是造成变化的账本记录号,只增不减。--from 给出已知版本,只列此后的变化,每卡一行,取最后状态;
 变化多于名单、或版本过旧时列出全部名单,替换已知的名单。卡号打印时掩码;--json 给出全部卡号,供导入设备。交换机须在运行。
-The deny list: cards that are lost, frozen or closed. A version is the number of the ledger record that made the change and only grows. With
---from only what has changed since that version is listed, a line a card with its last state; the whole list comes, and replaces what was
-known, when there are more changes than cards on it or the version is too old. Card numbers are masked; --json has them whole, for devices.
-The switch must be running.`,
+The deny list: cards that are lost, frozen or closed. A version is the number of the ledger record that made the change and only grows. With a
+version (--from) only what has changed since is listed, a line a card with its last state; the whole list comes, and replaces what was known,
+when there are more changes than cards on it or the version is too old. Card numbers are masked; as JSON they are whole, for devices. The
+switch must be running.`,
 		Example: `  onecard card list --data /var/lib/onecard
   onecard card list --data /var/lib/onecard --from 1005 --json`,
 		Args: usage(cobra.NoArgs),
