@@ -33,7 +33,9 @@ type Auditor struct {
 	campus            campus
 	totals            totals
 	requests          requests
-	rules             uint64           // newest version
+	rulebook          rulebook
+	dates             []dateFrom
+	planned           planned
 	prices            map[uint32]price // by row, of purchases that were not sold at their list price
 	loads             map[uint64]load
 	splits            map[uint32][]leg      // by row: purchases that programmes took part in
@@ -169,6 +171,7 @@ func (a *Auditor) post() {
 	if a.ranged {
 		return
 	}
+	a.keepDate()
 	a.applyHold()
 	a.applyLegs()
 	for _, o := range e.opens {

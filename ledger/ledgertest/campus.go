@@ -26,7 +26,7 @@ type campus struct {
 	transit        uint32 // account of loads in transit, 0 unknown
 	managementFee  uint32
 	schoolDiscount uint32
-	classes        int
+	classes        []class
 
 	programmes      []programme
 	programmeByCode map[string]uint32
@@ -36,8 +36,33 @@ type campus struct {
 }
 
 type merchant struct {
-	payable uint32
-	closed  bool
+	code          [15]byte
+	payable       uint32
+	opens, closes uint32 // minutes of its day; equal: always open
+	closed        bool
+	terms
+}
+
+// terms are what was agreed with a merchant.
+type terms struct {
+	group      byte
+	department bool
+	serviceFee uint64
+}
+
+// class is a class of holders with its limits where no rules say otherwise.
+type class struct {
+	code         string
+	wholeSubsidy bool
+	limits       limits
+}
+
+// class returns a class by its row.
+func (c *campus) class(i byte) *class {
+	if int(i) >= len(c.classes) {
+		return &class{}
+	}
+	return &c.classes[i]
 }
 
 type terminal struct {
@@ -48,7 +73,8 @@ type terminal struct {
 
 type holder struct {
 	main, subsidy uint32
-	state         byte
+	state, class  byte
+	spent         spent
 	purses        []ownedPurse // of programmes, and what he owes
 }
 
@@ -57,6 +83,7 @@ type card struct {
 	holder uint32
 	expiry uint32
 	state  byte
+	hasPIN bool
 }
 
 func newCampus() campus {
@@ -102,6 +129,12 @@ func (a *Auditor) genesis() {
 // date is the date at the site, which limits and a card's last day go by; the business day may be another.
 func (c *campus) date(micros int64) uint32 { return uint32((micros/1_000_000 + c.zone) / 86_400) }
 
+// clock is the date and the minute at the site.
+func (c *campus) clock(micros int64) (day, minute uint32) {
+	seconds := micros/1_000_000 + c.zone
+	return uint32(seconds / 86_400), uint32(seconds % 86_400 / 60)
+}
+
 func (a *Auditor) malformedPayload() {
 	a.note("类型 %d 的内容无法读取", "the payload of kind %d cannot be read", a.entry.kind)
 }
@@ -115,12 +148,7 @@ func (a *Auditor) directoryRow() {
 	r := reader{b: e.payload}
 	switch r.byte() {
 	case rowClass:
-		c.classes++
-		r.text()
-		for range 7 { // limits, which are not recomputed here
-			r.uvarint()
-		}
-		r.byte()
+		a.addClass(&r)
 	case rowMerchant:
 		a.addMerchant(&r)
 	case rowDoor:
@@ -134,8 +162,8 @@ func (a *Auditor) directoryRow() {
 		a.addTerminal(&r)
 	case rowHolder:
 		number := string(r.text())
-		r.text()
-		h := holder{state: r.byte()}
+		class := a.classNamed(string(r.text()))
+		h := holder{class: class, state: r.byte()}
 		r.take(16)
 		if last := len(a.accounts) - 1; len(e.opens) == 2 && last >= 2 {
 			h.main, h.subsidy = uint32(last-1), uint32(last)
@@ -157,13 +185,34 @@ func (a *Auditor) directoryRow() {
 	}
 }
 
+// addClass: code text | PIN single, PIN day, day amount, day count, purse cap, one load, loads of a day uvarint | whole subsidies only u8.
+func (a *Auditor) addClass(r *reader) {
+	c := class{code: string(r.text())}
+	c.limits = limits{pinSingle: r.fen(), pinDay: r.fen(), dayAmount: r.fen(), dayCount: r.fen()}
+	for range 3 { // limits of what is in the purse and of loads, which are not recomputed
+		r.uvarint()
+	}
+	c.wholeSubsidy = r.byte() == 1
+	a.campus.classes = append(a.campus.classes, c)
+	a.rulebook.forget()
+}
+
+// classNamed is the row of a class, the newest of that code.
+func (a *Auditor) classNamed(code string) byte {
+	for i := len(a.campus.classes) - 1; i >= 0; i-- {
+		if a.campus.classes[i].code == code {
+			return byte(i)
+		}
+	}
+	return 0
+}
+
 func (a *Auditor) addMerchant(r *reader) {
 	c := &a.campus
 	var code [15]byte
 	copy(code[:], r.take(15))
-	r.uvarint()
-	r.uvarint()
-	m := merchant{closed: r.byte() == 1}
+	m := merchant{code: code, opens: r.u32(), closes: r.u32(), closed: r.byte() == 1}
+	a.rulebook.forget()
 	if len(a.entry.opens) == 1 {
 		m.payable = uint32(len(a.accounts) - 1)
 	} else {
@@ -203,7 +252,7 @@ func (a *Auditor) addCard(r *reader) {
 	n := card{number: r.u64()}
 	h, ok := c.holderByNumber[string(r.text())]
 	n.holder, n.state, n.expiry = h, r.byte(), r.u32()
-	r.u64()
+	n.hasPIN = r.u64() != 0
 	if !ok {
 		a.note("卡 %s 的持卡人未登记", "the holder of card %s is not registered", masked(n.number))
 	}

@@ -10,5 +10,6 @@
 //	Auditor.Receipts  the terminals' memory against the ledger: lost, doubled
 //
 // It reads no disk, repairs nothing and refuses nothing. After a finding it goes on with what the ledger says, so that the first fault is
-// named and the last one too. What it does not recompute: limits, PIN tries, opening hours — rules that changed nothing but a refusal.
+// named and the last one too. Every purchase is judged again under the rules in force. What it does not recompute: limits of loads, doors, and
+// what is refused for the card, the person or the device.
 package ledgertest

@@ -143,12 +143,15 @@ func purchase(trace, amount uint64, legs ...ledger.Leg) ledger.Entry {
 	return ledger.Entry{Kind: transaction.KindPurchase, Legs: legs, Payload: request(0, 1, 900, trace, 1, amount, amount, 0)}
 }
 
-// frauds are things that nobody may do to a ledger, and what the auditor must say about each.
-var frauds = []struct {
+// fraud is something that nobody may do to a ledger, and what the auditor must say about it.
+type fraud struct {
 	name   string
 	commit func(f *forger)
 	says   string
-}{
+}
+
+// frauds are against the books and what was decided before.
+var frauds = []fraud{
 	{"the same debit twice", func(f *forger) { f.add(f.entries[f.find(transaction.KindPurchase, 0, true)].entry) }, "money moved twice"},
 	{"a debit for an identity already refused", func(f *forger) {
 		terminal, batch, trace := identity(f.entries[f.find(transaction.KindPassage, 26, false)].entry.Payload)
@@ -363,7 +366,7 @@ func (f *forger) lastCard() int {
 
 func TestEveryFraudIsNamed(t *testing.T) {
 	require.Empty(t, audit(newForger(t).blocks()).Finish().Findings, "the ledger before the fraud")
-	for _, fraud := range frauds {
+	for _, fraud := range slices.Concat(frauds, ruleFrauds) {
 		t.Run(fraud.name, func(t *testing.T) {
 			f := newForger(t)
 			fraud.commit(f)

@@ -50,6 +50,7 @@ type large struct{ amount, subsidy int64 }
 
 type requests struct {
 	pieces    [][]row
+	marks     [][]byte // meal and how of a purchase, beside its row
 	rows      uint32
 	slots     []uint32 // number of the owning row + 1; 0 is empty
 	owners    uint32
@@ -73,6 +74,7 @@ func (q *requests) at(i uint32) *row { return &q.pieces[i/pieceRows][i%pieceRows
 func (q *requests) append(r row) uint32 {
 	if q.rows%pieceRows == 0 {
 		q.pieces = append(q.pieces, make([]row, pieceRows))
+		q.marks = append(q.marks, make([]byte, pieceRows))
 	}
 	i := q.rows
 	q.rows++

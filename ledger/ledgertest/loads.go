@@ -100,7 +100,7 @@ func (a *Auditor) creditLoad(id uint64, open load, balance int64) {
 	if e.hold.op != holdPost || e.hold.id != id || !e.sameLegs(leg{a.campus.transit, -open.amount}, leg{h.main, open.amount}) {
 		a.note("圈存 %[1]d 应入账 %[2]s 至账户 %[3]d 并了结其冻结", "load %[1]d must credit %[2]s to account %[3]d and post its hold", id, yuan(open.amount), h.main)
 	}
-	if now := a.spendable(&h); now != balance {
+	if now := a.spendable(h); now != balance {
 		a.note("圈存 %[1]d 告知余额 %[2]s,应为 %[3]s", "load %[1]d told a balance of %[2]s, it is %[3]s", id, yuan(balance), yuan(now))
 	}
 }

@@ -112,14 +112,7 @@ func (r *reader) operation() (o operation) {
 func (a *Auditor) settlementRow(kind byte, r *reader) {
 	switch kind {
 	case 7: // merchant terms
-		r.take(15)
-		r.text()
-		r.take(2)
-		r.uvarint()
-		r.text()
-		r.text()
-		r.text()
-		r.take(2)
+		a.addTerms(r)
 	case 8:
 		a.addProgramme(r)
 	case 9: // operator
@@ -138,6 +131,23 @@ func (a *Auditor) settlementRow(kind byte, r *reader) {
 		r.text()
 		a.campus.desks = append(a.campus.desks, auditedDesk{account: uint32(len(a.accounts) - 1)})
 	default:
+		r.bad = true
+	}
+}
+
+// addTerms: merchant 15 bytes | parent text | group u8 | department u8 | service fee uvarint | bank, account, payee text | sets u16.
+func (a *Auditor) addTerms(r *reader) {
+	var code [15]byte
+	copy(code[:], r.take(15))
+	r.text()
+	t := terms{group: r.byte(), department: r.byte() == 1, serviceFee: r.uvarint()}
+	for range 3 {
+		r.text()
+	}
+	r.take(2)
+	if i, ok := a.campus.merchantByCode[code]; ok {
+		a.campus.merchants[i].terms = t
+	} else {
 		r.bad = true
 	}
 }

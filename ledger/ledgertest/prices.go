@@ -7,7 +7,8 @@ package ledgertest
 // The record's amount is list - discount + fee; the list price is what the terminal asked for.
 type price struct {
 	list, discount, fee int64
-	how                 byte
+	version             uint64
+	class, meal, how    byte
 }
 
 // Bits of how.
@@ -32,19 +33,14 @@ func (a *Auditor) priceLegs(p *price, payable uint32, sign int64) []leg {
 
 // readPrice reads the price of a request and makes its list price what the request asked for.
 func (a *Auditor) readPrice(r *reader, q *request) {
-	class := r.byte()
-	meal := r.byte()
-	version := r.uvarint()
-	q.price = price{list: r.fen(), discount: r.fen(), fee: r.fen(), how: r.byte()}
 	p := &q.price
+	q.priced = true
+	*p = price{class: r.byte(), meal: r.byte(), version: r.uvarint(), list: r.fen(), discount: r.fen(), fee: r.fen(), how: r.byte()}
 	if r.bad {
 		return
 	}
-	if p.payable() != q.amount || p.discount > p.list || p.how > howAll || meal > 15 || int(class) >= max(1, a.campus.classes) {
+	if p.payable() != q.amount || p.discount > p.list || p.how > howAll || p.meal > 15 || int(p.class) >= max(1, len(a.campus.classes)) {
 		a.note("价格不符:原价 %s、优惠 %s、管理费 %s,应付 %s", "a price that does not add up: list %s, discount %s, fee %s, payable %s", yuan(p.list), yuan(p.discount), yuan(p.fee), yuan(q.amount))
-	}
-	if version > a.rules {
-		a.note("价格依据规则版本 %d,而最新为 %d", "a price by version %d of the rules, the last is %d", version, a.rules)
 	}
 	q.amount = p.list
 }
@@ -56,18 +52,32 @@ func (a *Auditor) ruleVersion() {
 	a.noMoney()
 	r := reader{b: a.entry.payload}
 	number, names := r.uvarint(), r.uvarint()
-	r.varint()
+	effective := r.varint()
 	author, approver := r.text(), r.text()
 	r.text()
 	if r.bad || (names == number) != (len(r.b) > 0) || len(author) == 0 {
 		a.malformedPayload()
 		return
 	}
-	if number != a.rules+1 || names > number {
-		a.note("规则版本 %d(内容同版本 %d)接在版本 %d 之后", "version %d of the rules, with the tables of %d, follows version %d", number, names, a.rules)
+	last := uint64(len(a.rulebook.versions))
+	if number != last+1 || names > number {
+		a.note("规则版本 %d(内容同版本 %d)接在版本 %d 之后", "version %d of the rules, with the tables of %d, follows version %d", number, names, last)
 	}
 	if string(author) == string(approver) {
 		a.note("规则版本 %d 由同一人发布和审核", "version %d of the rules has one person as author and approver", number)
 	}
-	a.rules = max(a.rules, number)
+	if effective < a.entry.time {
+		a.note("规则版本 %d 的生效时间早于发布:已售的不能改价", "version %d of the rules is in force from before its publication: what was sold keeps its price", number)
+	}
+	v := version{effective: effective, tables: &ruleTables{}}
+	switch tables, ok := readTables(r.b); {
+	case names == number && !ok:
+		a.malformedPayload()
+	case names == number:
+		v.tables = tables
+	case names > 0 && names <= last:
+		v.tables = a.rulebook.versions[names-1].tables
+	}
+	a.rulebook.versions = append(a.rulebook.versions, v)
+	a.rulebook.forget()
 }

@@ -10,6 +10,14 @@ type programme struct {
 	set        byte
 	receivable uint32
 	provider   string
+	bounds
+}
+
+// bounds say where and how much of a programme's money can be used; they can change.
+type bounds struct {
+	purposes  uint64 // groups of merchants, a bit each; 0 all
+	perMeal   int64  // 0 no bound
+	wholeOnly bool
 }
 
 // ownedPurse is a holder's purse of a programme.
@@ -17,6 +25,9 @@ type ownedPurse struct {
 	account   uint32
 	programme uint32
 	expiry    uint64 // last day of its money, 0 never
+	used      int64  // in the meal that is told by its number and its date
+	usedBegan uint32
+	usedMeal  byte
 }
 
 const codeSubsidyReceivable = 1131
@@ -27,13 +38,13 @@ func (a *Auditor) addProgramme(r *reader) {
 	code := string(r.text())
 	r.uvarint()
 	p := programme{set: r.byte()}
-	r.take(8)
+	purposes := r.u64()
 	p.provider = string(r.text())
-	r.uvarint()
-	r.byte()
+	p.bounds = bounds{purposes, r.fen(), r.byte() == 1}
 	c := &a.campus
-	if _, there := c.programmeByCode[code]; there {
-		return // purposes and limits change, the money does not
+	if i, there := c.programmeByCode[code]; there {
+		c.programmes[i].bounds = p.bounds // they change, the money does not
+		return
 	}
 	c.programmeByCode[code] = uint32(len(c.programmes))
 	switch {

@@ -45,7 +45,11 @@ type request struct {
 	batch, trace  uint32
 	card          uint32 // index + 1, or strangerBase on
 	amount        int64  // as the terminal asked
+	purse         byte   // that the terminal named
 	price         price
+	priced        bool
+	pinVerified   bool
+	numbers       [3]int64
 	reason        byte
 	code          [2]byte
 	hasBalance    bool
@@ -58,8 +62,7 @@ type request struct {
 func (a *Auditor) readRequest(class byte) (q request, ok bool) {
 	r := reader{b: a.entry.payload}
 	flags := r.byte()
-	q.reason = r.byte()
-	r.byte()
+	q.reason, q.purse, q.pinVerified = r.byte(), r.byte()&15, flags&flagPINVerified != 0
 	q.terminal, q.batch, q.trace = r.u32(), r.u32(), r.u32()
 	if flags&flagCard != 0 {
 		q.card = r.u32()
@@ -79,9 +82,7 @@ func (a *Auditor) readRequest(class byte) (q request, ok bool) {
 		q.balance = r.varint()
 	}
 	if flags&flagNumbers != 0 {
-		for range 3 {
-			r.varint()
-		}
+		q.numbers = [3]int64{r.varint(), r.varint(), r.varint()}
 	}
 	if flags&flagParts != 0 {
 		q.main, q.subsidy = r.fen(), r.fen()
@@ -147,6 +148,11 @@ func (a *Auditor) original() {
 	number, owned := a.requests.owner(q.key)
 	i := a.appendRow(&q, phaseNothing)
 	a.checkOriginalMoney(&q, i)
+	if a.entry.kind == kindPurchase {
+		a.judge(&q)
+		a.keepMark(&q, i)
+	}
+	a.tell(&q)
 	switch q.reason {
 	case reasonTraceTooOld:
 		return // may have been decided long ago: not its owner
@@ -197,8 +203,8 @@ func (a *Auditor) checkOriginalMoney(q *request, i uint32) {
 		if !q.price.plain() {
 			a.prices[i] = q.price
 		}
-		a.keepSplit(i, &h)
-		if !a.boughtWith(q, &h, payable) {
+		a.keepSplit(i, h)
+		if !a.boughtWith(q, h, payable) {
 			a.note("%s:消费 %s 的分录与内容不符(主 %s、补贴 %s,应入账户 %d)", "%s: the legs of a purchase of %s are not its parts (main %s, subsidy %s, to account %d)", a.who(q), yuan(q.price.payable()), yuan(q.main), yuan(q.subsidy), payable)
 		}
 		a.noHold()
@@ -228,8 +234,8 @@ func (a *Auditor) checkStanding(q *request) {
 	}
 }
 
-func (a *Auditor) holderOf(card uint32) holder {
-	return a.campus.holders[a.campus.cards[card-1].holder]
+func (a *Auditor) holderOf(card uint32) *holder {
+	return &a.campus.holders[a.campus.cards[card-1].holder]
 }
 
 func (a *Auditor) noHold() {
@@ -258,7 +264,7 @@ func (a *Auditor) checkBalanceTold(q *request) {
 		return
 	}
 	h := a.holderOf(q.card)
-	if now := a.spendable(&h); now != q.balance {
+	if now := a.spendable(h); now != q.balance {
 		a.note("%s:告知余额 %s,应为 %s(账户 %d)", "%s: told a balance of %s, it is %s (account %d)", a.who(q), yuan(q.balance), yuan(now), h.main)
 	}
 }

@@ -87,11 +87,12 @@ func (a *Auditor) giveBack(q *request, i, number uint32, found bool) {
 			price.list = amount
 		}
 		if split := a.splits[number]; split != nil {
-			right = a.givesBack(split, &h)
+			right = a.givesBack(split, h)
 		} else {
 			right = e.sameLegs(append(a.priceLegs(&price, payable, -1), leg{h.main, price.payable() - subsidy}, leg{h.subsidy, subsidy})...)
 		}
 		right = right && q.price.payable() == price.payable()
+		a.uncount(number, h, &price)
 	case phaseLoadOpen:
 		original.code = [2]byte{'2', '2'} // who still waits for the load hears this
 		a.setLoad(original.sequence, loadReversing)
