@@ -68,6 +68,23 @@ func (s *State) checkBatchPurse(batch *Batch, b *batchRun) *Refused {
 	return nil
 }
 
+// checkTwice refuses a list that names a holder twice: it is nearly always a slip of the spreadsheet, and as many lines as one likes for one
+// holder would be posted at one tap of his, while everybody else waits. It runs where the batch is handed in, not on the owner.
+func (batch *Batch) checkTwice() *Refused {
+	if len(batch.Lines) > maxBatchLines {
+		return nil // refused as a whole
+	}
+	first := make(map[string]int, len(batch.Lines))
+	for i := range batch.Lines {
+		holder := batch.Lines[i].Holder
+		if before, twice := first[holder]; twice {
+			return &Refused{fmt.Sprintf("lines[%d]", i), "holder_twice", fmt.Sprintf("第 %d 行:持卡人 %q 已在第 %d 行,请合并或分批提交", i+1, holder, before+1), fmt.Sprintf("line %d: holder %q stands in line %d already: add them up, or hand in two batches", i+1, holder, before+1)}
+		}
+		first[holder] = i
+	}
+	return nil
+}
+
 // checkLines looks at every line, some at a time so that nobody waits for a long list. What makes a line good stays so: nobody is ever
 // unregistered.
 func (e *Engine) checkLines(ctx context.Context, batch *Batch) (total money.Fen, err error) {

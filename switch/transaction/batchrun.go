@@ -14,6 +14,8 @@ const (
 	linesPerEntry = 512
 	// linesPerTurn is how many lines of approved batches are posted with each group: few enough that nobody waits for them.
 	linesPerTurn = 64
+	// claimsPerTap is how many lines that wait for a holder one tap of his posts; the rest come with the next.
+	claimsPerTap = 32
 	// maxBatchLines bounds a batch.
 	maxBatchLines = 1_000_000
 )
@@ -244,6 +246,9 @@ func (bs *batches) lapse(s *State, day uint32) {
 // SubmitBatch hands a batch in, durably. It may be interrupted anywhere: the same batch with the same key goes on where it stood.
 func (e *Engine) SubmitBatch(ctx context.Context, batch *Batch, now int64) (BatchStatus, error) {
 	var number uint64
+	if refusal := batch.checkTwice(); refusal != nil {
+		return BatchStatus{}, refusal
+	}
 	contents := contentsOf(batch) // here and not on the owner, whom a long list would hold up
 	total, err := e.checkLines(ctx, batch)
 	if err != nil {
@@ -274,6 +279,9 @@ func (e *Engine) SubmitBatch(ctx context.Context, batch *Batch, now int64) (Batc
 
 // SubmitBatchBeforeRun is SubmitBatch for a ledger that nobody serves yet.
 func (e *Engine) SubmitBatchBeforeRun(batch *Batch, now int64) (BatchStatus, error) {
+	if refusal := batch.checkTwice(); refusal != nil {
+		return BatchStatus{}, refusal
+	}
 	var total money.Fen
 	if refusal := e.state.checkSomeLines(batch, 0, len(batch.Lines), &total); refusal != nil {
 		return BatchStatus{}, refusal
@@ -412,7 +420,8 @@ func (e *Engine) claim(r *Request) error {
 	if h := e.state.holders.At(c.Holder); c.State != CardActive || h.State != HolderActive {
 		return nil
 	}
-	for n := e.state.holders.At(c.Holder).Claims; n != 0; {
+	posted := 0
+	for n := e.state.holders.At(c.Holder).Claims; n != 0 && posted < claimsPerTap; {
 		waiting := *e.state.batches.claims.At(n - 1)
 		n = waiting.next
 		b := e.state.batches.list[waiting.batch]
@@ -422,6 +431,7 @@ func (e *Engine) claim(r *Request) error {
 		if err := e.postLine(b, waiting.line, r.Received); err != nil {
 			return err
 		}
+		posted++
 	}
 	return nil
 }
