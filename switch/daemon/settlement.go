@@ -17,6 +17,7 @@ type settlements struct{ s *server }
 // Lines works out a sheet from the totals of its days and the merchant's terms.
 func (d settlements) Lines(ctx context.Context, merchant string, from, to uint32, deductions, adjustments []transaction.SheetLine) ([]transaction.SheetLine, money.Fen, error) {
 	var terms transaction.MerchantTerms
+	var carried money.Fen
 	var refusal *transaction.Refused
 	err := d.s.opened.engine.Look(ctx, func(s *transaction.State) {
 		code, fits := transaction.ParseMerchantCode(merchant)
@@ -25,7 +26,7 @@ func (d settlements) Lines(ctx context.Context, merchant string, from, to uint32
 			refusal = &transaction.Refused{Field: "merchant", Rule: "merchant_known", Chinese: "商户未登记", English: "the merchant is not registered"}
 			return
 		}
-		terms = s.Terms(i)
+		terms, carried = s.Terms(i), s.Carried(merchant)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -37,7 +38,9 @@ func (d settlements) Lines(ctx context.Context, merchant string, from, to uint32
 	if err != nil {
 		return nil, 0, err
 	}
-	lines, payable, err := settlement.Lines(figures, settlement.Terms{ServiceFee: terms.ServiceFee, Deductions: items(deductions), Adjustments: items(adjustments)})
+	lines, payable, err := settlement.Lines(figures, settlement.Terms{
+		ServiceFee: terms.ServiceFee, Carried: carried, Deductions: items(deductions), Adjustments: items(adjustments),
+	})
 	if err != nil {
 		return nil, 0, &transaction.Refused{Field: "deductions", Rule: "item", Chinese: err.Error(), English: "see above"}
 	}

@@ -376,20 +376,24 @@ func (s *story) draftSheet(d *datadriven.TestData) string {
 		sheet.Lines, sheet.Payable = append(sheet.Lines, l), sheet.Payable+l.Amount
 	}
 	kept, err := s.engine.DraftSheet(context.Background(), sheet, s.now.UnixMicro())
-	s.names["sheet"] = kept.Number
+	name := "sheet"
+	d.MaybeScanArgs(s.t, "as", &name)
+	s.names[name] = kept.Number
 	return s.printSheet(kept, err)
 }
 
-// moveSheet reads: sheet-move to=checked by=li [document=] [reason=]
+// moveSheet reads: sheet-move [of=name] to=checked by=li [document=] [reason=]
 func (s *story) moveSheet(d *datadriven.TestData) string {
 	var to, by, document, reason string
+	of := "sheet"
+	d.MaybeScanArgs(s.t, "of", &of)
 	d.ScanArgs(s.t, "to", &to)
 	d.ScanArgs(s.t, "by", &by)
 	d.MaybeScanArgs(s.t, "document", &document)
 	d.MaybeScanArgs(s.t, "reason", &reason)
 	state, ok := transaction.ParseSheetState(to)
 	require.True(s.t, ok)
-	moved, err := s.engine.MoveSheet(context.Background(), s.numbered("sheet"), state, by, document, reason, s.now.UnixMicro())
+	moved, err := s.engine.MoveSheet(context.Background(), s.numbered(of), state, by, document, reason, s.now.UnixMicro())
 	return s.printSheet(moved, err)
 }
 

@@ -56,6 +56,10 @@ const (
 	LineAdjustment = "adjustment"
 )
 
+// LineCarried is what the sheet before came to below nothing: nobody was paid it, so this sheet pays that much less. It moves no money, for
+// the merchant's account has it already.
+const LineCarried = "carried"
+
 // Sheet is what a merchant is paid for a run of closed business days. It is never edited once it is paid: corrections go to the next one.
 type Sheet struct {
 	Number   uint64      `json:"number"` // sequence of its first entry
@@ -99,6 +103,41 @@ func (s *State) Sheet(number uint64) (Sheet, bool) {
 	return *sheet, true
 }
 
+// Carried is what a merchant's next sheet takes over from the one before: a negative amount, or nothing.
+func (s *State) Carried(merchant string) money.Fen {
+	if last := s.sheets.last(merchant); last != nil {
+		return min(0, last.Payable)
+	}
+	return 0
+}
+
+// last is a merchant's newest sheet that was not cancelled; nil when it has none.
+func (all *sheets) last(merchant string) *Sheet {
+	var last *Sheet
+	for _, sheet := range all.of {
+		if sheet.Merchant == merchant && sheet.State != SheetCancelled && (last == nil || sheet.To > last.To) {
+			last = sheet
+		}
+	}
+	return last
+}
+
+// settle works out how far a merchant's sheets reach, in the running switch and from a checkpoint alike. When all were cancelled, the first
+// has said where they begin.
+func (all *sheets) settle(merchant string) {
+	if last := all.last(merchant); last != nil {
+		all.settled[merchant] = last.To
+		return
+	}
+	var first *Sheet
+	for _, sheet := range all.of {
+		if sheet.Merchant == merchant && (first == nil || sheet.Number < first.Number) {
+			first = sheet
+		}
+	}
+	all.settled[merchant] = first.From - 1
+}
+
 // SettledTo is the last day that a merchant's sheets reach; 0 when it has none.
 func (s *State) SettledTo(merchant string) uint32 { return s.sheets.settled[merchant] }
 
@@ -126,9 +165,12 @@ func (s *State) checkDraft(draft *Sheet) *Refused {
 	code, fits := ParseMerchantCode(draft.Merchant)
 	_, known := s.merchantByCode[code]
 	last := s.sheets.settled[draft.Merchant]
-	var sum money.Fen
+	var sum, carried money.Fen
 	for _, line := range draft.Lines {
 		sum += line.Amount
+		if line.Code == LineCarried {
+			carried += line.Amount
+		}
 	}
 	switch {
 	case !fits || !known:
@@ -141,6 +183,8 @@ func (s *State) checkDraft(draft *Sheet) *Refused {
 		return &Refused{"from", "period_follows", fmt.Sprintf("该商户已结算到 %s,须从 %s 开始", dateOf(last), dateOf(last+1)), fmt.Sprintf("the merchant is settled to %s: begin at %s", dateOf(last), dateOf(last+1))}
 	case sum != draft.Payable:
 		return &Refused{"payable", "lines_sum", fmt.Sprintf("各行合计 %s,应付 %s", sum, draft.Payable), fmt.Sprintf("the lines sum to %s, payable is %s", sum, draft.Payable)}
+	case carried != s.Carried(draft.Merchant):
+		return &Refused{"lines", "carried", fmt.Sprintf("上一张结算单结转 %s,本张为 %s,请重新起草", s.Carried(draft.Merchant), carried), fmt.Sprintf("the sheet before leaves %s to be carried, this one carries %s: draw it up again", s.Carried(draft.Merchant), carried)}
 	}
 	return s.checkRole("drafter", draft.Drafter, RoleAccountant)
 }
@@ -218,7 +262,10 @@ func (s *State) checkMove(sheet *Sheet, to SheetState, operator, document, reaso
 		SheetChecked: {SheetDrafted}, SheetApproved: {SheetChecked}, SheetPaid: {SheetApproved}, SheetClosed: {SheetPaid}, SheetCancelled: {SheetDrafted, SheetChecked},
 	}
 	if department { // its money stays in the house
-		from[SheetPaid], from[SheetClosed] = nil, []SheetState{SheetApproved}
+		from[SheetPaid] = nil
+	}
+	if department || sheet.Payable <= 0 { // nobody is paid
+		from[SheetClosed] = []SheetState{SheetApproved}
 	}
 	switch {
 	case !slices.Contains(from[to], sheet.State):
@@ -323,7 +370,7 @@ func (s *State) applySheet(sequence uint64, e *ledger.Entry) {
 		sheet.Document = m.document
 	case SheetCancelled:
 		sheet.Reason = m.reason
-		s.sheets.settled[sheet.Merchant] = sheet.From - 1
+		s.sheets.settle(sheet.Merchant)
 	}
 }
 
@@ -345,11 +392,10 @@ func (s *State) restoreSheets(part []byte) error {
 			return ledger.ErrMalformed
 		}
 		s.sheets.of[sheet.Number] = sheet
-		if sheet.State == SheetCancelled {
-			s.sheets.settled[sheet.Merchant] = sheet.From - 1
-		} else {
-			s.sheets.settled[sheet.Merchant] = sheet.To
-		}
+		s.sheets.settled[sheet.Merchant] = 0
+	}
+	for merchant := range s.sheets.settled {
+		s.sheets.settle(merchant)
 	}
 	return p.done(KindSheetDrafted)
 }

@@ -21,9 +21,10 @@ type Figures struct {
 
 // Terms are what a sheet takes off or adds.
 type Terms struct {
-	ServiceFee  uint16 // per 10,000 of net sales
-	Deductions  []Item // rent, water, power, penalties: > 0
-	Adjustments []Item // corrections of earlier sheets, either way
+	ServiceFee  uint16    // per 10,000 of net sales
+	Carried     money.Fen // what the sheet before came to below nothing: <= 0
+	Deductions  []Item    // rent, water, power, penalties: > 0
+	Adjustments []Item    // corrections of earlier sheets, either way
 }
 
 // Item is one agreed deduction or one adjustment.
@@ -46,7 +47,7 @@ func LineTitle(code string) string {
 	titles := map[string]string{
 		LineGross: "销售总额 gross sales", LineLate: "前日补传脱机 late offline of prior days", LineReversed: "冲正 reversals",
 		LineRefunded: "退货 refunds", LineDiscount: "商户承担优惠 merchant-borne discounts", transaction.LineServiceFee: "服务费 service fee",
-		transaction.LineDeduction: "代扣 agreed deduction", transaction.LineAdjustment: "调整 adjustment",
+		transaction.LineDeduction: "代扣 agreed deduction", transaction.LineAdjustment: "调整 adjustment", transaction.LineCarried: "上期结转 carried from the sheet before",
 	}
 	return titles[code]
 }
@@ -88,6 +89,7 @@ func Lines(f Figures, t Terms) (lines []transaction.SheetLine, payable money.Fen
 		}
 		add(transaction.LineAdjustment, a.Amount, a.Text)
 	}
+	add(transaction.LineCarried, t.Carried, "")
 	return lines, payable, nil
 }
 

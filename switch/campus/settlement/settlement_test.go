@@ -33,6 +33,8 @@ func TestFormula(t *testing.T) {
 			switch words[0] {
 			case "deduction":
 				terms.Deductions = append(terms.Deductions, settlement.Item{Amount: amount, Text: words[2]})
+			case "carried":
+				terms.Carried = amount
 			case "adjustment":
 				terms.Adjustments = append(terms.Adjustments, settlement.Item{Amount: amount, Text: words[2]})
 			default:
