@@ -199,7 +199,7 @@ func refundSale(a *act) bool {
 	for i := len(e.Legs) - 1; i >= 0; i-- {
 		l := e.Legs[i]
 		if l.Amount < 0 && a.state.isHolders(l.Account) {
-			a.leg(a.state.returnsTo(h, l.Account, a.local), fill(&left[1], -l.Amount)-fill(&left[0], -l.Amount))
+			a.giveBack(h, l.Account, fill(&left[1], -l.Amount)-fill(&left[0], -l.Amount))
 		}
 	}
 	var others money.Fen
@@ -220,6 +220,18 @@ func refundSale(a *act) bool {
 	}
 	a.leg(payable, -(a.op.Amount - others))
 	return true
+}
+
+// giveBack returns part of a sale to where it came from. What was owed then and has been paid since goes to the main purse: nothing but a debt
+// stands on the account of debts, and nobody could spend it there.
+func (a *act) giveBack(h *Holder, account ledger.AccountID, amount money.Fen) {
+	if i, ok := a.state.purseOf(h, account); ok && a.state.purses.At(i).Programme == debtProgramme {
+		owed := min(amount, max(0, a.state.Debt(h)))
+		a.leg(account, owed)
+		a.leg(h.Main, amount-owed)
+		return
+	}
+	a.leg(a.state.returnsTo(h, account, a.local), amount)
 }
 
 // fill takes at most room from left.
