@@ -176,7 +176,7 @@ func (c *Console) withFirst(ctx context.Context, err error, who person, name str
 	if lookErr := c.core.Look(ctx, func(s *transaction.State) { sequence, _ = s.KeySequence(keyOf(who.code, name)) }); lookErr != nil || sequence == 0 {
 		return p
 	}
-	if first, readErr := c.receipt(ctx, sequence); readErr == nil {
+	if first, readErr := c.first(ctx, sequence); readErr == nil {
 		p.First = first
 	} else if !errors.Is(readErr, ErrNoEntry) && c.events.Failed != nil {
 		c.events.Failed("idempotency_key", readErr)

@@ -118,6 +118,9 @@ func (c *Console) operate(ctx context.Context, who person, row *transaction.Cata
 	if err != nil {
 		return nil, c.withFirst(ctx, err, who, in.Key)
 	}
+	if done.Repeated {
+		return c.answerAgain(ctx, &done, n)
+	}
 	return c.answer(ctx, &done, o, n)
 }
 
@@ -145,10 +148,36 @@ func (c *Console) answer(ctx context.Context, done *transaction.Receipt, o *tran
 		}
 		a.Body = *r
 	}
-	if a.Body.Repeated = done.Repeated; done.Repeated {
-		a.Status, n.outcome = http.StatusOK, "repeated"
-	}
 	return a, nil
+}
+
+// answerAgain answers a name that was heard before with what it stands for: what was posted, or the proposal as it waits. One that was
+// rejected is not proposed again under its old name.
+func (c *Console) answerAgain(ctx context.Context, done *transaction.Receipt, n *note) (*receiptAnswer, error) {
+	n.record, n.outcome = done.Sequence, "repeated"
+	first, err := c.first(ctx, done.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	if first.Status == "pending" && !done.Pending {
+		p := problem(http.StatusConflict, "proposal_closed", "该业务曾待审,已驳回或撤回;要再次提交,请换一个 Idempotency-Key", "it was proposed, and rejected or withdrawn: to ask once more use another Idempotency-Key")
+		return nil, p
+	}
+	first.Repeated = true
+	return &receiptAnswer{http.StatusOK, *first}, nil
+}
+
+// first is the receipt of what a name stands for: of an operation, or of the proposal of one.
+func (c *Console) first(ctx context.Context, sequence uint64) (*Receipt, error) {
+	e, day, err := c.entry(sequence)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := transaction.ReadProposal(sequence, day, &e); ok {
+		asked := c.openProposal(&p).Asked
+		return &asked, nil
+	}
+	return c.receipt(ctx, sequence)
 }
 
 // operationOf puts the body into the core's terms.

@@ -15,7 +15,7 @@ import (
 // Proposal is an operation that waits for a second person, or what became of it.
 type Proposal struct {
 	Number string   `json:"number"`
-	Status string   `json:"status" enum:"open,approved,closed" doc:"closed: rejected or withdrawn"`
+	Status string   `json:"status" enum:"open,approved,closed,decided" doc:"closed: rejected or withdrawn; decided: so long ago that how is not remembered, the statement shows it"`
 	Asked  Receipt  `json:"asked" doc:"what was asked; nothing has been moved by it"`
 	Posted *Receipt `json:"posted,omitempty" doc:"approved: what it did"`
 }
@@ -121,6 +121,7 @@ type found struct {
 	proposal transaction.Proposal
 	open     bool
 	posted   uint64 // the entry that it made; 0 none
+	old      bool   // its name is forgotten: what became of it is in the ledger, not in the state
 }
 
 func (c *Console) findProposal(ctx context.Context, number uint64) (found, error) {
@@ -138,9 +139,11 @@ func (c *Console) findProposal(ctx context.Context, number uint64) (found, error
 	}
 	return f, c.core.Look(ctx, func(s *transaction.State) {
 		f.open = s.ProposalOpen(number)
-		if sequence, there := s.KeySequence(f.proposal.Operation.Key); there && sequence != number {
+		sequence, there := s.KeySequence(f.proposal.Operation.Key)
+		if there && sequence != number {
 			f.posted = sequence
 		}
+		f.old = !there
 	})
 }
 
@@ -157,6 +160,8 @@ func (c *Console) showProposal(ctx context.Context, _ person, in *Numbered, n *n
 	a := &proposalAnswer{c.openProposal(&f.proposal)}
 	switch {
 	case f.open:
+	case f.old:
+		a.Body.Status = "decided"
 	case f.posted == 0:
 		a.Body.Status = "closed"
 	default:
@@ -195,6 +200,9 @@ func (c *Console) approvedBefore(ctx context.Context, who person, number uint64,
 	if err != nil {
 		return nil, err
 	}
+	if f.old {
+		return nil, decidedLongAgo()
+	}
 	if f.posted == 0 {
 		return nil, problem(http.StatusConflict, "proposal_closed", "该业务已驳回或撤回", "the proposal was rejected or withdrawn")
 	}
@@ -211,6 +219,11 @@ func (c *Console) approvedBefore(ctx context.Context, who person, number uint64,
 	return &receiptAnswer{http.StatusOK, *r}, nil
 }
 
+// decidedLongAgo must not say how: whoever was told that it was rejected would ask for it once more.
+func decidedLongAgo() *Problem {
+	return problem(http.StatusConflict, "proposal_decided", "该业务早已审核或驳回,结果请查流水,勿重复提交", "the proposal was decided long ago: look at the statement for how, and do not ask for it once more")
+}
+
 // reject closes a proposal without carrying it out. One that is closed already stays so: asking again is no fault.
 func (c *Console) reject(ctx context.Context, who person, in *refusalAsked, n *note) (*proposalAnswer, error) {
 	number, err := in.sequence()
@@ -225,7 +238,9 @@ func (c *Console) reject(ctx context.Context, who person, in *refusalAsked, n *n
 	err = c.core.Reject(ctx, number, who.code, in.Body.Reason, c.clock())
 	var refused *transaction.Refused
 	if errors.As(err, &refused) && refused.Rule == ruleProposalOpen {
-		if f, err = c.findProposal(ctx, number); err == nil && f.posted != 0 {
+		if f, err = c.findProposal(ctx, number); err == nil && f.old {
+			err = decidedLongAgo()
+		} else if err == nil && f.posted != 0 {
 			err = problem(http.StatusConflict, "proposal_decided", "该业务已审核通过,不能驳回", "the proposal was approved already and cannot be rejected")
 		}
 		n.outcome = "repeated"

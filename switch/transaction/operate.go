@@ -51,7 +51,7 @@ func (e *Engine) operate(op *Operation, now int64) (Receipt, error) {
 	}
 	contents := contentsOf(op)
 	if before, seen := e.state.keys.of[op.Key]; seen {
-		return repeated(before, op.Kind, contents)
+		return e.repeated(before, op.Kind, contents)
 	}
 	if e.decider.diskLow {
 		return Receipt{}, &Refused{"", "disk_low", "磁盘空间不足,暂停办理", "the disk is low: nothing new is taken"}
@@ -71,12 +71,12 @@ func (e *Engine) operate(op *Operation, now int64) (Receipt, error) {
 	return e.carryOut(a), nil
 }
 
-// repeated answers a key that was seen before.
-func repeated(before keyed, kind Kind, contents uint64) (Receipt, error) {
+// repeated answers a key that was seen before: with what was posted, or with the proposal that still waits or was closed.
+func (e *Engine) repeated(before keyed, kind Kind, contents uint64) (Receipt, error) {
 	if before.contents != contents {
 		return Receipt{}, &Refused{"key", "key_reused", "幂等键已用于另一笔业务(记录 " + ReferenceOf(before.sequence).String() + ")", "the key was used for something else, record " + ReferenceOf(before.sequence).String()}
 	}
-	return Receipt{Sequence: before.sequence, Kind: kind, Day: before.day, Repeated: true}, nil
+	return Receipt{Sequence: before.sequence, Kind: kind, Day: before.day, Pending: e.state.ProposalOpen(before.sequence), Repeated: true}, nil
 }
 
 func (e *Engine) act(op *Operation, contents uint64) *act {
