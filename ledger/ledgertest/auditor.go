@@ -42,6 +42,7 @@ type Auditor struct {
 	paid              map[uint64]paidAmount // by entry: what an operation or a refunded sale took
 	once              map[[24]byte]bool     // keys, proposals and lines that have been carried out
 	batches           map[uint64]*auditedBatch
+	sheets            sheets
 	duplicates        map[uint64]struct{} // identities that moved money twice
 	warmth            int64               // sink of ahead
 	faults            uint64
@@ -55,6 +56,7 @@ func New() *Auditor {
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
 		totals: totals{map[Cell]*Sums{}, map[uint32]uint32{}},
 		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
+		sheets: sheets{map[uint64]*sheet{}, map[uint32][]*sheet{}},
 	}
 }
 
@@ -204,8 +206,7 @@ func (a *Auditor) post() {
 	case kindPurse:
 		a.purse()
 	case kindSheetDrafted, kindSheetMoved:
-		a.noHold()
-		a.checkFlow(&operation{})
+		a.sheetEntry()
 	case kindProposal, kindProposalClosed:
 		a.noMoney()
 	case kindBatch, kindBatchLines, kindBatchDecided, kindLineRefused:

@@ -166,6 +166,7 @@ func (a *Auditor) operationEntry() {
 	a.checkOnce(&o)
 	a.checkDrawer(&o)
 	a.checkReturned(&o)
+	a.checkOwner(&o)
 	if o.holder == 0 {
 		return
 	}
@@ -358,15 +359,18 @@ func (a *Auditor) checkReturned(o *operation) {
 	case kindRefund, kindReversed, kindPledgeReturned:
 	default:
 		if len(a.entry.legs) > 0 {
-			a.paid[a.entry.sequence] = paidAmount{amount: a.paidBy()}
+			paid := paidAmount{amount: a.paidBy(), holder: o.holder}
+			if refundable(a.entry.kind) {
+				paid.legs = append(paid.legs, a.entry.legs...)
+			}
+			a.paid[a.entry.sequence] = paid
 		}
 		return
 	}
 	original, known := a.paid[o.original]
 	if !known {
-		if number, ok := a.requests.bySequence(o.original); ok && a.requests.at(number).phase == phaseMoved && a.requests.at(number).sequence == o.original {
-			amount, _ := a.requests.amounts(number)
-			original, known = paidAmount{amount: amount}, true
+		if number, ok := a.requests.bySequence(o.original); ok && a.requests.at(number).phase == phaseMoved && a.requests.at(number).kind == kindPurchase {
+			original, known = a.paidPurchase(number), true
 			a.requests.at(number).phase = phaseRefunded
 		}
 	}
@@ -378,12 +382,10 @@ func (a *Auditor) checkReturned(o *operation) {
 	if original.returned > original.amount || a.entry.kind != kindRefund && original.returned != original.amount {
 		a.note("记录 %d 收款 %s,退回 %s", "record %d took %s, %s was given back", o.original, yuan(original.amount), yuan(original.returned))
 	}
+	if a.entry.kind == kindRefund {
+		a.checkRefund(o, &original)
+	}
 	a.paid[o.original] = original
-}
-
-// paidAmount is what an operation or a sale took, and how much of it has been given back.
-type paidAmount struct {
-	amount, returned int64
 }
 
 // paidBy is what an entry moved: what its credits sum to.
