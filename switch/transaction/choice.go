@@ -110,10 +110,13 @@ func (s *State) useMeals(h *Holder, day uint32, meal uint8, legs []ledger.Leg) {
 }
 
 // unuseMeals takes a reversed purchase off again, unless another meal has begun. day is when the meal began.
-func (s *State) unuseMeals(h *Holder, day uint32, legs []ledger.Leg) {
+func (s *State) unuseMeals(h *Holder, day uint32, meal uint8, legs []ledger.Leg) {
 	for i := range legs {
 		n, ok := s.purseOf(h, legs[i].Account)
-		if !ok || s.purses.At(n).MealDay != day {
+		if !ok {
+			continue
+		}
+		if p := s.purses.At(n); p.MealDay != day || p.Meal != meal {
 			continue
 		}
 		p := s.purses.Edit(n)
