@@ -54,6 +54,7 @@ const (
 	recordExpiry
 	recordBalance
 	recordTexts
+	recordMetered
 	recordFlags = 1<<iota - 1
 )
 
@@ -103,6 +104,12 @@ func (r *reader) operation() (o operation) {
 	if o.flags&recordTexts != 0 {
 		r.text()
 		r.text()
+	}
+	if o.flags&recordMetered != 0 { // tariff text | per u8 | reading, rules version uvarint
+		r.text()
+		r.byte()
+		r.uvarint()
+		r.uvarint()
 	}
 	r.bad = r.bad || o.flags > recordFlags
 	return o

@@ -6,8 +6,11 @@ import "slices"
 // moment. Names stay names here: which rows are for a class at a merchant in a meal is found by comparing them, and remembered until a
 // version comes into force or the directory grows.
 
-// tableFormat is the first byte of stored tables.
-const tableFormat = 1
+// The first byte of stored tables: without tariffs of metered uses, and with them at the end.
+const (
+	tableFormat        = 1
+	tableFormatTariffs = 2
+)
 
 // modes of a privilege.
 const (
@@ -102,7 +105,8 @@ func (r *reader) rowScope() rowScope {
 func readTables(src []byte) (*ruleTables, bool) {
 	r := &reader{b: src}
 	t := &ruleTables{groups: map[string][]string{}, mealNumbers: map[string]byte{}}
-	r.bad = r.byte() != tableFormat
+	format := r.byte()
+	r.bad = format != tableFormat && format != tableFormatTariffs
 	r.text() // title
 	flags := r.byte()
 	t.feeFirst, t.onlyInMeals = flags&1 != 0, flags&2 != 0
@@ -142,7 +146,22 @@ func readTables(src []byte) (*ruleTables, bool) {
 		o.wholeSubsidy = r.byte() == 1
 		t.orders = append(t.orders, o)
 	})
+	if format == tableFormatTariffs {
+		each(r, r.tariff)
+	}
 	return t, r.done()
+}
+
+// tariff passes over a price list of metered use.
+func (r *reader) tariff() {
+	r.text()                                     // code
+	r.byte()                                     // what the price is for
+	r.uvarint()                                  // price
+	each(r, func() { r.uvarint(); r.uvarint() }) // steps
+	r.uvarint()                                  // billing unit
+	r.uvarint()                                  // minimum
+	r.uvarint()                                  // most
+	r.byte()                                     // rounding
 }
 
 // atMerchant says whether a list names a merchant, by code or by a group that it is in.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,7 @@ var fieldWords = map[string]string{
 	"purse": "main、subsidy 或项目代码 / main, subsidy or a programme's code", "other_purse": "转入钱包 / purse that gets it", "terminal": "终端号 8 位 / terminal, 8 characters",
 	"amount": "金额,元 / yuan, such as 12.30", "count": "次数 / counts", "unit": "取整单位 0.01、0.10、1.00 / what cash is paid in",
 	"original": "原记录号 / record of the original", "occurred": "发生时间 / when it was, 2026-11-26T12:00:00+08:00", "until": "到期时间 / when it ends by itself",
+	"tariff": "费率代码 / code of a tariff of the rules in force", "reading": "读数,毫升、秒、瓦时、次 / what was used: ml, s, Wh, uses",
 	"expiry": "资金有效期 / last day of the money, 2026-12-31", "state": "账户状态 / state of the accounts: open, frozen, retained", "document": "单据号 / number of the paper", "reason": "事由 / why",
 }
 
@@ -128,10 +130,9 @@ func newDeskAct(flags *deskFlags, name, full string, row transaction.CatalogueRo
 
 func flagOf(field string) string { return strings.ReplaceAll(field, "_", "-") }
 
-// fieldValue is a flag as it stands in JSON: counts are numbers, all else is text.
+// fieldValue is a flag as it stands in JSON: counts and readings are whole numbers, all else is text.
 func fieldValue(field, text string) any {
-	var n int64
-	if _, err := fmt.Sscanf(text, "%d", &n); field == "count" && err == nil {
+	if n, err := strconv.ParseInt(text, 10, 64); (field == "count" || field == "reading") && err == nil {
 		return n
 	}
 	return text

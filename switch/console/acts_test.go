@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/switch/console"
+	"onecard/switch/rules"
+	"onecard/switch/rules/tariff"
 	"onecard/switch/transaction"
 )
 
@@ -82,6 +84,37 @@ func (s *site) must(who, kind, body string) console.Receipt {
 	require.Equal(s.t, who, a.receipt.Operator)
 	s.last = a.receipt.Number
 	return a.receipt
+}
+
+// TestReadingNeedsATariffInForce: a reading is priced by the rules, and what they do not have is said.
+func TestReadingNeedsATariffInForce(t *testing.T) {
+	s := newSite(t)
+	s.must("zhang", "meter_start", `{"holder":"2026010","terminal":"10000001","amount":"5.00"}`)
+	for body, rule := range map[string]string{
+		`{"original":"%s","tariff":"shower","reading":38400}`:                 "tariff_known",
+		`{"original":"%s","reading":38400}`:                                   "required",
+		`{"original":"%s","tariff":"shower","reading":38400,"amount":"0.96"}`: "amount_or_reading",
+	} {
+		a := s.post("zhang", "/operations/meter_settle", fmt.Sprintf(body, s.last))
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s", a.body)
+		require.Equal(t, rule, a.problem.Rule, "%s", a.body)
+	}
+	tables := &rules.Tables{Tariffs: []tariff.Tariff{{Code: "shower", Per: tariff.Tonne, Price: 2_500_000}}}
+	version, faults, err := s.engine.PublishRules(t.Context(), &transaction.Publication{Tables: tables, Author: "lin", Reason: "水价"}, s.now())
+	require.NoError(t, err)
+	require.Empty(t, faults)
+	r := s.must("zhang", "meter_settle", fmt.Sprintf(`{"original":"%s","tariff":"shower","reading":38400}`, s.last))
+	require.Equal(t, "0.96", r.Amount.String())
+	require.Equal(t, "shower", r.Tariff)
+	require.EqualValues(t, 38400, *r.Reading)
+	require.Equal(t, "38.4 L", r.Metered)
+	require.Equal(t, version.Number, r.Rules)
+	s.must("zhang", "meter_start", `{"holder":"2026010","terminal":"10000001","amount":"5.00"}`)
+	r = s.must("zhang", "meter_settle", fmt.Sprintf(`{"original":"%s","tariff":"shower"}`, s.last))
+	require.Equal(t, "0.00", r.Amount.String(), "nothing used")
+	require.Zero(t, *r.Reading)
+	require.Empty(t, r.Legs)
+	s.balanced()
 }
 
 // TestEveryKindOfTheCatalogue: each is carried out once and leaves the books balanced; its receipt can be read again.

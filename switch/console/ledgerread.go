@@ -66,6 +66,9 @@ func (c *Console) receiptOf(s *transaction.State, o *transaction.OperationLine) 
 	if o.Original != 0 {
 		r.Original = transaction.ReferenceOf(o.Original).String()
 	}
+	if o.Tariff != "" {
+		r.Tariff, r.Reading, r.Metered, r.Rules = o.Tariff, &o.Reading, o.Metered(), o.RulesVersion
+	}
 	counts := false
 	for _, l := range o.Legs {
 		a := s.Book().Account(l.Account)

@@ -33,6 +33,8 @@ type operationBody struct {
 	Original      string `json:"original,omitempty" pattern:"^[0-9]{1,20}$" doc:"原记录号(DE 37)/ record of the original"`
 	Occurred      string `json:"occurred,omitempty" format:"date-time" doc:"交易发生时间 / when it was"`
 	Until         string `json:"until,omitempty" format:"date-time" doc:"冻结到期时间 / when the hold ends by itself"`
+	Tariff        string `json:"tariff,omitempty" maxLength:"32" doc:"现行规则中的费率代码,与读数一起代替金额 / code of a tariff of the rules in force, with a reading in place of an amount"`
+	Reading       uint64 `json:"reading,omitempty" maximum:"4294967296" doc:"读数,最小单位:毫升、秒、瓦时、次 / what was used, in millilitres, seconds, watt hours or uses"`
 	Expiry        Day    `json:"expiry,omitempty"`
 	State         string `json:"state,omitempty" enum:"open,frozen,retained" doc:"账户状态 / state of the accounts"`
 	Document      string `json:"document,omitempty" maxLength:"40" doc:"单据号,最多 40 字节 / number of the paper behind it, at most 40 bytes"`
@@ -184,7 +186,7 @@ func (c *Console) first(ctx context.Context, sequence uint64) (*Receipt, error) 
 func (c *Console) operationOf(ctx context.Context, row *transaction.CatalogueRow, b *operationBody) (*transaction.Operation, error) {
 	o := &transaction.Operation{
 		Kind: row.Kind, Desk: b.Desk, Holder: b.Holder, OtherHolder: b.OtherHolder, Merchant: b.Merchant, OtherMerchant: b.OtherMerchant,
-		Purse: b.Purse, OtherPurse: b.OtherPurse, Terminal: b.Terminal, All: b.All, Expiry: uint32(b.Expiry),
+		Purse: b.Purse, OtherPurse: b.OtherPurse, Terminal: b.Terminal, Tariff: b.Tariff, Reading: b.Reading, All: b.All, Expiry: uint32(b.Expiry),
 		State: transaction.AccountState(b.State), Document: b.Document, Reason: b.Reason,
 	}
 	if b.Unit != nil {

@@ -32,6 +32,10 @@ type Receipt struct {
 	Count       *int64   `json:"count,omitempty" doc:"in place of the amount, where counts have moved"`
 	Balance     *Yuan    `json:"balance,omitempty" doc:"what the holder can spend afterwards"`
 	Expected    *Yuan    `json:"expected,omitempty" doc:"drawers: what had to be in it; the amount is what was counted"`
+	Tariff      string   `json:"tariff,omitempty" doc:"of a meter that was settled by a reading"`
+	Reading     *uint64  `json:"reading,omitempty" doc:"in millilitres, seconds, watt hours or uses"`
+	Metered     string   `json:"metered,omitempty" doc:"the reading as people say it"`
+	Rules       uint32   `json:"rules_version,omitempty" doc:"version of the rules that has the tariff"`
 	Original    string   `json:"original,omitempty"`
 	Document    string   `json:"document,omitempty"`
 	Reason      string   `json:"reason,omitempty"`

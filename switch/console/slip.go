@@ -41,6 +41,8 @@ func (r *Receipt) Slip(out io.Writer, paper SlipWidth) error {
 	s.field("对方 to", r.OtherMerch)
 	s.field("钱包 purse", purseWords(r.Purse))
 	s.field("转入 into", purseWords(r.OtherPurse))
+	s.field("费率 tariff", r.Tariff)
+	s.field("读数 reading", r.Metered)
 	s.field("原记录 original", r.Original)
 	s.field("单据 document", r.Document)
 	s.field("事由 reason", r.Reason)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"onecard/ledger/money"
+	"onecard/switch/rules/tariff"
 )
 
 // MaxBytes bounds the stored form of a version.
@@ -15,8 +16,11 @@ const MaxBytes = 256 << 10
 // ErrMalformed says that stored bytes are not what this package writes.
 var ErrMalformed = errors.New("malformed rules")
 
-// format is the first byte of stored rules.
-const format = 1
+// The first byte of stored rules. What has no tariffs is written as it was before there were any.
+const (
+	format        = 1
+	formatTariffs = 2
+)
 
 // Append writes the tables in their one stored form: numbers are uvarints, texts and lists have their length in front.
 //
@@ -25,11 +29,12 @@ const format = 1
 //	privileges (scope, mode u8, rate, amount, school bears u8, per meal u8) | fees (scope, rate, amount) |
 //	load fees (classes, deposit, withdrawal) |
 //	limits (classes, purses u8, PIN single, PIN day, reset u8, day amount, day count, purse cap, load single, load day) |
-//	meal limits (scope, count u8, amount, after u8, surcharge) | debit orders (classes, merchants, kinds u8 each, refuse partial u8)
+//	meal limits (scope, count u8, amount, after u8, surcharge) | debit orders (classes, merchants, kinds u8 each, refuse partial u8) |
+//	in format 2, tariffs (code, per u8, price, steps (above, price), billing unit, minimum, most, rounding u8)
 //
 // where a scope is (classes, merchants, meals, purses u8). REQUIRES: Check found nothing.
 func (t *Tables) Append(dst []byte) []byte {
-	w := &writer{append(dst, format)}
+	w := &writer{append(dst, byte(format+bit(len(t.Tariffs) > 0)))}
 	w.text(t.Title)
 	w.b = append(w.b, bit(t.FeeFirst)|bit(t.OnlyInMeals)<<1)
 	each(w, t.Groups, func(g *Group) { w.text(g.Name); w.texts(g.Merchants) })
@@ -64,7 +69,19 @@ func (t *Tables) Append(dst []byte) []byte {
 		each(w, o.Kinds, func(k *PurseKind) { w.b = append(w.b, byte(*k)) })
 		w.b = append(w.b, bit(o.RefusePartial))
 	})
+	if len(t.Tariffs) > 0 {
+		each(w, t.Tariffs, w.tariff)
+	}
 	return w.b
+}
+
+func (w *writer) tariff(t *tariff.Tariff) {
+	w.text(t.Code)
+	w.b = append(w.b, byte(t.Per))
+	w.numbers(uint64(t.Price))
+	each(w, t.Steps, func(s *tariff.Step) { w.numbers(uint64(s.Above), uint64(s.Price)) })
+	w.numbers(t.Bill, t.Minimum, uint64(t.Most))
+	w.b = append(w.b, byte(t.Rounding))
 }
 
 type writer struct{ b []byte }
@@ -117,7 +134,8 @@ func Decode(src []byte) (*Tables, error) {
 		return nil, fmt.Errorf("%d bytes of rules, at most %d: %w", len(src), MaxBytes, ErrMalformed)
 	}
 	r := &reader{b: src}
-	if r.byte() != format {
+	written := r.byte()
+	if written != format && written != formatTariffs {
 		return nil, fmt.Errorf("rules of another format: %w", ErrMalformed)
 	}
 	t := &Tables{Title: r.text()}
@@ -142,6 +160,9 @@ func Decode(src []byte) (*Tables, error) {
 	t.DebitOrders = list(r, func() DebitOrder {
 		return DebitOrder{Classes: r.texts(), Merchants: r.texts(), Kinds: list(r, func() PurseKind { return PurseKind(r.byte()) }), RefusePartial: r.byte() == 1}
 	})
+	if written == formatTariffs {
+		t.Tariffs = list(r, r.tariff)
+	}
 	if r.bad || !bytes.Equal(t.Append(nil), src) {
 		return nil, fmt.Errorf("%d bytes: %w", len(src), ErrMalformed)
 	}
@@ -199,6 +220,15 @@ func (r *reader) text() string {
 func (r *reader) texts() []string { return list(r, r.text) }
 func (r *reader) rate() Rate      { return Rate(r.number()) }
 func (r *reader) fen() money.Fen  { return money.Fen(r.number()) }
+
+func (r *reader) tariff() tariff.Tariff {
+	price := func() tariff.Millifen { return tariff.Millifen(r.number()) }
+	return tariff.Tariff{
+		Code: r.text(), Per: tariff.Unit(r.byte()), Price: price(),
+		Steps: list(r, func() tariff.Step { return tariff.Step{Above: uint32(r.number()), Price: price()} }),
+		Bill:  r.number(), Minimum: r.number(), Most: r.fen(), Rounding: tariff.Rounding(r.byte()),
+	}
+}
 
 func (r *reader) scope() Scope {
 	return Scope{Classes: r.texts(), Merchants: r.texts(), Meals: r.texts(), Purses: Purses(r.byte())}

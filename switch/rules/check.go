@@ -71,6 +71,7 @@ func (t *Tables) Check() []Fault {
 	c.checkLimits()
 	c.checkMealLimits()
 	c.checkDebitOrders()
+	c.checkTariffs()
 	if len(c.selectors) > selectors {
 		c.fault("", 0, "", "规则点名的商户组与单个商户共 %d 个,至多 %d 个,请并成组 / rows name %[1]d groups and single merchants, at most %[2]d: make groups of them", len(c.selectors), selectors)
 	}

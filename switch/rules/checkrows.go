@@ -171,3 +171,17 @@ func (t *Tables) eachScope(visit func(table string, row int, s Scope)) {
 		visit("debit_order", i, Scope{Classes: t.DebitOrders[i].Classes, Merchants: t.DebitOrders[i].Merchants})
 	}
 }
+
+func (c *checker) checkTariffs() {
+	const table = "tariffs"
+	c.rows(table, len(c.tables.Tariffs))
+	codes := map[string]int{}
+	for i := range c.tables.Tariffs {
+		t := &c.tables.Tariffs[i]
+		t.Check(func(key, text string) { c.fault(table, i, key, "%s", text) })
+		if first, twice := codes[t.Code]; twice {
+			c.fault(table, i, "code", "费率 %s 与第 %d 行同名 / tariff %[1]s has the code of row %[2]d", t.Code, first+1)
+		}
+		codes[t.Code] = i
+	}
+}

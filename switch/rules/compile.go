@@ -1,6 +1,9 @@
 package rules
 
-import "onecard/ledger/money"
+import (
+	"onecard/ledger/money"
+	"onecard/switch/rules/tariff"
+)
 
 // Compiled is a version made ready for judging: names are numbers, and each class has its own rows, in the order of the file. A group, and a
 // merchant that a row names by itself, is one bit; a row is for a merchant when they share one. So a row is matched by three ANDs, and rows of
@@ -11,6 +14,17 @@ type Compiled struct {
 	names                 []Meal
 	merchants             []uint64 // by index: the groups it is in
 	classes               []classRows
+	tariffs               []tariff.Tariff
+}
+
+// Tariff finds a price list of metered use by its code.
+func (c *Compiled) Tariff(code string) (*tariff.Tariff, bool) {
+	for i := range c.tariffs {
+		if c.tariffs[i].Code == code {
+			return &c.tariffs[i], true
+		}
+	}
+	return nil, false
 }
 
 // period is a meal row.
@@ -95,7 +109,7 @@ func Compile(t *Tables, d *Directory) *Compiled {
 			}
 		}
 	})
-	out := &Compiled{feeFirst: t.FeeFirst, onlyInMeals: t.OnlyInMeals && len(t.Meals) > 0, names: t.Meals}
+	out := &Compiled{feeFirst: t.FeeFirst, onlyInMeals: t.OnlyInMeals && len(t.Meals) > 0, names: t.Meals, tariffs: t.Tariffs}
 	for _, m := range t.Meals {
 		c.meals[m.Code] = 1 << m.Number
 		out.meals = append(out.meals, period{m.From, m.To % minutesADay, m.Number, everyDay(m.Weekdays), c.mask(m.Merchants)})

@@ -1,6 +1,9 @@
 package rules
 
-import "onecard/ledger/money"
+import (
+	"onecard/ledger/money"
+	"onecard/switch/rules/tariff"
+)
 
 // Bounds of what can be judged, in fen. A list price has 24 bits, 167,772.15 yuan, far above what a site's configuration lets a purchase cost;
 // with them a fee and its surcharge have 26. Limits have 32.
@@ -23,6 +26,7 @@ type Tables struct {
 	Limits      []Limit
 	MealLimits  []MealLimit
 	DebitOrders []DebitOrder
+	Tariffs     []tariff.Tariff // of metered uses, each with a code of its own (handbook 3.9)
 }
 
 // Group is some merchants under one name (商户组). A row names a group or a merchant.

@@ -226,7 +226,7 @@ func (w *world) fill(op *transaction.Operation, name string) {
 		op.Expiry = localDay(w.clockNow()) + uint32(w.rng.IntN(4))
 	case "state":
 		op.State = []transaction.AccountState{transaction.AccountsOpen, transaction.AccountsOpen, transaction.AccountsOpen, transaction.AccountsFrozen, transaction.AccountsRetained}[w.rng.IntN(5)]
-	case "document":
+	case "document", "tariff", "reading": // the office's meters tell amounts
 	case "reason":
 		op.Reason = "because"
 	default:

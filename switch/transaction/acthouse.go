@@ -3,6 +3,7 @@ package transaction
 import (
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/rules/tariff"
 )
 
 // Operations of the house with merchants, bank and providers; holds; refunds of sales.
@@ -170,12 +171,41 @@ func settleHold(a *act) bool {
 	return true
 }
 
-// settleMeter is settleHold; nothing used is a release.
+// settleMeter is settleHold; nothing used is a release. A reading is priced here, by the tariff in force.
 func settleMeter(a *act) bool {
+	if (a.op.Tariff != "" || a.op.Reading != 0) && !a.meter() {
+		return false
+	}
 	if a.op.Amount == 0 {
-		return releaseHold(a)
+		released := releaseHold(a)
+		a.record.amount = 0 // of what was used: the whole hold is free again
+		return released
 	}
 	return settleHold(a)
+}
+
+// meter works the amount out of a reading: at most what is held, for the valve closes there (handbook 3.9).
+func (a *act) meter() bool {
+	switch {
+	case a.op.Tariff == "":
+		return a.refuse("tariff", "required", "给出读数时须给出费率代码 tariff", "a reading needs the code of its tariff")
+	case a.op.Amount != 0:
+		return a.refuse("amount", "amount_or_reading", "金额与读数只能给一个", "give an amount or a reading, not both")
+	case a.op.Reading > tariff.MaxReading:
+		return a.refuse("reading", "reading_bound", "读数 %[1]d 超出量程 %[2]d", "the reading %[1]d is above %[2]d", a.op.Reading, tariff.MaxReading)
+	}
+	hold, ok := a.held()
+	if !ok {
+		return false
+	}
+	compiled, version := a.state.rulesAt(a.now)
+	t, known := compiled.Tariff(a.op.Tariff)
+	if !known {
+		return a.refuse("tariff", "tariff_known", "现行规则(版本 %[2]d)中没有费率 %[1]q", "the rules in force (version %[2]d) have no tariff %[1]q", a.op.Tariff, version)
+	}
+	a.op.Amount = min(t.Charge(a.op.Reading, 0).Amount, hold.Amount)
+	a.record.tariff, a.record.reading, a.record.per, a.record.version = t.Code, a.op.Reading, t.Per, version
+	return true
 }
 
 // refundSale gives back part of a sale or all of it, to the legs it came from, in reverse order (handbook 3.4). Fee and discount go back in

@@ -48,7 +48,7 @@ var catalogue = [...]CatalogueRow{
 	{KindDrawerClosed, "drawer_close", "钱箱清点", "drawer counted and closed", RoleCashier, false, []string{"desk"}, []string{"amount"}, closeDrawer},
 	{KindBankStatement, "bank_statement", "银行对账单余额", "bank statement balance", RoleAccountant, false, []string{"amount", "document"}, nil, bankStatement},
 	{KindMeterStarted, "meter_start", "计量开始", "metered use started", RoleCashier, false, []string{"holder", "terminal", "amount"}, []string{"purse", "until"}, startMeter},
-	{KindMeterSettled, "meter_settle", "计量结算", "metered use settled", RoleCashier, false, []string{"original"}, []string{"amount"}, settleMeter},
+	{KindMeterSettled, "meter_settle", "计量结算", "metered use settled", RoleCashier, false, []string{"original"}, []string{"amount", "tariff", "reading"}, settleMeter},
 	{KindMeterCancelled, "meter_cancel", "计量取消", "metered use cancelled", RoleCashier, false, []string{"original"}, nil, releaseHold},
 	{KindAccountState, "account_state", "账户状态", "state of a holder's accounts", RoleCards, false, []string{"holder", "state", "reason"}, nil, changeAccounts},
 	{KindCountsIssued, "counts", "计次发放", "counts issued", RoleAccountant, true, []string{"holder", "purse", "amount", "reason"}, []string{"expiry"}, issueSubsidy},
@@ -78,7 +78,7 @@ func (o *Operation) given() map[string]bool {
 		"desk": o.Desk != "", "holder": o.Holder != "", "other_holder": o.OtherHolder != "", "merchant": o.Merchant != "", "other_merchant": o.OtherMerchant != "",
 		"purse": o.Purse != "", "other_purse": o.OtherPurse != "", "terminal": o.Terminal != "", "amount": o.Amount != 0, "all": o.All, "unit": o.Unit != 0,
 		"original": o.Original != 0, "evidence": o.Evidence != nil, "occurred": o.Occurred != 0, "until": o.Until != 0, "expiry": o.Expiry != 0,
-		"state": o.State != "", "document": o.Document != "", "reason": o.Reason != "",
+		"tariff": o.Tariff != "", "reading": o.Reading != 0, "state": o.State != "", "document": o.Document != "", "reason": o.Reason != "",
 	}
 }
 

@@ -71,6 +71,8 @@ type Operation struct {
 	Evidence      *Evidence    `json:"evidence,omitempty"` // of the original, read from the ledger by whoever asks
 	Occurred      int64        `json:"occurred,omitempty"` // offline sales: when it was, microseconds since 1970
 	Until         int64        `json:"until,omitempty"`    // holds: when they end by themselves, microseconds since 1970
+	Tariff        string       `json:"tariff,omitempty"`   // meters: code of the price list in force, in place of an amount
+	Reading       uint64       `json:"reading,omitempty"`  // meters: what was used, in the smallest unit of the tariff's kind: millilitres, seconds, watt hours, uses
 	Expiry        uint32       `json:"expiry,omitempty"`   // subsidies: last day the money can be used, days since 1970
 	State         AccountState `json:"state,omitempty"`    // account states only
 	Document      string       `json:"document,omitempty"` // number of the paper behind it, at most 40 bytes

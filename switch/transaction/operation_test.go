@@ -75,6 +75,7 @@ func (s *story) operation(d *datadriven.TestData) string {
 		texts := map[string]*string{
 			"operator": &op.Operator, "desk": &op.Desk, "holder": &op.Holder, "other_holder": &op.OtherHolder, "merchant": &op.Merchant, "other_merchant": &op.OtherMerchant,
 			"purse": &op.Purse, "other_purse": &op.OtherPurse, "terminal": &op.Terminal, "document": &op.Document, "reason": &op.Reason, "key": &key,
+			"tariff": &op.Tariff,
 		}
 		if text, ok := texts[arg.Key]; ok {
 			*text = value
@@ -90,6 +91,10 @@ func (s *story) operation(d *datadriven.TestData) string {
 			op.All = true
 		case "unit":
 			op.Unit = fen(value)
+		case "reading":
+			n, err := strconv.ParseUint(value, 10, 64)
+			require.NoError(s.t, err)
+			op.Reading = n
 		case "state":
 			op.State = transaction.AccountState(value)
 		case "expiry":
@@ -321,6 +326,8 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		return s.batch(d), true
 	case "batch-approve", "batch-reject", "batch-cancel", "batch-status":
 		return s.decideBatch(d), true
+	case "metered":
+		return s.metered(), true
 	case "trial":
 		return s.trial(), true
 	case "expire":

@@ -5,6 +5,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/money"
+	"onecard/switch/rules/tariff"
 )
 
 // operationRecord is the payload of an operation's entry, for whoever reads it later: who did what to whom, on whose word, and why.
@@ -12,7 +13,7 @@ import (
 //	flags uvarint | operator, approver, desk: number or 0, uvarint | amount varint |
 //	[holder uvarint] [other holder uvarint] [merchant uvarint] [other merchant uvarint] [purse uvarint] [other purse uvarint]
 //	[terminal uvarint] [original uvarint] [batch, line uvarint] [proposal uvarint] [key 16 bytes, contents u64] [occurred varint]
-//	[state u8] [expiry day uvarint] [balance varint] [document, reason text]
+//	[state u8] [expiry day uvarint] [balance varint] [document, reason text] [tariff text, per u8, reading, rules version uvarint]
 //
 // Holders, merchants, operators and desks are rows counted from 1. A purse is 0 main, 1 general subsidy, 2 + the programme's row. The line of
 // a batch takes about 15 bytes.
@@ -36,6 +37,10 @@ type operationRecord struct {
 	expiry                  uint32
 	balance                 money.Fen
 	document, reason        string
+	tariff                  string // what a meter's amount was worked out by
+	per                     tariff.Unit
+	reading                 uint64
+	version                 uint32 // of the rules that have the tariff
 }
 
 const (
@@ -55,6 +60,7 @@ const (
 	recordExpiry
 	recordBalance
 	recordTexts
+	recordMetered
 	recordFlags = 1<<iota - 1
 )
 
@@ -74,6 +80,7 @@ func (r *operationRecord) setFlags() {
 		{recordState, r.state != 0},
 		{recordExpiry, r.expiry != 0},
 		{recordTexts, r.document != "" || r.reason != ""},
+		{recordMetered, r.tariff != ""},
 	} {
 		if f.set {
 			r.flags |= f.flag
@@ -126,6 +133,10 @@ func (r *operationRecord) append(dst []byte) []byte {
 	if r.flags&recordTexts != 0 {
 		dst = appendText(appendText(dst, r.document), r.reason)
 	}
+	if r.flags&recordMetered != 0 {
+		dst = append(appendText(dst, r.tariff), byte(r.per))
+		dst = binary.AppendUvarint(binary.AppendUvarint(dst, r.reading), uint64(r.version))
+	}
 	return dst
 }
 
@@ -160,6 +171,10 @@ func (r *operationRecord) decode(src []byte, kind Kind) error {
 	if r.flags&recordTexts != 0 {
 		r.document, r.reason = p.string(), p.string()
 	}
+	if r.flags&recordMetered != 0 {
+		r.tariff, r.per, r.reading, r.version = p.string(), tariff.Unit(p.byte()), p.uvarint(), uint32(p.uvarint())
+		p.bad = p.bad || !r.per.Known()
+	}
 	p.bad = p.bad || r.flags > recordFlags
 	return p.done(kind)
 }
@@ -192,6 +207,10 @@ type OperationLine struct {
 	HasBalance              bool
 	Balance                 money.Fen
 	Document, Reason        string
+	Tariff                  string       // of a meter that was settled by a reading; "" where the amount was given
+	Per                     tariff.Unit  // what its price is for
+	Reading                 uint64       // in the smallest unit of that kind
+	RulesVersion            uint32       // that has the tariff
 	Legs                    []ledger.Leg // the entry's own
 }
 
@@ -206,7 +225,16 @@ func ReadOperation(sequence uint64, day uint32, e *ledger.Entry) (OperationLine,
 		OtherHolder: r.otherHolder, Merchant: r.merchant, OtherMerchant: r.otherMerchant, Purse: r.purse, OtherPurse: r.otherPurse, Terminal: r.terminal,
 		Amount: r.amount, Original: r.original, Batch: r.batch, Line: r.line, Proposal: r.proposal, Occurred: r.occurred, Expiry: r.expiry,
 		HasBalance: r.flags&recordBalance != 0, Balance: r.balance, Document: r.document, Reason: r.reason, Legs: e.Legs,
+		Tariff: r.tariff, Per: r.per, Reading: r.reading, RulesVersion: r.version,
 	}, true
+}
+
+// Metered is the reading as people say it, "38.4 L"; "" where there is none.
+func (o *OperationLine) Metered() string {
+	if o.Tariff == "" {
+		return ""
+	}
+	return o.Per.Kind().Reading(o.Reading)
 }
 
 // EvidenceOf reads an entry as evidence for a refund or a reversal; nil when it is neither a sale nor an operation.

@@ -1,7 +1,10 @@
 package rulefile
 
 import (
+	"github.com/goccy/go-yaml/ast"
+
 	"onecard/switch/rules"
+	"onecard/switch/rules/tariff"
 )
 
 type keys = map[string]func(node)
@@ -20,6 +23,7 @@ func (r *reader) tables(n node, t *rules.Tables) {
 		"limits":             rowsOf(r, "limits", &t.Limits, r.limit),
 		"meal_limits":        rowsOf(r, "meal_limits", &t.MealLimits, r.mealLimit),
 		"debit_order":        rowsOf(r, "debit_order", &t.DebitOrders, r.debitOrder),
+		"tariffs":            rowsOf(r, "tariffs", &t.Tariffs, r.tariff),
 	})
 }
 
@@ -116,6 +120,37 @@ func (r *reader) kindsInto(target *[]rules.PurseKind) func(node) {
 				continue
 			}
 			*target = append(*target, kind)
+		}
+	}
+}
+
+func (r *reader) tariff(_ node, t *tariff.Tariff) keys {
+	units := make([]tariff.Unit, len(tariff.UnitNames()))
+	for i := range units {
+		units[i] = tariff.Unit(i + 1)
+	}
+	return keys{
+		"code": r.textInto(&t.Code), "per": choiceInto(r, &t.Per, tariff.UnitNames(), units), "price": r.priceInto(&t.Price), "steps": r.stepsInto(&t.Steps),
+		"bill": countInto(r, tariff.MaxReading, &t.Bill), "minimum": countInto(r, tariff.MaxReading, &t.Minimum), "most": r.amountInto(&t.Most),
+		"rounding": choiceInto(r, &t.Rounding, roundings[:], []tariff.Rounding{tariff.HalfUp, tariff.Up, tariff.Down}),
+	}
+}
+
+// roundings are by tariff.Rounding.
+var roundings = [...]string{"half_up", "up", "down"}
+
+// stepsInto reads a list of {above: 8, price: "0.40"}.
+func (r *reader) stepsInto(target *[]tariff.Step) func(node) {
+	return func(n node) {
+		list, ok := n.Node.(*ast.SequenceNode)
+		if !ok {
+			r.fault(n.Node, n.path, "须为列表:[{above: 8, price: \"0.40\"}] / a list is expected here: [{above: 8, price: \"0.40\"}]")
+			return
+		}
+		for _, value := range list.Values {
+			var s tariff.Step
+			r.mapping(node{value, n.path}, keys{"above": countInto(r, tariff.MaxReading-1, &s.Above), "price": r.priceInto(&s.Price)})
+			*target = append(*target, s)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"onecard/ledger/money"
 	"onecard/switch/rules"
+	"onecard/switch/rules/tariff"
 )
 
 // text reads any scalar as it stands.
@@ -64,6 +65,22 @@ func (r *reader) amountInto(target *money.Fen) func(node) {
 	}
 }
 
+// priceInto reads the price of a unit, which has up to five decimals.
+func (r *reader) priceInto(target *tariff.Millifen) func(node) {
+	return func(n node) {
+		s, ok := r.text(n)
+		if !ok {
+			return
+		}
+		price, err := tariff.ParsePrice(s)
+		if _, quoted := n.Node.(*ast.StringNode); err != nil || !quoted {
+			r.fault(n.Node, n.path, "单价 %s 须写成带引号的元,至多五位小数,如 \"0.6259\" / write the price %[1]s in yuan and in quotes, with at most five decimals, such as \"0.6259\"", s)
+			return
+		}
+		*target = price
+	}
+}
+
 func (r *reader) rateInto(target *rules.Rate) func(node) {
 	return func(n node) {
 		s, ok := r.text(n)
@@ -77,7 +94,7 @@ func (r *reader) rateInto(target *rules.Rate) func(node) {
 	}
 }
 
-func countInto[T uint8 | uint32](r *reader, most uint64, target *T) func(node) {
+func countInto[T uint8 | uint32 | uint64](r *reader, most uint64, target *T) func(node) {
 	return func(n node) {
 		s, ok := r.text(n)
 		if !ok {

@@ -7,6 +7,7 @@ import (
 
 	"onecard/ledger/money"
 	"onecard/switch/rules"
+	"onecard/switch/rules/tariff"
 )
 
 // Write prints tables as a file that Read reads back as the same tables: what was published can be looked at, changed and published again.
@@ -54,7 +55,25 @@ func Write(t *rules.Tables) []byte {
 		w.words("order", order)
 		w.field("partial_subsidy", strconv.FormatBool(!o.RefusePartial))
 	})
+	table(w, "tariffs", t.Tariffs, w.tariff)
 	return []byte(w.b.String())
+}
+
+func (w *writer) tariff(t *tariff.Tariff) {
+	w.word("code", t.Code)
+	w.word("per", t.Per.String())
+	w.word("price", t.Price.String())
+	if len(t.Steps) > 0 {
+		steps := make([]string, len(t.Steps))
+		for i, s := range t.Steps {
+			steps[i] = fmt.Sprintf("{above: %d, price: %q}", s.Above, s.Price)
+		}
+		w.field("steps", "["+strings.Join(steps, ", ")+"]")
+	}
+	w.count("bill", t.Bill)
+	w.count("minimum", t.Minimum)
+	w.amount("most", t.Most)
+	w.field("rounding", roundings[t.Rounding])
 }
 
 // writer prints a row as one line.

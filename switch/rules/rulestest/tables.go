@@ -9,6 +9,7 @@ import (
 
 	"onecard/ledger/money"
 	"onecard/switch/rules"
+	"onecard/switch/rules/tariff"
 )
 
 // drawer draws rows.
@@ -31,7 +32,23 @@ func Tables(t *rapid.T, classes, merchants []string) *rules.Tables {
 	tables.Limits = rapid.SliceOfN(rapid.Custom(d.limit), 0, 3).Draw(t, "limits")
 	tables.MealLimits = rapid.SliceOfN(rapid.Custom(d.mealLimit), 0, 3).Draw(t, "meal limits")
 	tables.DebitOrders = rapid.SliceOfN(rapid.Custom(d.debitOrder), 0, 2).Draw(t, "orders")
+	for i := range rapid.IntRange(0, 2).Draw(t, "tariffs") {
+		tables.Tariffs = append(tables.Tariffs, metered(t, []string{"water", "power"}[i]))
+	}
 	return tables
+}
+
+func metered(t *rapid.T, code string) tariff.Tariff {
+	number := func(name string, most int) uint64 { return uint64(rapid.IntRange(0, most).Draw(t, name)) }
+	price := func() tariff.Millifen { return tariff.Millifen(number("price", int(tariff.MaxPrice))) }
+	m := tariff.Tariff{
+		Code: code, Per: tariff.Unit(1 + number("per", 6)), Price: price(), Bill: number("bill", 1000), Minimum: number("minimum", 1000),
+		Most: money.Fen(number("most", 10_000)), Rounding: tariff.Rounding(number("rounding", 2)),
+	}
+	for i := range number("steps", 3) {
+		m.Steps = append(m.Steps, tariff.Step{Above: uint32(1 + 10*i + number("above", 9)), Price: price()})
+	}
+	return m
 }
 
 // some draws no name, which is all, or one.

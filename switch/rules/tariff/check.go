@@ -5,7 +5,7 @@ func (t *Tariff) Check(fault func(key, text string)) {
 	if t.Code == "" || len(t.Code) > 32 {
 		fault("code", "须有 1 至 32 字节的代码 / a code of 1 to 32 bytes is needed")
 	}
-	if !t.Per.known() {
+	if !t.Per.Known() {
 		fault("per", "须有计价单位 / the unit of the price is needed: L, t, min, h, day, kWh, use")
 		return
 	}

@@ -77,7 +77,8 @@ func UnitNames() []string {
 	return names
 }
 
-func (u Unit) known() bool { return u >= Litre && u <= Use }
+// Known says whether it is one of those above.
+func (u Unit) Known() bool { return u >= Litre && u <= Use }
 
 // Kind is what the unit measures. REQUIRES: the unit is one of those above.
 func (u Unit) Kind() Kind { return units[u-1].kind }
@@ -86,7 +87,7 @@ func (u Unit) Kind() Kind { return units[u-1].kind }
 func (u Unit) Size() uint64 { return units[u-1].size }
 
 func (u Unit) String() string {
-	if !u.known() {
+	if !u.Known() {
 		return fmt.Sprintf("unit %d", uint8(u))
 	}
 	return units[u-1].name
