@@ -1,5 +1,10 @@
 package transaction
 
+import (
+	"maps"
+	"slices"
+)
+
 // CatalogueRow describes a kind of operation for whoever asks for it, by hand or by program.
 type CatalogueRow struct {
 	Kind       Kind
@@ -97,8 +102,8 @@ func (a *act) fields(row *CatalogueRow) bool {
 	for _, name := range append(commonFields, row.May...) {
 		delete(given, name)
 	}
-	for name, set := range given {
-		if set {
+	for _, name := range slices.Sorted(maps.Keys(given)) { // the same refusal every time
+		if given[name] {
 			return a.refuse(name, "not_heeded", "“%[1]s”不使用 %[2]s,请去掉", "%[3]s does not use %[2]s: leave it out", row.Chinese, name, row.English)
 		}
 	}
