@@ -364,10 +364,13 @@ func TestCrashOfTheWholeCore(t *testing.T) {
 	require.Positive(t, campaign.Judged())
 }
 
-// TestCrashOfTheWholeCoreHasTeeth: a core that tells terminals before the disk has it must be caught.
+// TestCrashOfTheWholeCoreHasTeeth: a core that tells terminals before the disk has it must be caught. One round may have no crash at the
+// moment that matters, two rounds in three have; forty rounds without are no accident.
 func TestCrashOfTheWholeCoreHasTeeth(t *testing.T) {
 	campaign := faultdisk.New("crash-core", 2, 1<<40)
-	_ = crashRound(campaign, 2, 12, 12, true)
+	for seed := uint64(2); seed < 42 && len(campaign.Failures()) == 0; seed++ {
+		_ = crashRound(campaign, seed, 12, 12, true)
+	}
 	require.NotEmpty(t, campaign.Failures(), "answers before the sync were not noticed")
 	require.Equal(t, faultdisk.Lost, campaign.Failures()[0].Verdict)
 }
