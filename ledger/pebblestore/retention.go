@@ -218,7 +218,7 @@ func (m *mover) compare(ctx context.Context, r *archive.Run) error {
 func (m *mover) giveBack(ctx context.Context) error {
 	invariant.Hold(m.done.UpTo == m.store.begin().Sequence, "moved out up to %d, the mark says %d", m.done.UpTo, m.store.begin().Sequence)
 	if err := m.store.db.Compact(ctx, blockKey(nil, 0), blockKey(nil, m.done.UpTo+1), false); err != nil {
-		return fmt.Errorf("giving space back: %w", err)
+		return fmt.Errorf("giving space back: %w", m.store.unreadable(err))
 	}
 	m.done.After = m.store.tableBytes()
 	return nil

@@ -247,7 +247,7 @@ func (s *Store) Cells(ranges []ledger.CellRange, visit func(ledger.CellKey, *led
 	defer it.Close()
 	for i := range ranges {
 		if err := read.stored(it, &ranges[i]); err != nil {
-			return 0, fmt.Errorf("reading totals: %w", err)
+			return 0, fmt.Errorf("reading totals: %w", s.unreadable(err))
 		}
 	}
 	return read.upTo, read.each(visit)
@@ -273,7 +273,7 @@ func (x *indexer) reading(ranges []ledger.CellRange) (*cellReader, *pebble.Itera
 	lower, upper := cellKey(&ranges[0].From), cellKey(&ranges[len(ranges)-1].To)
 	it, err := x.store.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading totals: %w", err)
+		return nil, nil, fmt.Errorf("reading totals: %w", x.store.unreadable(err))
 	}
 	return r, it, nil
 }
