@@ -12,7 +12,6 @@ import (
 // Section is one table of a checkpoint, written in parts by a goroutine of its own while the owner goes on.
 type Section struct {
 	Name   string
-	Rows   uint32
 	Parts  uint32
 	Encode func(dst []byte, part uint32) []byte // appends the rows of one part; may be called from any goroutine
 }
@@ -50,13 +49,14 @@ func (b *Book) Sections() []Section {
 	totals = binary.BigEndian.AppendUint64(totals, uint64(b.debits))
 	return []Section{
 		b.accounts.Freeze().Section(sectionAccounts, encodeAccount),
-		single(sectionHolds, encodeHolds(holds)),
-		single(sectionTotals, totals),
+		Whole(sectionHolds, encodeHolds(holds)),
+		Whole(sectionTotals, totals),
 	}
 }
 
-func single(name string, contents []byte) Section {
-	return Section{Name: name, Rows: 1, Parts: 1, Encode: func(dst []byte, _ uint32) []byte { return append(dst, contents...) }}
+// Whole is a section of one part whose contents are known already: for tables that stay small.
+func Whole(name string, contents []byte) Section {
+	return Section{Name: name, Parts: 1, Encode: func(dst []byte, _ uint32) []byte { return append(dst, contents...) }}
 }
 
 // RestoreBook reads a book back from a checkpoint and checks its own sums.

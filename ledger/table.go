@@ -78,13 +78,17 @@ func (f Frozen[T]) At(i uint32) *T { return &f.chunks[i/chunkRows].rows[i%chunkR
 
 // Section makes a checkpoint section of the frozen table: sectionRows rows a part, each row written by encode.
 func (f Frozen[T]) Section(name string, encode func(dst []byte, row *T) []byte) Section {
+	return f.IndexedSection(name, func(dst []byte, _ uint32, row *T) []byte { return encode(dst, row) })
+}
+
+// IndexedSection is Section for an encode that is told which row it writes, and may leave rows out.
+func (f Frozen[T]) IndexedSection(name string, encode func(dst []byte, i uint32, row *T) []byte) Section {
 	return Section{
 		Name:  name,
-		Rows:  f.rows,
 		Parts: (f.rows + sectionRows - 1) / sectionRows,
 		Encode: func(dst []byte, part uint32) []byte {
 			for i := part * sectionRows; i < min(f.rows, (part+1)*sectionRows); i++ {
-				dst = encode(dst, f.At(i))
+				dst = encode(dst, i, f.At(i))
 			}
 			return dst
 		},

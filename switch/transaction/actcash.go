@@ -188,7 +188,7 @@ func returnCardDeposit(a *act) bool {
 
 // whole says whether nothing of the original has been given back yet.
 func (a *act) whole() bool {
-	if back := a.state.refunded[a.op.Original]; back > 0 {
+	if back := a.state.refunds.sum(a.op.Original); back > 0 {
 		return a.refuse("original", "already_returned", "记录 %[1]d 已退回 %[2]s", "record %[1]d has had %[2]s given back already", a.op.Original, back)
 	}
 	return true

@@ -220,7 +220,7 @@ func refundSale(a *act) bool {
 		return false
 	}
 	total := e.paid(a.state)
-	before := a.state.refunded[a.op.Original]
+	before := a.state.refunds.sum(a.op.Original)
 	if before+a.op.Amount > total {
 		return a.refuse("amount", "refund_exceeds", "已退 %[1]s,再退 %[2]s 超过原额 %[3]s", "%[1]s was given back, with %[2]s it would exceed the original %[3]s", before, a.op.Amount, total)
 	}

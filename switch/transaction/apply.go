@@ -183,7 +183,7 @@ func (s *State) giveBack(r *record, original *answered) {
 	}
 	price := original.price()
 	day, payable := s.calendarDay(original.time), price.Payable()
-	s.refunded[original.sequence] += payable
+	s.refunds.add(original.sequence, payable)
 	if legs, split := s.splits[s.rowOf(r.terminal, original.trace, false)]; split {
 		s.unuseMeals(s.holders.At(s.cards.At(r.card-1).Holder), mealDay(day, price.How), price.meal, legs)
 	}

@@ -32,7 +32,7 @@ func (s *State) applyOperation(sequence uint64, day uint32, e *ledger.Entry) {
 	s.applyDrawer(sequence, e, &r)
 	switch e.Kind {
 	case KindRefund, KindDepositReversed, KindCardDepositReturned:
-		s.refunded[r.original] += r.amount
+		s.refunds.add(r.original, r.amount)
 	case KindFundsHeld, KindMeterStarted:
 		s.holdings[sequence] = holding{r.holder, r.merchant}
 	case KindHoldReleased, KindHoldSettled, KindMeterSettled, KindMeterCancelled:
@@ -136,7 +136,7 @@ func (s *State) Proposals() []Proposal {
 func (s *State) BankFigure() BankFigure { return s.bankFigure }
 
 // Refunded is how much of an original has been given back.
-func (s *State) Refunded(original uint64) money.Fen { return s.refunded[original] }
+func (s *State) Refunded(original uint64) money.Fen { return s.refunds.sum(original) }
 
 // keepLegs remembers the legs of an original that main and general subsidy did not pay alone: its reversal must give each of them back. They
 // live as long as the row of the duplicate table does.

@@ -31,24 +31,20 @@ func (s *State) sections() []ledger.Section {
 	site = binary.BigEndian.AppendUint32(site, uint32(s.zone))
 	site = binary.BigEndian.AppendUint64(site, uint64(s.lastTime))
 	core := append(s.book.Sections(),
-		whole(sectionSite, site),
-		whole(sectionSmall, s.encodeSmall()),
+		ledger.Whole(sectionSite, site),
+		ledger.Whole(sectionSmall, s.encodeSmall()),
 		s.terminals.Freeze().Section(sectionTerminals, encodeTerminalRow),
 		s.holders.Freeze().Section(sectionHolders, encodeHolderRow),
 		s.numbers.section(sectionNumbers),
 		s.cards.Freeze().Section(sectionCards, encodeCardRow),
 		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
-		whole(sectionLoads, encodeLoads(s)),
-		whole(sectionDay, s.encodeDay()),
+		ledger.Whole(sectionLoads, encodeLoads(s)),
+		ledger.Whole(sectionDay, s.encodeDay()),
 		s.holders.Freeze().Section(sectionCounters, encodeCounters),
-		whole(sectionRules, s.rulebook.encode()),
+		ledger.Whole(sectionRules, s.rulebook.encode()),
 		s.denySection(),
 	)
 	return append(core, s.settlementSections()...)
-}
-
-func whole(name string, contents []byte) ledger.Section {
-	return ledger.Section{Name: name, Rows: 1, Parts: 1, Encode: func(dst []byte, _ uint32) []byte { return append(dst, contents...) }}
 }
 
 func (r sectionReader) from(stored ledger.Stored) error {

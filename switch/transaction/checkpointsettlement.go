@@ -27,14 +27,14 @@ const (
 // settlementSections freezes the settlement centre's state. Which lines wait for a holder is worked out again from the batches.
 func (s *State) settlementSections() []ledger.Section {
 	return []ledger.Section{
-		whole(sectionSettlement, s.encodeSettlement()),
+		ledger.Whole(sectionSettlement, s.encodeSettlement()),
 		s.purses.Freeze().Section(sectionPurses, encodePurseRow),
-		whole(sectionPurseHeads, s.encodePurseHeads()),
-		whole(sectionSplits, s.encodeSplits()),
-		whole(sectionRefunded, s.encodeRefunded()),
-		whole(sectionKeys, s.keys.encode()),
-		whole(sectionBatches, s.batches.encode()),
-		whole(sectionSheets, s.encodeSheets()),
+		s.holders.Freeze().IndexedSection(sectionPurseHeads, encodePurseHead),
+		ledger.Whole(sectionSplits, s.encodeSplits()),
+		s.refunds.rows.Freeze().Section(sectionRefunded, encodeRefund),
+		ledger.Whole(sectionKeys, s.keys.encode()),
+		ledger.Whole(sectionBatches, s.batches.encode()),
+		ledger.Whole(sectionSheets, s.encodeSheets()),
 	}
 }
 
@@ -49,7 +49,7 @@ func (s *State) settlementReaders() []sectionReader {
 		{sectionPurses, func(part []byte) error { return s.purses.Restore(part, decodePurseRow) }},
 		{sectionPurseHeads, s.restorePurseHeads},
 		{sectionSplits, s.restoreSplits},
-		{sectionRefunded, s.restoreRefunded},
+		{sectionRefunded, s.refunds.restore},
 		{sectionKeys, s.keys.restore},
 		{sectionBatches, s.restoreBatches},
 		{sectionSheets, s.restoreSheets},
@@ -193,16 +193,13 @@ func (s *State) restoreTerms(p *payloadReader) {
 	p.bad = true
 }
 
-// encodePurseHeads writes the holders who have purses of programmes: where their list begins, and whether they owe.
-func (s *State) encodePurseHeads() []byte {
-	var p []byte
-	for i := range s.holders.Len() {
-		if h := s.holders.At(i); h.Purses != 0 {
-			p = binary.AppendUvarint(binary.AppendUvarint(p, uint64(i)), uint64(h.Purses))
-			p = appendFlag(p, h.Owes)
-		}
+// encodePurseHead writes a holder who has purses of programmes: where their list begins, and whether he owes.
+func encodePurseHead(dst []byte, i uint32, h *Holder) []byte {
+	if h.Purses == 0 {
+		return dst
 	}
-	return p
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(i)), uint64(h.Purses))
+	return appendFlag(dst, h.Owes)
 }
 
 func (s *State) restorePurseHeads(part []byte) error {
@@ -238,23 +235,6 @@ func (s *State) restoreSplits(part []byte) error {
 		}
 	}
 	return p.done(KindPurchase)
-}
-
-func (s *State) encodeRefunded() []byte {
-	var p []byte
-	for _, original := range slices.Sorted(maps.Keys(s.refunded)) {
-		p = binary.AppendUvarint(binary.AppendUvarint(p, original), uint64(s.refunded[original]))
-	}
-	return p
-}
-
-func (s *State) restoreRefunded(part []byte) error {
-	p := payloadReader{b: part}
-	for len(p.b) > 0 && !p.bad {
-		original := p.uvarint()
-		s.refunded[original] = money.Fen(p.uvarint())
-	}
-	return p.done(KindRefund)
 }
 
 // indexSettlement builds the look-up maps. A checkpoint of an older program knows no chart: genesis opened what there is.

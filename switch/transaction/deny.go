@@ -22,7 +22,7 @@ func (s *State) DeniedCards() (cards int, version uint64) { return s.denied.Len(
 
 func (s *State) denySection() ledger.Section {
 	frozen := s.denied.Freeze()
-	return ledger.Section{Name: sectionDenied, Rows: frozen.Rows(), Parts: frozen.Parts(), Encode: frozen.Append}
+	return ledger.Section{Name: sectionDenied, Parts: frozen.Parts(), Encode: frozen.Append}
 }
 
 // beginDenied makes the list of a checkpoint that was written before there was one: all cards that are not active, as of the checkpoint. Who

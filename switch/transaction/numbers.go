@@ -77,7 +77,7 @@ const pagesPerPart = 8
 // section writes the pages one after another.
 func (n *numbers) section(name string) ledger.Section {
 	frozen := n.freeze()
-	return ledger.Section{Name: name, Rows: frozen.rows, Parts: (uint32(len(frozen.pages)) + pagesPerPart - 1) / pagesPerPart, Encode: func(dst []byte, part uint32) []byte {
+	return ledger.Section{Name: name, Parts: (uint32(len(frozen.pages)) + pagesPerPart - 1) / pagesPerPart, Encode: func(dst []byte, part uint32) []byte {
 		for _, page := range frozen.pages[part*pagesPerPart : min(uint32(len(frozen.pages)), (part+1)*pagesPerPart)] {
 			dst = append(dst, page.text...)
 		}

@@ -66,8 +66,8 @@ func (d *decider) reverse(r *Request) *LoadOrder {
 		d.refuse(ReasonAlreadyReversed)
 	case original.reason != ReasonNone:
 		d.refuse(ReasonOriginalRefused)
-	case original.kind == KindPurchase && d.state.refunded[original.sequence] > 0:
-		d.refuse(ReasonRefundedAtDesk, d.state.refunded[original.sequence])
+	case original.kind == KindPurchase && d.state.refunds.sum(original.sequence) > 0:
+		d.refuse(ReasonRefundedAtDesk, d.state.refunds.sum(original.sequence))
 	case original.kind == KindPurchase:
 		d.refund(original)
 	case original.kind == KindLoad:

@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"onecard/ledger"
-	"onecard/ledger/money"
 )
 
 // settlement is the part of the state that the settlement centre works with: programmes and purses, desks, operators, what waits for a
@@ -16,8 +15,8 @@ type settlement struct {
 	desks      []Desk
 	operators  []Operator
 	splits     map[uint32][]ledger.Leg // by row of the duplicate table: legs of originals that more than main and subsidy paid
-	refunded   map[uint64]money.Fen    // by original: how much has been given back at a desk
-	holdings   map[uint64]holding      // by the entry that opened the hold
+	refunds    refunds
+	holdings   map[uint64]holding // by the entry that opened the hold
 	bankFigure BankFigure
 	keys       keyring
 	proposals  map[uint64]Proposal
@@ -32,7 +31,7 @@ type settlement struct {
 
 func newSettlement() settlement {
 	return settlement{
-		chart: make(map[chartKey]ledger.AccountID), terms: make(map[uint32]MerchantTerms), splits: make(map[uint32][]ledger.Leg), refunded: make(map[uint64]money.Fen),
+		chart: make(map[chartKey]ledger.AccountID), terms: make(map[uint32]MerchantTerms), splits: make(map[uint32][]ledger.Leg), refunds: newRefunds(),
 		holdings: make(map[uint64]holding),
 		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(), sheets: newSheets(),
 		programmeByCode: make(map[string]uint16), deskByCode: make(map[string]uint16), operatorByCode: make(map[string]uint16),
