@@ -76,13 +76,41 @@ type Sheet struct {
 	Reason   string      `json:"reason,omitempty"`   // of a cancellation
 }
 
-// sheets are the settlement sheets, and the last day that a merchant's sheets reach.
+// sheets are the settlement sheets of all merchants.
 type sheets struct {
-	of      map[uint64]*Sheet
-	settled map[string]uint32 // by merchant: last day of a sheet that was not cancelled
+	of       map[uint64]*Sheet
+	merchant map[string][]*Sheet // by merchant, in the order that they were drawn up
 }
 
-func newSheets() sheets { return sheets{make(map[uint64]*Sheet), make(map[string]uint32)} }
+func newSheets() sheets { return sheets{make(map[uint64]*Sheet), make(map[string][]*Sheet)} }
+
+func (all *sheets) add(sheet *Sheet) {
+	all.of[sheet.Number] = sheet
+	all.merchant[sheet.Merchant] = append(all.merchant[sheet.Merchant], sheet)
+}
+
+// last is a merchant's newest sheet that was not cancelled; nil when it has none. Sheets follow each other, so it is the one that reaches
+// furthest.
+func (all *sheets) last(merchant string) *Sheet {
+	for _, sheet := range slices.Backward(all.merchant[merchant]) {
+		if sheet.State != SheetCancelled {
+			return sheet
+		}
+	}
+	return nil
+}
+
+// reach is the last day of a merchant's sheets. When all were cancelled the first has said where they begin; 0 when there are none.
+func (all *sheets) reach(merchant string) uint32 {
+	own := all.merchant[merchant]
+	switch last := all.last(merchant); {
+	case last != nil:
+		return last.To
+	case len(own) > 0:
+		return own[0].From - 1
+	}
+	return 0
+}
 
 // Sheets lists the sheets, oldest first.
 func (s *State) Sheets() []Sheet {
@@ -111,36 +139,6 @@ func (s *State) Carried(merchant string) money.Fen {
 	return 0
 }
 
-// last is a merchant's newest sheet that was not cancelled; nil when it has none.
-func (all *sheets) last(merchant string) *Sheet {
-	var last *Sheet
-	for _, sheet := range all.of {
-		if sheet.Merchant == merchant && sheet.State != SheetCancelled && (last == nil || sheet.To > last.To) {
-			last = sheet
-		}
-	}
-	return last
-}
-
-// settle works out how far a merchant's sheets reach, in the running switch and from a checkpoint alike. When all were cancelled, the first
-// has said where they begin.
-func (all *sheets) settle(merchant string) {
-	if last := all.last(merchant); last != nil {
-		all.settled[merchant] = last.To
-		return
-	}
-	var first *Sheet
-	for _, sheet := range all.of {
-		if sheet.Merchant == merchant && (first == nil || sheet.Number < first.Number) {
-			first = sheet
-		}
-	}
-	all.settled[merchant] = first.From - 1
-}
-
-// SettledTo is the last day that a merchant's sheets reach; 0 when it has none.
-func (s *State) SettledTo(merchant string) uint32 { return s.sheets.settled[merchant] }
-
 // DraftSheet keeps a sheet, durably. The days of a merchant's sheets follow each other: none is settled twice, none is left out.
 func (e *Engine) DraftSheet(ctx context.Context, draft Sheet, now int64) (Sheet, error) {
 	var kept Sheet
@@ -164,7 +162,7 @@ func (e *Engine) DraftSheet(ctx context.Context, draft Sheet, now int64) (Sheet,
 func (s *State) checkDraft(draft *Sheet) *Refused {
 	code, fits := ParseMerchantCode(draft.Merchant)
 	_, known := s.merchantByCode[code]
-	last := s.sheets.settled[draft.Merchant]
+	last := s.sheets.reach(draft.Merchant)
 	var sum, carried money.Fen
 	for _, line := range draft.Lines {
 		sum += line.Amount
@@ -281,7 +279,7 @@ func (s *State) checkMove(sheet *Sheet, to SheetState, operator, document, reaso
 	case len(document) > maxDocument || len(reason) > maxReason:
 		return &Refused{"reason", "length", "单据号或事由过长", "the document or the reason is too long"}
 	}
-	if to == SheetCancelled && s.sheets.settled[sheet.Merchant] != sheet.To {
+	if to == SheetCancelled && s.sheets.reach(sheet.Merchant) != sheet.To {
 		return &Refused{"sheet", "sheet_last", "其后已有结算单,请在下一张上更正", "a later sheet follows it: correct on the next one"}
 	}
 	owed := s.book.Account(s.payableOf(sheet)).Available()
@@ -351,8 +349,7 @@ func (s *State) applySheet(sequence uint64, e *ledger.Entry) {
 		sheet := new(Sheet)
 		invariant.Hold(json.Unmarshal(e.Payload, sheet) == nil, "sheet %d cannot be read", sequence)
 		sheet.Number, sheet.State = sequence, SheetDrafted
-		s.sheets.of[sequence] = sheet
-		s.sheets.settled[sheet.Merchant] = sheet.To
+		s.sheets.add(sheet)
 		return
 	}
 	var m sheetMove
@@ -370,7 +367,6 @@ func (s *State) applySheet(sequence uint64, e *ledger.Entry) {
 		sheet.Document = m.document
 	case SheetCancelled:
 		sheet.Reason = m.reason
-		s.sheets.settle(sheet.Merchant)
 	}
 }
 
@@ -391,11 +387,7 @@ func (s *State) restoreSheets(part []byte) error {
 		if json.Unmarshal([]byte(p.string()), sheet) != nil {
 			return ledger.ErrMalformed
 		}
-		s.sheets.of[sheet.Number] = sheet
-		s.sheets.settled[sheet.Merchant] = 0
-	}
-	for merchant := range s.sheets.settled {
-		s.sheets.settle(merchant)
+		s.sheets.add(sheet)
 	}
 	return p.done(KindSheetDrafted)
 }
