@@ -164,6 +164,16 @@ func (a *act) programmePurse(field string, who uint32, programme uint16, create 
 	return stand, true
 }
 
+// opening is how an account comes to be that the operation needs and that is not there yet.
+func (a *act) opening(account ledger.AccountID) (ledger.Opening, bool) {
+	for _, n := range a.opens {
+		if n.stand == account {
+			return a.state.purseOpening(n.programme), true
+		}
+	}
+	return ledger.Opening{}, false
+}
+
 // available is what a purse can give; what does not exist yet gives nothing.
 func (a *act) available(account ledger.AccountID) money.Fen {
 	if !a.state.book.Known(account) {

@@ -63,10 +63,8 @@ func (a *act) own(account ledger.AccountID) bool {
 
 // codeOf is the code of an account, one that is still to be opened included.
 func (a *act) codeOf(account ledger.AccountID) ledger.AccountCode {
-	for _, n := range a.opens {
-		if n.stand == account {
-			return a.state.programmes[n.programme].Account
-		}
+	if opening, ok := a.opening(account); ok {
+		return opening.Code
 	}
 	return a.state.book.Account(account).Code
 }

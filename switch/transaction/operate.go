@@ -93,13 +93,9 @@ func (e *Engine) possible(a *act) bool {
 	}
 	known := a.entry
 	known.Legs = nil
-	standIn := e.state.site(ledger.CodeSuspense)
 	for _, l := range a.entry.Legs {
-		if !e.state.book.Known(l.Account) {
-			if set := e.setOf(a, l.Account); set != 0 {
-				standIn, _ = e.state.SiteAccount(set, ledger.CodeSuspense)
-			}
-			l.Account = standIn
+		if opening, ok := a.opening(l.Account); ok {
+			l.Account, _ = e.state.SiteAccount(opening.Set, ledger.CodeSuspense)
 		}
 		known.Legs = append(known.Legs, l)
 	}
@@ -115,15 +111,6 @@ func (e *Engine) possible(a *act) bool {
 	default:
 		return a.refuse("", r.String(), "账簿不接受:%[1]s", "the books do not take it: %[1]s", r)
 	}
-}
-
-func (e *Engine) setOf(a *act, account ledger.AccountID) ledger.AccountSet {
-	for _, n := range a.opens {
-		if n.stand == account && n.programme != debtProgramme {
-			return e.state.programmes[n.programme].Set
-		}
-	}
-	return 0
 }
 
 // carryOut writes the entry, the purses that it needs before it.

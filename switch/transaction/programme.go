@@ -162,13 +162,17 @@ func (s *State) purseOf(h *Holder, account ledger.AccountID) (index uint32, ok b
 //
 //	holder index + 1 uvarint | programme uvarint
 func (s *State) purseEntry(holder uint32, programme uint16, now int64) *ledger.Entry {
-	opening := ledger.Opening{Code: ledger.CodeHolderDebt}
-	if programme != debtProgramme {
-		p := &s.programmes[programme]
-		opening = ledger.Opening{Code: p.Account, Flags: ledger.MustNotOverdraw, Set: p.Set}
-	}
 	payload := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(holder)+1), uint64(programme))
-	return &ledger.Entry{Kind: KindPurse, Time: now, Opens: []ledger.Opening{opening}, Payload: payload}
+	return &ledger.Entry{Kind: KindPurse, Time: now, Opens: []ledger.Opening{s.purseOpening(programme)}, Payload: payload}
+}
+
+// purseOpening is the account that a purse of a programme is opened with.
+func (s *State) purseOpening(programme uint16) ledger.Opening {
+	if programme == debtProgramme {
+		return ledger.Opening{Code: ledger.CodeHolderDebt}
+	}
+	p := &s.programmes[programme]
+	return ledger.Opening{Code: p.Account, Flags: ledger.MustNotOverdraw, Set: p.Set}
 }
 
 func (s *State) applyPurse(e *ledger.Entry) bool {
