@@ -30,9 +30,16 @@ type batches struct {
 
 func newBatches() batches { return batches{number: make(map[uint64]*batchRun)} }
 
+func (bs *batches) add(b *batchRun) {
+	b.index = uint32(len(bs.list))
+	bs.list = append(bs.list, b)
+	bs.number[b.number] = b
+}
+
 // batchRun is a batch and how far it has come.
 type batchRun struct {
 	number    uint64
+	index     uint32 // in the list
 	kind      Kind
 	state     BatchState
 	operator  uint16
@@ -110,8 +117,7 @@ func (s *State) applyBatch(sequence uint64, day uint32, e *ledger.Entry) {
 	if e.Kind == KindBatch {
 		b := decodeBatch(&p)
 		b.number, b.day = sequence, day
-		s.batches.list = append(s.batches.list, b)
-		s.batches.number[sequence] = b
+		s.batches.add(b)
 		s.keys.remember(b.key, keyed{sequence, b.contents, day})
 		invariant.Hold(p.done(e.Kind) == nil, "batch %d cannot be read", sequence)
 		return
@@ -137,7 +143,7 @@ func (s *State) applyBatch(sequence uint64, day uint32, e *ledger.Entry) {
 
 // addLine appends a line and puts it on its holder's list.
 func (s *State) addLine(b *batchRun, line batchLine) {
-	n := s.batches.claims.Append(claim{batch: s.batches.indexOf(b), line: uint32(len(b.lines))}) + 1
+	n := s.batches.claims.Append(claim{batch: b.index, line: uint32(len(b.lines))}) + 1
 	b.lines = append(b.lines, line)
 	h := s.holders.At(line.holder - 1)
 	if h.Claims == 0 {
@@ -149,14 +155,6 @@ func (s *State) addLine(b *batchRun, line batchLine) {
 		last = s.batches.claims.At(last - 1).next
 	}
 	s.batches.claims.Edit(last - 1).next = n
-}
-
-func (bs *batches) indexOf(b *batchRun) uint32 {
-	for i := len(bs.list) - 1; ; i-- {
-		if bs.list[i] == b {
-			return uint32(i)
-		}
-	}
 }
 
 func (bs *batches) decide(s *State, b *batchRun, to BatchState, by uint16) {
@@ -215,11 +213,10 @@ func (bs *batches) finish(s *State, b *batchRun, line uint32) {
 // unlist takes a line off its holder's list.
 func (bs *batches) unlist(s *State, b *batchRun, line uint32) {
 	who := b.lines[line].holder - 1
-	index := bs.indexOf(b)
 	before := uint32(0)
 	for n := s.holders.At(who).Claims; n != 0; n = bs.claims.At(n - 1).next {
 		c := bs.claims.At(n - 1)
-		if c.batch != index || c.line != line {
+		if c.batch != b.index || c.line != line {
 			before = n
 			continue
 		}

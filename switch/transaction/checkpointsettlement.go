@@ -274,8 +274,7 @@ func (s *State) restoreBatches(part []byte) error {
 		b := decodeBatch(&first)
 		b.number, b.day, b.state, b.approver = p.uvarint(), uint32(p.uvarint()), BatchState(p.uvarint()), uint16(p.uvarint())
 		b.posted, b.moved, b.refused, b.cursor = uint32(p.uvarint()), money.Fen(p.uvarint()), uint32(p.uvarint()), uint32(p.uvarint())
-		s.batches.list = append(s.batches.list, b)
-		s.batches.number[b.number] = b
+		s.batches.add(b)
 		if b.state == BatchApproved {
 			s.batches.open++
 		}
