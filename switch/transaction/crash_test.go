@@ -134,7 +134,8 @@ func crashRound(campaign *faultdisk.Campaign, seed uint64, every, steps int, has
 	s.engine.Connect(tellingDoor{s.door, s}, s.bank)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.engine.Run(ctx, s.now) }() // ends with the round
+	began := s.now
+	go func() { ended <- s.engine.Run(ctx, began) }() // ends with the round
 	for range steps {
 		if err = s.step(ctx, store); err != nil {
 			break
