@@ -72,7 +72,7 @@ func (e *Engine) Head() ledger.Head { return e.head }
 
 // ChangeCard moves a card to another state, durably. The next request with the card sees it.
 func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int64) error {
-	return e.command(ctx, func(durable chan<- error) error {
+	return e.command(ctx, func() error {
 		if err := e.state.checkCardState(&change); err != nil {
 			return err
 		}
@@ -81,7 +81,6 @@ func (e *Engine) ChangeCard(ctx context.Context, change CardStateChange, now int
 		}
 		row, _ := e.state.cardRow(change.Card)
 		e.add(&ledger.Entry{Kind: KindCardState, Time: e.decider.now, Payload: encodeCardState(row, &change)})
-		e.open.done = append(e.open.done, durable)
 		return nil
 	})
 }
@@ -97,11 +96,16 @@ func (e *Engine) prepare(now int64) error {
 	return nil
 }
 
-// command runs job on the owner and waits until what it wrote is durable.
-func (e *Engine) command(ctx context.Context, job func(durable chan<- error) error) error {
+// command runs job on the owner and, unless it fails, waits until everything that the owner has written is durable.
+func (e *Engine) command(ctx context.Context, job func() error) error {
 	durable := make(chan error, 1)
 	var failed error
-	if err := e.do(ctx, func() { failed = job(durable) }); err != nil {
+	err := e.do(ctx, func() {
+		if failed = job(); failed == nil {
+			e.whenDurable(durable)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	if failed != nil {

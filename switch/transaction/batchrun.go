@@ -251,20 +251,17 @@ func (e *Engine) SubmitBatch(ctx context.Context, batch *Batch, now int64) (Batc
 	if err != nil {
 		return BatchStatus{}, err
 	}
-	err = e.command(ctx, func(durable chan<- error) error {
+	err = e.command(ctx, func() error {
 		b, err := e.announce(batch, contents, total, now)
 		if err == nil {
 			number = b.number
-			e.whenDurable(durable)
 		}
 		return err
 	})
 	for more := true; err == nil && more; {
-		err = e.command(ctx, func(durable chan<- error) error {
+		err = e.command(ctx, func() error {
 			var err error
-			if more, err = e.moreLines(number, batch, now); err == nil {
-				e.whenDurable(durable)
-			}
+			more, err = e.moreLines(number, batch, now)
 			return err
 		})
 	}
@@ -357,7 +354,7 @@ func (e *Engine) CancelBatch(ctx context.Context, number uint64, operator, reaso
 }
 
 func (e *Engine) turnBatch(ctx context.Context, number uint64, operator string, to BatchState, reason string, now int64) (BatchStatus, error) {
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		if refusal := e.state.checkTurn(number, operator, to, reason); refusal != nil {
 			return refusal
 		}
@@ -367,7 +364,6 @@ func (e *Engine) turnBatch(ctx context.Context, number uint64, operator string, 
 		p := append(binary.AppendUvarint(nil, number), byte(to))
 		p = binary.AppendUvarint(p, uint64(e.state.OperatorNumber(operator)))
 		e.add(&ledger.Entry{Kind: KindBatchDecided, Time: e.decider.now, Payload: appendText(p, reason)})
-		e.whenDurable(durable)
 		return nil
 	})
 	if err != nil {

@@ -140,30 +140,20 @@ func (e *Engine) awaitDayEnd() {
 
 // TurnDay closes the open business day if its time has passed, durably: what the clock does when nobody asks anything.
 func (e *Engine) TurnDay(ctx context.Context, now int64) error {
-	return e.command(ctx, func(durable chan<- error) error {
-		if err := e.setClock(now); err != nil {
-			return err
-		}
-		e.whenDurable(durable)
-		return nil
-	})
+	return e.command(ctx, func() error { return e.setClock(now) })
 }
 
 // CloseDay closes the open business day at once, although its time has not come, durably, and opens the next one. There is no way back: what
 // is sold from now on stands in the next day's books. closes names the day that is meant, so that whoever asks twice closes one.
 func (e *Engine) CloseDay(ctx context.Context, closes uint32, now int64) error {
-	return e.command(ctx, func(durable chan<- error) error {
+	return e.command(ctx, func() error {
 		if err := e.setClock(now); err != nil {
 			return err
 		}
 		if open := e.state.business.day; open != closes {
 			return fmt.Errorf("要关闭的会计日是 %s,当前开放的是 %s / the day to be closed is %[1]s, the open one is %[2]s: %w", dateOf(closes), dateOf(open), ErrDayNotOpen)
 		}
-		if err := e.turnDay(closes + 1); err != nil {
-			return err
-		}
-		e.whenDurable(durable)
-		return nil
+		return e.turnDay(closes + 1)
 	})
 }
 

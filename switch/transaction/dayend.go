@@ -42,16 +42,14 @@ var ErrDayOpen = errors.New("会计日尚未日切 / the business day has not be
 
 // RecordDayEnd writes durably that a closed day was balanced.
 func (e *Engine) RecordDayEnd(ctx context.Context, d DayEnd, now int64) (sequence uint64, err error) {
-	err = e.command(ctx, func(durable chan<- error) error {
+	err = e.command(ctx, func() error {
 		if err := e.prepare(now); err != nil {
 			return err
 		}
 		if d.Day >= e.state.business.day {
-			e.whenDurable(durable)
 			return fmt.Errorf("%s: %w", dateOf(d.Day), ErrDayOpen)
 		}
 		sequence = e.add(&ledger.Entry{Kind: KindDayEnd, Time: e.decider.now, Payload: d.append(nil)})
-		e.whenDurable(durable)
 		return nil
 	})
 	return sequence, err
@@ -70,9 +68,8 @@ func (s *State) EndedDay() uint32 { return s.business.ended }
 
 // Accounts freezes all accounts as they are after the returned sequence, and returns when that is durable.
 func (e *Engine) Accounts(ctx context.Context) (accounts ledger.Frozen[ledger.Account], sequence uint64, err error) {
-	err = e.command(ctx, func(durable chan<- error) error {
+	err = e.command(ctx, func() error {
 		accounts, sequence = e.state.book.Balances(), e.state.book.Sequence()
-		e.whenDurable(durable)
 		return nil
 	})
 	return accounts, sequence, err

@@ -19,11 +19,9 @@ const (
 // ReturnExpired looks through the purses from one on for money that has expired and gives it back to its provider, durably. next is where to
 // go on; 0: all have been looked at. Expired money cannot be spent whether it has been given back or not, so nothing hurries.
 func (e *Engine) ReturnExpired(ctx context.Context, from uint32, now int64) (next uint32, returned int, err error) {
-	err = e.command(ctx, func(durable chan<- error) error {
+	err = e.command(ctx, func() error {
 		var err error
-		if next, returned, err = e.lookForExpired(from, now); err == nil {
-			e.whenDurable(durable)
-		}
+		next, returned, err = e.lookForExpired(from, now)
 		return err
 	})
 	return next, returned, err

@@ -36,11 +36,9 @@ var ErrImporting = errors.New("另一次导入正在进行,请待其完成后再
 func (e *Engine) Import(ctx context.Context, dir *Directory, now int64) ([]Fault, error) {
 	var faults []Fault
 	large := false
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		var err error
-		if large, faults, err = e.beginImport(dir, now); err == nil {
-			durable <- nil // with faults too: nothing was written, and nothing is to be waited for
-		}
+		large, faults, err = e.beginImport(dir, now)
 		return err
 	})
 	if err != nil || !large || len(faults) > 0 {

@@ -22,11 +22,9 @@ type Proposal struct {
 // *Refused and nothing is written. The key of an operation that was carried out before gets the first receipt.
 func (e *Engine) Operate(ctx context.Context, op *Operation, now int64) (Receipt, error) {
 	var receipt Receipt
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		var err error
-		if receipt, err = e.operate(op, now); err == nil {
-			e.whenDurable(durable)
-		}
+		receipt, err = e.operate(op, now)
 		return err
 	})
 	return receipt, err
@@ -174,11 +172,9 @@ func (e *Engine) propose(op *Operation, a *act) Receipt {
 // Approve carries a proposal out on a second person's word. What has become impossible is refused and the proposal stays open.
 func (e *Engine) Approve(ctx context.Context, proposal uint64, approver string, now int64) (Receipt, error) {
 	var receipt Receipt
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		var err error
-		if receipt, err = e.approve(proposal, approver, now); err == nil {
-			e.whenDurable(durable)
-		}
+		receipt, err = e.approve(proposal, approver, now)
 		return err
 	})
 	return receipt, err
@@ -233,7 +229,7 @@ func (a *act) second(approver string) bool {
 
 // Reject closes a proposal without carrying it out. Its own operator may withdraw it; anybody else needs the role approver.
 func (e *Engine) Reject(ctx context.Context, proposal uint64, operator, reason string, now int64) error {
-	return e.command(ctx, func(durable chan<- error) error {
+	return e.command(ctx, func() error {
 		p, ok := e.state.proposals[proposal]
 		if !ok {
 			return noProposal(proposal)
@@ -253,20 +249,13 @@ func (e *Engine) Reject(ctx context.Context, proposal uint64, operator, reason s
 		// proposal uvarint | operator uvarint | reason text
 		payload := binary.AppendUvarint(binary.AppendUvarint(nil, proposal), uint64(n))
 		e.add(&ledger.Entry{Kind: KindProposalClosed, Time: e.decider.now, Payload: appendText(payload, reason)})
-		e.whenDurable(durable)
 		return nil
 	})
 }
 
 // SetOperator registers an operator or changes him, durably.
 func (e *Engine) SetOperator(ctx context.Context, row OperatorRow, by string, now int64) error {
-	return e.command(ctx, func(durable chan<- error) error {
-		if err := e.setOperator(&row, by, now); err != nil {
-			return err
-		}
-		e.whenDurable(durable)
-		return nil
-	})
+	return e.command(ctx, func() error { return e.setOperator(&row, by, now) })
 }
 
 func (e *Engine) setOperator(row *OperatorRow, by string, now int64) error {
@@ -290,7 +279,7 @@ func (e *Engine) SetOperatorBeforeRun(row OperatorRow, by string, now int64) err
 
 // ExpireHolds ends the holds whose time has passed, durably: what was promised and never settled is free again.
 func (e *Engine) ExpireHolds(ctx context.Context, now int64) (ended int, err error) {
-	err = e.command(ctx, func(durable chan<- error) error {
+	err = e.command(ctx, func() error {
 		expired := e.state.book.Expired(now)
 		if len(expired) > 0 {
 			if err := e.prepare(now); err != nil {
@@ -305,7 +294,6 @@ func (e *Engine) ExpireHolds(ctx context.Context, now int64) (ended int, err err
 			})
 			ended++
 		}
-		e.whenDurable(durable)
 		return nil
 	})
 	return ended, err

@@ -136,17 +136,10 @@ type Publication struct {
 func (e *Engine) PublishRules(ctx context.Context, p *Publication, now int64) (RulesVersion, []rules.Fault, error) {
 	var faults []rules.Fault
 	var version RulesVersion
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		var err error
-		if version, faults, err = e.publish(p, now); err != nil {
-			return err
-		}
-		if len(faults) > 0 {
-			durable <- nil
-			return nil
-		}
-		e.open.done = append(e.open.done, durable)
-		return nil
+		version, faults, err = e.publish(p, now)
+		return err
 	})
 	return version, faults, err
 }

@@ -142,7 +142,7 @@ func (s *State) Carried(merchant string) money.Fen {
 // DraftSheet keeps a sheet, durably. The days of a merchant's sheets follow each other: none is settled twice, none is left out.
 func (e *Engine) DraftSheet(ctx context.Context, draft Sheet, now int64) (Sheet, error) {
 	var kept Sheet
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		if refusal := e.state.checkDraft(&draft); refusal != nil {
 			return refusal
 		}
@@ -153,7 +153,6 @@ func (e *Engine) DraftSheet(ctx context.Context, draft Sheet, now int64) (Sheet,
 		encoded, err := json.Marshal(&draft)
 		invariant.Hold(err == nil, "a sheet cannot be written: %v", err)
 		kept = *e.state.sheets.of[e.add(&ledger.Entry{Kind: KindSheetDrafted, Time: e.decider.now, Payload: encoded})]
-		e.whenDurable(durable)
 		return nil
 	})
 	return kept, err
@@ -223,7 +222,7 @@ func (m *sheetMove) decode(src []byte) error {
 // bank's reference, closed; or cancelled before it was approved.
 func (e *Engine) MoveSheet(ctx context.Context, number uint64, to SheetState, operator, document, reason string, now int64) (Sheet, error) {
 	var moved Sheet
-	err := e.command(ctx, func(durable chan<- error) error {
+	err := e.command(ctx, func() error {
 		sheet, ok := e.state.sheets.of[number]
 		if !ok {
 			return &Refused{"sheet", "sheet_known", "没有这张结算单", "there is no such sheet"}
@@ -241,7 +240,6 @@ func (e *Engine) MoveSheet(ctx context.Context, number uint64, to SheetState, op
 		}
 		e.add(&entry)
 		moved = *sheet
-		e.whenDurable(durable)
 		return nil
 	})
 	return moved, err
