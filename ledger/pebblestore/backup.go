@@ -118,7 +118,7 @@ func (s *Store) backup(ctx context.Context, t *target) (ledger.Head, error) {
 		if err != nil {
 			return ledger.Head{}, err
 		}
-		b.Day = time.Unix(int64(last.Day())*86_400, 0).UTC().Format(time.DateOnly)
+		b.Day = ledger.DateOf(last.Day())
 	}
 	return copied.head, errors.Join(ctx.Err(), t.sign(b))
 }

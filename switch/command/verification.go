@@ -116,7 +116,7 @@ func dateOf(day uint32) string {
 	if day == 0 {
 		return ""
 	}
-	return time.Unix(int64(day)*86_400, 0).UTC().Format(time.DateOnly)
+	return ledger.DateOf(day)
 }
 
 // checkHead holds the end of the replay against the store's head and the witness's newest.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"onecard/ledger"
 	"onecard/ledger/money"
 	"onecard/switch/campus/settlement"
 	"onecard/switch/query"
@@ -63,7 +64,7 @@ const (
 
 // figures adds up a merchant's totals once they have come as far as the ledger has now: the days of a sheet are closed and change no more.
 func (d settlements) figures(ctx context.Context, merchant string, from, to uint32) (settlement.Figures, error) {
-	question := query.TotalsQuestion{From: dateOfDay(from), To: dateOfDay(to), Merchant: merchant, By: "period"}
+	question := query.TotalsQuestion{From: ledger.DateOf(from), To: ledger.DateOf(to), Merchant: merchant, By: "period"}
 	head := d.s.opened.store.Head().Sequence
 	for began := time.Now(); ; time.Sleep(totalsPause) {
 		totals, err := d.s.reader.Totals(ctx, question)
@@ -102,7 +103,7 @@ func (d settlements) Payout(ctx context.Context, w io.Writer, sheets []transacti
 			terms := s.Terms(i)
 			payments = append(payments, settlement.Payment{
 				Sheet: sheet.Number, Merchant: sheet.Merchant, Bank: terms.Bank, Account: terms.Account, Payee: terms.Payee, Amount: sheet.Payable,
-				From: dateOfDay(sheet.From), To: dateOfDay(sheet.To),
+				From: ledger.DateOf(sheet.From), To: ledger.DateOf(sheet.To),
 			})
 		}
 	})
@@ -113,9 +114,4 @@ func (d settlements) Payout(ctx context.Context, w io.Writer, sheets []transacti
 		return settlement.WriteFixed(w, payments)
 	}
 	return settlement.WriteCSV(w, payments)
-}
-
-// dateOfDay prints a day.
-func dateOfDay(day uint32) string {
-	return time.Unix(int64(day)*24*3600, 0).UTC().Format(time.DateOnly)
 }

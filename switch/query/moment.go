@@ -75,10 +75,6 @@ func (r *Reader) local(micros int64) string {
 	return time.UnixMicro(micros).In(r.zone).Format("2006-01-02 15:04:05")
 }
 
-func dateOf(day uint32) string {
-	return time.Unix(int64(day)*secondsPerDay, 0).UTC().Format(time.DateOnly)
-}
-
 // today is the day at the site, in days since 1970.
 func (r *Reader) today() uint32 {
 	_, offset := time.UnixMicro(r.Now()).In(r.zone).Zone()

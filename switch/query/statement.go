@@ -189,7 +189,7 @@ func (r *Reader) lines(ctx context.Context, found *subject, entries []read, upTo
 func (r *Reader) say(line *Line, e *read) {
 	said := &e.line
 	*line = Line{
-		Sequence: e.sequence, Reference: transaction.ReferenceOf(e.sequence).String(), Time: r.local(said.Time), Micros: said.Time, Day: dateOf(e.day),
+		Sequence: e.sequence, Reference: transaction.ReferenceOf(e.sequence).String(), Time: r.local(said.Time), Micros: said.Time, Day: ledger.DateOf(e.day),
 		Kind: KindName(said.Kind), Batch: said.Batch, Trace: said.Trace, Amount: said.Amount, Original: said.Original, Operator: said.Operator,
 		Direction: map[transaction.Direction]string{transaction.DirectionIn: "in", transaction.DirectionOut: "out"}[said.Direction],
 	}

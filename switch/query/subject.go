@@ -131,7 +131,7 @@ func (f *subject) purses(s *transaction.State, row, today uint32) {
 	for _, p := range s.Purses(h) {
 		purse := Purse{Name: p.Name, Account: p.Account, Code: p.Code, Set: p.Set, Balance: p.Balance}
 		if p.ExpiryDay != 0 {
-			purse.Expires = dateOf(p.ExpiryDay)
+			purse.Expires = ledger.DateOf(p.ExpiryDay)
 		}
 		f.about.Purses = append(f.about.Purses, purse)
 	}

@@ -56,7 +56,7 @@ func (p periods) name(period uint32) string {
 	if p.unit == transaction.PeriodMonth {
 		return fmt.Sprintf("%04d-%02d", period/12, period%12+1)
 	}
-	return dateOf(period)
+	return ledger.DateOf(period)
 }
 
 // breakdown says which cells answer what rows are asked for.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"onecard/ledger"
 	"onecard/ledger/invariant"
@@ -151,15 +150,10 @@ func (e *Engine) CloseDay(ctx context.Context, closes uint32, now int64) error {
 			return err
 		}
 		if open := e.state.business.day; open != closes {
-			return fmt.Errorf("要关闭的会计日是 %s,当前开放的是 %s / the day to be closed is %[1]s, the open one is %[2]s: %w", dateOf(closes), dateOf(open), ErrDayNotOpen)
+			return fmt.Errorf("要关闭的会计日是 %s,当前开放的是 %s / the day to be closed is %[1]s, the open one is %[2]s: %w", ledger.DateOf(closes), ledger.DateOf(open), ErrDayNotOpen)
 		}
 		return e.turnDay(closes + 1)
 	})
-}
-
-// dateOf prints a day.
-func dateOf(day uint32) string {
-	return time.Unix(int64(day)*secondsPerDay, 0).UTC().Format(time.DateOnly)
 }
 
 // ErrDayNotOpen says that another business day is open.

@@ -47,7 +47,7 @@ func (e *Engine) RecordDayEnd(ctx context.Context, d DayEnd, now int64) (sequenc
 			return err
 		}
 		if d.Day >= e.state.business.day {
-			return fmt.Errorf("%s: %w", dateOf(d.Day), ErrDayOpen)
+			return fmt.Errorf("%s: %w", ledger.DateOf(d.Day), ErrDayOpen)
 		}
 		sequence = e.add(&ledger.Entry{Kind: KindDayEnd, Time: e.decider.now, Payload: d.append(nil)})
 		return nil

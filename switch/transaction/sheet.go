@@ -175,9 +175,9 @@ func (s *State) checkDraft(draft *Sheet) *Refused {
 	case draft.From > draft.To || draft.From == 0:
 		return &Refused{"from", "period", "起始日晚于截止日", "the sheet would end before it begins"}
 	case draft.To >= s.business.day:
-		return &Refused{"to", "day_open", fmt.Sprintf("会计日 %s 尚未日切,只能结算已关闭的日子", dateOf(draft.To)), fmt.Sprintf("business day %s is not closed yet: only closed days are settled", dateOf(draft.To))}
+		return &Refused{"to", "day_open", fmt.Sprintf("会计日 %s 尚未日切,只能结算已关闭的日子", ledger.DateOf(draft.To)), fmt.Sprintf("business day %s is not closed yet: only closed days are settled", ledger.DateOf(draft.To))}
 	case last != 0 && draft.From != last+1:
-		return &Refused{"from", "period_follows", fmt.Sprintf("该商户已结算到 %s,须从 %s 开始", dateOf(last), dateOf(last+1)), fmt.Sprintf("the merchant is settled to %s: begin at %s", dateOf(last), dateOf(last+1))}
+		return &Refused{"from", "period_follows", fmt.Sprintf("该商户已结算到 %s,须从 %s 开始", ledger.DateOf(last), ledger.DateOf(last+1)), fmt.Sprintf("the merchant is settled to %s: begin at %s", ledger.DateOf(last), ledger.DateOf(last+1))}
 	case sum != draft.Payable:
 		return &Refused{"payable", "lines_sum", fmt.Sprintf("各行合计 %s,应付 %s", sum, draft.Payable), fmt.Sprintf("the lines sum to %s, payable is %s", sum, draft.Payable)}
 	case carried != s.Carried(draft.Merchant):

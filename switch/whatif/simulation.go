@@ -2,7 +2,6 @@ package whatif
 
 import (
 	"context"
-	"time"
 
 	"onecard/ledger"
 	"onecard/ledger/money"
@@ -78,8 +77,7 @@ func (s *simulation) begin(ctx context.Context) error {
 	for i := range directory.Classes {
 		s.result.Classes = append(s.result.Classes, Row{Code: directory.Classes[i].Code})
 	}
-	date := func(day uint32) string { return time.Unix(int64(day)*secondsPerDay, 0).UTC().Format(time.DateOnly) }
-	s.result.From, s.result.To = date(s.question.From), date(s.question.To)
+	s.result.From, s.result.To = ledger.DateOf(s.question.From), ledger.DateOf(s.question.To)
 	return nil
 }
 
