@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
@@ -135,12 +134,7 @@ func archiveBy(ctx context.Context, store *pebblestore.Store, order ArchiveOrder
 // makeArchive answers when everything that was durable is in the archive.
 func (s *server) makeArchive(w http.ResponseWriter, r *http.Request) {
 	var asked ArchiveOrder
-	err := json.NewDecoder(io.LimitReader(r.Body, 8192)).Decode(&asked)
-	if err == nil && !filepath.IsAbs(asked.Folder) {
-		err = fmt.Errorf("%q: 须为绝对路径 / an absolute path is needed", asked.Folder)
-	}
-	if err != nil {
-		answerJSON(w, http.StatusBadRequest, Answer{Error: err.Error()})
+	if !takeFolderOrder(w, r, &asked, &asked.Folder) {
 		return
 	}
 	done, err := archiveBy(r.Context(), s.opened.store, asked, s.clock.micros(), true)

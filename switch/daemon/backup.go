@@ -22,12 +22,7 @@ type BackupOrder struct {
 // makeBackup answers when the backup is on disk. It is stopped with the switch, or when whoever asked hangs up.
 func (s *server) makeBackup(w http.ResponseWriter, r *http.Request) {
 	var asked BackupOrder
-	err := json.NewDecoder(io.LimitReader(r.Body, 8192)).Decode(&asked)
-	if err == nil && !filepath.IsAbs(asked.Folder) {
-		err = fmt.Errorf("%q: 须为绝对路径 / an absolute path is needed", asked.Folder)
-	}
-	if err != nil {
-		answerJSON(w, http.StatusBadRequest, Answer{Error: err.Error()})
+	if !takeFolderOrder(w, r, &asked, &asked.Folder) {
 		return
 	}
 	made, err := backUp(r.Context(), s.opened.store, asked.Folder)
@@ -38,6 +33,18 @@ func (s *server) makeBackup(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log.Info("备份完成 / backup made", zap.String("folder", asked.Folder), zap.Uint64("sequence", made.Sequence), zap.Int64("bytes", made.Bytes))
 	answerJSON(w, http.StatusOK, Answer{Backup: &made})
+}
+
+// takeFolderOrder reads an order that names a folder, and refuses one that cannot be followed.
+func takeFolderOrder(w http.ResponseWriter, r *http.Request, order any, folder *string) bool {
+	err := json.NewDecoder(io.LimitReader(r.Body, 8192)).Decode(order)
+	if err == nil && !filepath.IsAbs(*folder) {
+		err = fmt.Errorf("%q: 须为绝对路径 / an absolute path is needed", *folder)
+	}
+	if err != nil {
+		answerJSON(w, http.StatusBadRequest, Answer{Error: err.Error()})
+	}
+	return err == nil
 }
 
 func backUp(ctx context.Context, store *pebblestore.Store, folder string) (pebblestore.Backup, error) {
