@@ -17,7 +17,6 @@ import (
 )
 
 func newCheckProofCommand() *cobra.Command {
-	var key string
 	c := &cobra.Command{
 		Use:   "check-proof --key PUBFILE FILE",
 		Short: "核对一张凭证,不需要账本 / check a proof, without a ledger",
@@ -30,21 +29,27 @@ than the proof.
 退出码 / exit codes: 0 成立 / it holds; 1 无法读取 / it cannot be read; 2 命令或公钥文件有误 / wrong command line or key file; 3 不成立 / it does not hold.`,
 		Example: `  onecard check-proof --key site.pub receipt.json`,
 		Args:    usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if key == "" {
-				return withCode(exitUsage, errors.New("请给出 --key / give --key"))
-			}
-			site, err := readPublicKey(key)
-			if err != nil {
-				return err
-			}
-			file, err := os.Open(args[0])
-			if err != nil {
-				return fmt.Errorf("读凭证 / reading the proof: %w", err)
-			}
-			defer file.Close()
-			return runCheckProof(site, file, c.OutOrStdout())
-		},
+	}
+	return checksSigned(c, "读凭证 / reading the proof", runCheckProof)
+}
+
+// checksSigned makes a command check its one argument, a file that a site has signed, with the site's public key.
+func checksSigned(c *cobra.Command, reading string, check func(site ed25519.PublicKey, file io.Reader, out io.Writer) error) *cobra.Command {
+	var key string
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if key == "" {
+			return withCode(exitUsage, errors.New("请给出 --key / give --key"))
+		}
+		site, err := readPublicKey(key)
+		if err != nil {
+			return err
+		}
+		file, err := os.Open(args[0])
+		if err != nil {
+			return fmt.Errorf("%s: %w", reading, err)
+		}
+		defer file.Close()
+		return check(site, file, c.OutOrStdout())
 	}
 	c.Flags().StringVar(&key, "key", "", "站点公钥文件 / file with the site's public key")
 	_ = c.MarkFlagFilename("key")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -207,7 +206,6 @@ that asking twice closes one day. The switch must be running.`,
 }
 
 func newDayCheckCommand() *cobra.Command {
-	var key string
 	c := &cobra.Command{
 		Use:   "check --key PUBFILE FILE",
 		Short: "核对一张日结单,不需要账本 / check a day's statement, without a ledger",
@@ -219,25 +217,8 @@ The key's file comes from prove --public-key: take it from the site by another w
 3 不成立或未通过 / it does not hold, or the day has not passed.`,
 		Example: "  onecard day check --key site.pub 2026-11-23.json",
 		Args:    usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if key == "" {
-				return withCode(exitUsage, errors.New("请给出 --key / give --key"))
-			}
-			site, err := readPublicKey(key)
-			if err != nil {
-				return err
-			}
-			file, err := os.Open(args[0])
-			if err != nil {
-				return fmt.Errorf("读日结单 / reading the statement: %w", err)
-			}
-			defer file.Close()
-			return runDayCheck(site, file, c.OutOrStdout())
-		},
 	}
-	c.Flags().StringVar(&key, "key", "", "站点公钥文件 / file with the site's public key")
-	_ = c.MarkFlagFilename("key")
-	return c
+	return checksSigned(c, "读日结单 / reading the statement", runDayCheck)
 }
 
 func runDayCheck(site ed25519.PublicKey, file io.Reader, out io.Writer) error {

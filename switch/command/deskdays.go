@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +13,11 @@ import (
 	"onecard/switch/query"
 )
 
-// questionFlags are flags that become parameters of a question when they are given.
+// questionFlags are flags that become parameters of a question when they are given: --up-to is up_to.
 type questionFlags map[string]*string
 
 func (q questionFlags) add(c *cobra.Command, name, words string) {
-	q[name] = c.Flags().String(name, "", words)
+	q[strings.ReplaceAll(name, "-", "_")] = c.Flags().String(name, "", words)
 }
 
 func (q questionFlags) values() url.Values {
