@@ -62,11 +62,7 @@ func nameCampus(state *transaction.State, c *dayend.Campus) {
 // areaOf is the top of the merchant tree that a merchant stands in: its own code when it stands alone.
 func areaOf(state *transaction.State, row uint32) string {
 	for range state.Merchants() { // a tree that bites its tail ends somewhere
-		parent, ok := transaction.ParseMerchantCode(state.Terms(row).Parent)
-		if !ok {
-			break
-		}
-		above, ok := state.MerchantByCode(parent)
+		above, ok := state.MerchantByCode(state.Terms(row).Parent)
 		if !ok {
 			break
 		}

@@ -21,9 +21,8 @@ func (d settlements) Lines(ctx context.Context, merchant string, from, to uint32
 	var carried money.Fen
 	var refusal *transaction.Refused
 	err := d.s.opened.engine.Look(ctx, func(s *transaction.State) {
-		code, fits := transaction.ParseMerchantCode(merchant)
-		i, known := s.MerchantByCode(code)
-		if !fits || !known {
+		i, known := s.MerchantByCode(merchant)
+		if !known {
 			refusal = &transaction.Refused{Field: "merchant", Rule: "merchant_known", Chinese: "商户未登记", English: "the merchant is not registered"}
 			return
 		}
@@ -98,8 +97,7 @@ func (d settlements) Payout(ctx context.Context, w io.Writer, sheets []transacti
 	payments := make([]settlement.Payment, 0, len(sheets))
 	err := d.s.opened.engine.Look(ctx, func(s *transaction.State) {
 		for _, sheet := range sheets {
-			code, _ := transaction.ParseMerchantCode(sheet.Merchant)
-			i, _ := s.MerchantByCode(code)
+			i, _ := s.MerchantByCode(sheet.Merchant)
 			terms := s.Terms(i)
 			payments = append(payments, settlement.Payment{
 				Sheet: sheet.Number, Merchant: sheet.Merchant, Bank: terms.Bank, Account: terms.Account, Payee: terms.Payee, Amount: sheet.Payable,

@@ -190,11 +190,7 @@ func (f *subject) terminal(s *transaction.State, code string) error {
 
 // merchantAccount is what a merchant is owed on.
 func merchantAccount(s *transaction.State, code string) (ledger.AccountID, error) {
-	var fixed transaction.MerchantCode
-	row, ok := uint32(0), false
-	if copy(fixed[:], code) == len(fixed) && len(code) == len(fixed) {
-		row, ok = s.MerchantByCode(fixed)
-	}
+	row, ok := s.MerchantByCode(code)
 	if !ok {
 		return 0, wrong("merchant", "商户 %q 未登记,请核对商户号 / merchant %[1]q is not registered: check the code", code)
 	}

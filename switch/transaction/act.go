@@ -94,9 +94,8 @@ func (a *act) otherHolder() (*Holder, bool) {
 
 // merchantNamed finds a merchant by its code.
 func (a *act) merchantNamed(field, code string, number *uint32) (*Merchant, bool) {
-	parsed, fits := ParseMerchantCode(code)
-	i, ok := a.state.merchantByCode[parsed]
-	if !fits || !ok {
+	i, ok := a.state.MerchantByCode(code)
+	if !ok {
 		return nil, a.refuse(field, "merchant_known", "商户 %[1]q 未登记,请核对 15 位商户号", "merchant %[1]q is not registered: check the code of 15 characters", code)
 	}
 	*number = i + 1
@@ -233,13 +232,13 @@ func (a *act) evidence(kinds ...Kind) (*Evidence, bool) {
 
 // identify says whether the operator may ask for this at all.
 func (a *act) identify(row *CatalogueRow) bool {
-	i, ok := a.state.operatorByCode[a.op.Operator]
-	if !ok || a.state.operators[i].Suspended {
+	n, roles := a.state.serving(a.op.Operator)
+	if n == 0 {
 		return a.refuse("operator", "operator_known", "操作员 %[1]q 未登记或已停用", "operator %[1]q is not registered or is suspended", a.op.Operator)
 	}
-	if a.state.operators[i].Roles&row.Roles == 0 {
+	if roles&row.Roles == 0 {
 		return a.refuse("operator", "role", "操作员 %[1]s 没有办理“%[2]s”的角色,须有 %[3]s 之一", "operator %[1]s may not do this: it needs one of the roles %[3]s", a.op.Operator, row.Chinese, row.Roles)
 	}
-	a.record.operator = i + 1
+	a.record.operator = n
 	return true
 }

@@ -15,13 +15,13 @@ func (s *State) checkBatch(batch *Batch) (*batchRun, *Refused) {
 		document: batch.Document, reason: batch.Reason, key: batch.Key, wanted: uint32(len(batch.Lines)),
 	}
 	row, known := CatalogueOf(batch.Kind)
-	i, registered := s.operatorByCode[batch.Operator]
+	n, roles := s.serving(batch.Operator)
 	switch {
 	case batch.Key == Key{}:
 		return nil, &Refused{"key", "required", "须给出幂等键", "an idempotency key is needed"}
 	case !known || batch.Kind != KindSubsidyIssued && batch.Kind != KindDeduction && batch.Kind != KindSubsidyReturned && batch.Kind != KindCountsIssued:
 		return nil, &Refused{"kind", "batch_kind", "批量业务须为补贴发放、计次发放、扣款或补贴清退", "a batch issues subsidies or counts, deducts, or returns subsidies"}
-	case !registered || s.operators[i].Suspended || s.operators[i].Roles&row.Roles == 0:
+	case n == 0 || roles&row.Roles == 0:
 		return nil, &Refused{"operator", "role", "操作员没有办理该批量业务的角色", "the operator may not hand in such a batch"}
 	case len(batch.Lines) == 0 || len(batch.Lines) > maxBatchLines:
 		return nil, &Refused{"lines", "lines_bound", "批量须有 1 至 1,000,000 行", "a batch has 1 to 1,000,000 lines"}
@@ -30,7 +30,7 @@ func (s *State) checkBatch(batch *Batch) (*batchRun, *Refused) {
 	case batch.Kind == KindDeduction && (batch.AtTap || batch.Replace):
 		return nil, &Refused{"at_tap", "not_heeded", "扣款不能刷卡领取或清零", "a deduction is not claimed at a tap and replaces nothing"}
 	}
-	b.operator = i + 1
+	b.operator = n
 	if refusal := s.checkBatchPurse(batch, b); refusal != nil {
 		return nil, refusal
 	}
@@ -40,9 +40,8 @@ func (s *State) checkBatch(batch *Batch) (*batchRun, *Refused) {
 // checkBatchPurse finds the purse or the merchant that the batch is about.
 func (s *State) checkBatchPurse(batch *Batch, b *batchRun) *Refused {
 	if batch.Kind == KindDeduction {
-		code, fits := ParseMerchantCode(batch.Merchant)
-		i, ok := s.merchantByCode[code]
-		if !fits || !ok {
+		i, ok := s.MerchantByCode(batch.Merchant)
+		if !ok {
 			return &Refused{"merchant", "merchant_known", "商户未登记", "the merchant is not registered"}
 		}
 		b.merchant = i + 1
@@ -125,14 +124,13 @@ func (s *State) checkSomeLines(batch *Batch, from, to int, total *money.Fen) *Re
 // checkTurn says why a batch may not go into another state.
 func (s *State) checkTurn(number uint64, operator string, to BatchState, reason string) *Refused {
 	b := s.batches.number[number]
-	n := s.OperatorNumber(operator)
+	n, roles := s.serving(operator)
 	if b == nil {
 		return &Refused{"batch", "batch_known", "没有这个批次", "there is no such batch"}
 	}
-	if n == 0 || s.operators[n-1].Suspended {
+	if n == 0 {
 		return &Refused{"operator", "operator_known", "操作员未登记或已停用", "the operator is not registered or is suspended"}
 	}
-	roles := s.operators[n-1].Roles
 	switch {
 	case to == BatchApproved && n == b.operator:
 		return &Refused{"operator", "two_persons", "不能审核自己提交的批次", "nobody approves his own batch: another person must"}

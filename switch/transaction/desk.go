@@ -97,6 +97,15 @@ func (s *State) OperatorNumber(code string) uint16 {
 	return i + 1
 }
 
+// serving finds an operator who may do what his roles allow; 0 when he is not registered or is suspended.
+func (s *State) serving(code string) (number uint16, roles Role) {
+	i, ok := s.operatorByCode[code]
+	if !ok || s.operators[i].Suspended {
+		return 0, 0
+	}
+	return i + 1, s.operators[i].Roles
+}
+
 // checkOperator says why an operator may not be registered so.
 func (s *State) checkOperator(r *OperatorRow, by string) error {
 	_, there := s.operatorByCode[r.Code]

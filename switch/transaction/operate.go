@@ -213,11 +213,11 @@ func noProposal(number uint64) *Refused {
 
 // second says whether somebody may be the second person: registered, with the role, and not the first.
 func (a *act) second(approver string) bool {
-	n := a.state.OperatorNumber(approver)
-	if n == 0 || a.state.operators[n-1].Suspended {
+	n, roles := a.state.serving(approver)
+	if n == 0 {
 		return a.refuse("approver", "operator_known", "操作员 %[1]q 未登记或已停用", "operator %[1]q is not registered or is suspended", approver)
 	}
-	if a.state.operators[n-1].Roles&RoleApprover == 0 {
+	if roles&RoleApprover == 0 {
 		return a.refuse("approver", "role", "操作员 %[1]s 没有审核角色", "operator %[1]s may not approve: it needs the role approver", approver)
 	}
 	if approver == a.op.Operator {
@@ -234,11 +234,11 @@ func (e *Engine) Reject(ctx context.Context, proposal uint64, operator, reason s
 		if !ok {
 			return noProposal(proposal)
 		}
-		n := e.state.OperatorNumber(operator)
+		n, roles := e.state.serving(operator)
 		switch {
-		case n == 0 || e.state.operators[n-1].Suspended:
+		case n == 0:
 			return &Refused{"operator", "operator_known", "操作员未登记或已停用", "the operator is not registered or is suspended"}
-		case operator != p.Operation.Operator && e.state.operators[n-1].Roles&RoleApprover == 0:
+		case operator != p.Operation.Operator && roles&RoleApprover == 0:
 			return &Refused{"operator", "role", "须有审核角色", "the role approver is needed"}
 		case reason == "" || len(reason) > maxReason:
 			return &Refused{"reason", "required", "须写明事由", "say why"}

@@ -159,8 +159,7 @@ func (e *Engine) DraftSheet(ctx context.Context, draft Sheet, now int64) (Sheet,
 }
 
 func (s *State) checkDraft(draft *Sheet) *Refused {
-	code, fits := ParseMerchantCode(draft.Merchant)
-	_, known := s.merchantByCode[code]
+	_, known := s.MerchantByCode(draft.Merchant)
 	last := s.sheets.reach(draft.Merchant)
 	var sum, carried money.Fen
 	for _, line := range draft.Lines {
@@ -170,7 +169,7 @@ func (s *State) checkDraft(draft *Sheet) *Refused {
 		}
 	}
 	switch {
-	case !fits || !known:
+	case !known:
 		return &Refused{"merchant", "merchant_known", "商户未登记", "the merchant is not registered"}
 	case draft.From > draft.To || draft.From == 0:
 		return &Refused{"from", "period", "起始日晚于截止日", "the sheet would end before it begins"}
@@ -188,11 +187,11 @@ func (s *State) checkDraft(draft *Sheet) *Refused {
 
 // checkRole says whether an operator is registered and has one of the roles.
 func (s *State) checkRole(field, operator string, roles Role) *Refused {
-	o, ok := s.OperatorByCode(operator)
+	n, has := s.serving(operator)
 	switch {
-	case !ok || o.Suspended:
+	case n == 0:
 		return &Refused{field, "operator_known", fmt.Sprintf("操作员 %q 未登记或已停用", operator), fmt.Sprintf("operator %q is not registered or is suspended", operator)}
-	case o.Roles&roles == 0:
+	case has&roles == 0:
 		return &Refused{field, "role", fmt.Sprintf("操作员 %s 须有 %s 之一", operator, roles), fmt.Sprintf("operator %s needs one of the roles %s", operator, roles)}
 	}
 	return nil
@@ -253,7 +252,8 @@ func (s *State) checkMove(sheet *Sheet, to SheetState, operator, document, reaso
 	if refusal := s.checkRole("operator", operator, roles[to]); refusal != nil {
 		return refusal
 	}
-	department := s.Terms(s.merchantByCode[MerchantCode([]byte(sheet.Merchant))]).Department
+	merchant, _ := s.MerchantByCode(sheet.Merchant) // as it was when the sheet was drawn up: nobody leaves the directory
+	department := s.Terms(merchant).Department
 	from := map[SheetState][]SheetState{
 		SheetChecked: {SheetDrafted}, SheetApproved: {SheetChecked}, SheetPaid: {SheetApproved}, SheetClosed: {SheetPaid}, SheetCancelled: {SheetDrafted, SheetChecked},
 	}
@@ -304,7 +304,8 @@ func (sheet *Sheet) moves() (sum money.Fen) {
 }
 
 func (s *State) payableOf(sheet *Sheet) ledger.AccountID {
-	return s.merchants[s.merchantByCode[MerchantCode([]byte(sheet.Merchant))]].Payable
+	merchant, _ := s.MerchantByCode(sheet.Merchant)
+	return s.merchants[merchant].Payable
 }
 
 // sheetLegs is the money that a step moves: on approval fees, deductions and adjustments; on payment what is left.

@@ -86,10 +86,11 @@ func (s *State) Merchants() uint32 { return uint32(len(s.merchants)) }
 // MerchantAt returns a merchant by its row.
 func (s *State) MerchantAt(i uint32) *Merchant { return &s.merchants[i] }
 
-// MerchantByCode finds a merchant's row.
-func (s *State) MerchantByCode(code MerchantCode) (uint32, bool) {
-	i, ok := s.merchantByCode[code]
-	return i, ok
+// MerchantByCode finds the row of the merchant with a code of fifteen characters.
+func (s *State) MerchantByCode(code string) (uint32, bool) {
+	fixed, fits := parseMerchantCode(code)
+	i, ok := s.merchantByCode[fixed]
+	return i, fits && ok
 }
 
 // Terms are a merchant's terms; those of one that has none are zero but for its code.
@@ -109,7 +110,7 @@ func (dir *Directory) checkTerms(c *checker, merchants *known[MerchantCode]) {
 			c.fault("terms", i, "merchant", "商户 %s 未登记 / merchant %s is not registered", row.Merchant, row.Merchant)
 		}
 		if row.Parent != "" {
-			if code, ok := ParseMerchantCode(row.Parent); !ok || !merchants.has(code) || code == row.Merchant {
+			if code, ok := parseMerchantCode(row.Parent); !ok || !merchants.has(code) || code == row.Merchant {
 				c.fault("terms", i, "parent", "上级商户 %s 未登记 / the merchant above, %s, is not registered", row.Parent, row.Parent)
 			}
 		}
@@ -127,8 +128,8 @@ func (dir *Directory) checkTerms(c *checker, merchants *known[MerchantCode]) {
 	}
 }
 
-// ParseMerchantCode reads a DE 42: fifteen characters.
-func ParseMerchantCode(code string) (MerchantCode, bool) {
+// parseMerchantCode reads a DE 42: fifteen characters.
+func parseMerchantCode(code string) (MerchantCode, bool) {
 	if len(code) != len(MerchantCode{}) {
 		return MerchantCode{}, false
 	}
