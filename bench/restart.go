@@ -264,7 +264,7 @@ func (r *restart) point(ctx context.Context, holders int) (restartPoint, error) 
 
 // settled is the resident memory when it has stopped to change: what the start has left goes back to the system after the first answer.
 func (p *process) settled(ctx context.Context) (int64, error) {
-	const look, same = 250 * time.Millisecond, 1 << 20
+	const look, same, calmLooks = 250 * time.Millisecond, 1 << 20, 20
 	before, calm := int64(0), 0
 	for range 80 {
 		now, err := p.resident()
@@ -274,7 +274,7 @@ func (p *process) settled(ctx context.Context) (int64, error) {
 		if calm++; now-before > same || before-now > same {
 			calm = 0
 		}
-		if before = now; calm == 8 {
+		if before = now; calm == calmLooks {
 			break
 		}
 		select {

@@ -7,8 +7,8 @@ import "onecard/ledger/invariant"
 const chunkRows = 512
 
 type chunk[T any] struct {
+	rows  [chunkRows]T // first: rows of a power of two lie in lines of their own
 	epoch uint32
-	rows  [chunkRows]T
 }
 
 // Table is a growable array that can be frozen in constant time while its owner goes on editing.

@@ -96,8 +96,14 @@ func (s *Store) awaitProof() error {
 		return s.named(s.broken(err))
 	}
 	s.emptyCache()
-	s.kept.letGo(s.fs)
+	s.proved()
 	return nil
+}
+
+// proved lets happen what had to wait for the proof.
+func (s *Store) proved() {
+	s.kept.letGo(s.fs)
+	s.pace.letGo()
 }
 
 func (s *Store) broken(err error) error {

@@ -83,6 +83,7 @@ type Store struct {
 	watch   io.Closer // of the real file system; nil for another
 	db      *pebble.DB
 	cache   *pebble.Cache // of blocks of tables
+	pace    *compactions
 	witness *witness
 	clerk   *clerk // nil: read only
 
@@ -166,7 +167,7 @@ func (s *Store) open() error {
 	s.durable.Store(s.head.Sequence)
 	s.opened.Store(true)
 	if s.walking == nil {
-		s.kept.letGo(s.fs)
+		s.proved()
 	}
 	if s.witness != nil && !s.options.ReadOnly {
 		s.clerk = newClerk(s.witness)
@@ -238,6 +239,7 @@ func newStore(o Options) *Store {
 	if s.options.MemTableBytes == 0 {
 		s.options.MemTableBytes = DefaultMemTableBytes
 	}
+	s.pace = newCompactions(o.ProveBehind)
 	s.flushes.pause = cmp.Or(o.flushPause, flushPause)
 	if s.options.slotBytes == 0 {
 		s.options.slotBytes = slotBytes
@@ -366,6 +368,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { stall(events, true) },
 		WriteStallEnd:   func() { stall(events, false) },
 	}
+	o.Experimental.CompactionScheduler = s.pace
 	return o
 }
 

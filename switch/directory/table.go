@@ -56,8 +56,8 @@ type row struct {
 	fields []string
 }
 
-// maxRows bounds one file.
-const maxRows = 2_000_000
+// maxRows bounds one file: an import is checked whole, and ten million people and cards need some 12 GiB for it.
+const maxRows = 10_000_000
 
 // each calls visit with every row of a file. A missing file has no rows.
 func (r *reader) each(file string, columns []string, visit func(*row)) *table {

@@ -205,12 +205,12 @@ func (w *world) compareBooks(s *transaction.State) {
 // compareHolder: what the engine counts is what adding up gives (I13, I14).
 func (w *world) compareHolder(s *transaction.State, i int) {
 	h, k := s.Holder(uint32(i)), w.books.holders[i]
-	spent, count := k.spentOn(h.CounterDay)
-	loaded, coming := k.loadedOn(h.CounterDay)
+	spent, count := k.spentOn(uint32(h.CounterDay))
+	loaded, coming := k.loadedOn(uint32(h.CounterDay))
 	if money.Fen(h.DayAmount) != spent || int(h.DayCount) != count {
 		w.find("I13", "holder %d spent %d in %d purchases on day %d, adding up gives %d in %d", i, h.DayAmount, h.DayCount, h.CounterDay, spent, count)
 	}
-	if money.Fen(h.DayLoaded) != loaded || h.Loading != coming {
+	if money.Fen(h.DayLoaded) != loaded || money.Fen(h.Loading) != coming {
 		w.find("I13", "holder %d loaded %d on day %d and %d is on its way, adding up gives %d and %d", i, h.DayLoaded, h.CounterDay, h.Loading, loaded, coming)
 	}
 	if int(h.PINTries) != k.tries {

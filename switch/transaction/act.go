@@ -192,7 +192,7 @@ func (a *act) affords(account ledger.AccountID, amount money.Fen) bool {
 // fits says whether what a holder gets stays within the cap of his main purse.
 func (a *act) fits(h *Holder, amount money.Fen) bool {
 	limit := a.state.purseCap(h, a.now)
-	if has := a.available(h.Main) + h.Loading; limit > 0 && has+amount > limit {
+	if has := a.available(h.Main) + money.Fen(h.Loading); limit > 0 && has+amount > limit {
 		return a.refuse("amount", "purse_cap", "余额 %[1]s 加 %[2]s 超过钱包上限 %[3]s", "the balance %[1]s with %[2]s would exceed the purse cap %[3]s", has, amount, limit)
 	}
 	return true

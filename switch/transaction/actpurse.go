@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"onecard/ledger"
+	"onecard/ledger/money"
 )
 
 // Operations on purses: subsidies, deductions, transfers, adjustments, closing.
@@ -165,7 +166,7 @@ func closeAccount(a *act) bool {
 		return false
 	}
 	if h.Loading > 0 {
-		return a.refuse("holder", "load_pending", "有 %[1]s 圈存尚无结果,须待银行答复", "a bank load of %[1]s has no outcome yet: wait for the bank", h.Loading)
+		return a.refuse("holder", "load_pending", "有 %[1]s 圈存尚无结果,须待银行答复", "a bank load of %[1]s has no outcome yet: wait for the bank", money.Fen(h.Loading))
 	}
 	own := a.state.book.Account(h.Main).Balance
 	if owed := a.state.Debt(h); owed > own {

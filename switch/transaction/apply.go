@@ -129,7 +129,7 @@ func (s *State) applyHolder(day uint32, kind Kind, r *record) {
 		return
 	}
 	h.DayLoaded = plus(h.DayLoaded, r.amount)
-	h.Loading += r.amount
+	h.Loading = plus(h.Loading, r.amount)
 }
 
 func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
@@ -199,7 +199,7 @@ func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	back.state = loadReturning
 	s.loads[original.sequence] = back
 	h := s.holders.Edit(c.Holder)
-	if h.CounterDay == s.calendarDay(original.asked) {
+	if h.countsOn(s.calendarDay(original.asked)) {
 		h.DayLoaded = minus(h.DayLoaded, original.amount)
 	}
 }
@@ -233,8 +233,8 @@ func (s *State) applyLoadOutcome(e *ledger.Entry) {
 		return
 	}
 	h := s.holders.Edit(open.holder)
-	h.Loading -= open.order.Amount
-	if e.Kind != KindLoadConfirmed && h.CounterDay == s.calendarDay(open.order.Time) {
+	h.Loading = minus(h.Loading, open.order.Amount)
+	if e.Kind != KindLoadConfirmed && h.countsOn(s.calendarDay(open.order.Time)) {
 		h.DayLoaded = minus(h.DayLoaded, open.order.Amount)
 	}
 }

@@ -101,9 +101,12 @@ func (c *Case) CheckPIN() (refusal Outcome, ok bool) {
 	return Outcome{}, true
 }
 
+// Loading is what the holder has pending at the bank, on any day.
+func (c *Case) Loading() money.Fen { return money.Fen(c.Holder.Loading) }
+
 // LoadedToday is what the holder has loaded from the bank today, what is on its way included.
 func (c *Case) LoadedToday() money.Fen {
-	if c.Holder.CounterDay != c.Day {
+	if !c.Holder.countsOn(c.Day) {
 		return 0
 	}
 	return money.Fen(c.Holder.DayLoaded)

@@ -14,17 +14,20 @@ import (
 // mealOfNight marks in Holder.Meal that the meal began on the day before CounterDay.
 const mealOfNight = 0x10
 
+// countsOn says whether the counters are those of a day. A row keeps a day's low sixteen bits: they come round after 179 years.
+func (h *Holder) countsOn(day uint32) bool { return h.CounterDay == uint16(day) }
+
 // turnDay starts the counters of a new day.
 func (h *Holder) turnDay(day uint32) {
-	if h.CounterDay == day {
+	if h.countsOn(day) {
 		return
 	}
-	if h.Meal&mealOfNight == 0 && h.CounterDay+1 == day {
+	if h.Meal&mealOfNight == 0 && h.countsOn(day-1) {
 		h.Meal |= mealOfNight // it may go on
 	} else {
 		h.Meal, h.MealAmount, h.MealCount, h.Privileged = 0, 0, 0, 0 // also when it was no meal then and is none now
 	}
-	h.CounterDay, h.DayAmount, h.DayCount, h.DayLoaded, h.BeforePIN = day, 0, 0, 0, 0
+	h.CounterDay, h.DayAmount, h.DayCount, h.DayLoaded, h.BeforePIN = uint16(day), 0, 0, 0, 0
 }
 
 // turnMeal starts the counters of another meal.
@@ -68,15 +71,15 @@ func (h *Holder) count(r *record) {
 // uncount takes a purchase of the calendar day off the counters again when it is given back; its meal's when they still stand. What was
 // bought before the last right PIN is taken off what counts since then, as far as that goes: the counters do not tell which it was.
 func (h *Holder) uncount(day uint32, payable money.Fen, meal uint8, how rules.How) {
-	if h.CounterDay == day {
+	if h.countsOn(day) {
 		h.DayAmount = minus(h.DayAmount, payable)
 		h.BeforePIN = min(h.BeforePIN, h.DayAmount)
 		h.DayCount -= min(h.DayCount, 1)
 	}
 	mark := mealMark(meal, how)
-	if h.CounterDay == day+1 && mark&mealOfNight == 0 {
+	if h.countsOn(day+1) && mark&mealOfNight == 0 {
 		mark |= mealOfNight
-	} else if h.CounterDay != day {
+	} else if !h.countsOn(day) {
 		return
 	}
 	if h.Meal != mark {
@@ -109,7 +112,7 @@ func sat[T uint8 | uint16](counter T) T {
 // counters are what the rules ask of the holder at a meal of a day.
 func (h *Holder) counters(day uint32, meal uint8, night bool) rules.Counters {
 	var c rules.Counters
-	if h.CounterDay == day {
+	if h.countsOn(day) {
 		c.DayAmount, c.DayCount = money.Fen(h.DayAmount), uint32(h.DayCount)
 		c.SincePIN = money.Fen(h.DayAmount - h.BeforePIN)
 	}
@@ -118,9 +121,9 @@ func (h *Holder) counters(day uint32, meal uint8, night bool) rules.Counters {
 		how = rules.NightMeal
 	}
 	stands := h.Meal
-	if h.CounterDay+1 == day && stands&mealOfNight == 0 {
+	if h.countsOn(day-1) && stands&mealOfNight == 0 {
 		stands |= mealOfNight
-	} else if h.CounterDay != day {
+	} else if !h.countsOn(day) {
 		return c
 	}
 	if stands == mealMark(meal, how) {

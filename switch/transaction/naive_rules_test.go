@@ -165,9 +165,9 @@ func (n *naive) loaded(holder int, day uint32) (loaded, coming money.Fen) {
 
 // compareCounters: what the engine counts is what adding up gives (I13).
 func (n *naive) compareCounters(t *rapid.T, holder int, h *transaction.Holder) {
-	spent, count := n.spent(holder, h.CounterDay)
-	loaded, coming := n.loaded(holder, h.CounterDay)
-	require.Equal(t, []any{uint32(spent), uint16(count), uint32(loaded), coming, uint8(n.tries[holder])}, []any{h.DayAmount, h.DayCount, h.DayLoaded, h.Loading, h.PINTries}, "counters of holder %d", holder+1)
+	spent, count := n.spent(holder, uint32(h.CounterDay))
+	loaded, coming := n.loaded(holder, uint32(h.CounterDay))
+	require.Equal(t, []any{uint32(spent), uint16(count), uint32(loaded), uint32(coming), uint8(n.tries[holder])}, []any{h.DayAmount, h.DayCount, h.DayLoaded, h.Loading, h.PINTries}, "counters of holder %d", holder+1)
 }
 
 func (n *naive) reversal(r *transaction.Request, d *transaction.Decision) {

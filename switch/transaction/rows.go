@@ -29,7 +29,7 @@ func encodeHolderRow(dst []byte, h *Holder) []byte {
 	for _, v := range []uint64{h.Groups, h.BankAccount, uint64(h.DayAmount), uint64(h.DayLoaded), uint64(h.Loading)} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
-	for _, v := range []uint32{uint32(h.Main), uint32(h.Subsidy), h.CounterDay} {
+	for _, v := range []uint32{uint32(h.Main), uint32(h.Subsidy), uint32(h.CounterDay)} {
 		dst = binary.BigEndian.AppendUint32(dst, v)
 	}
 	dst = binary.BigEndian.AppendUint16(dst, h.DayCount)
@@ -38,8 +38,8 @@ func encodeHolderRow(dst []byte, h *Holder) []byte {
 
 func decodeHolderRow(src []byte, h *Holder) ([]byte, error) {
 	p := payloadReader{b: src}
-	*h = Holder{Groups: p.u64(), BankAccount: p.u64(), DayAmount: plus(0, money.Fen(p.u64())), DayLoaded: plus(0, money.Fen(p.u64())), Loading: money.Fen(p.u64())}
-	h.Main, h.Subsidy, h.CounterDay = ledger.AccountID(p.u32()), ledger.AccountID(p.u32()), p.u32()
+	*h = Holder{Groups: p.u64(), BankAccount: p.u64(), DayAmount: plus(0, money.Fen(p.u64())), DayLoaded: plus(0, money.Fen(p.u64())), Loading: plus(0, money.Fen(p.u64()))}
+	h.Main, h.Subsidy, h.CounterDay = ledger.AccountID(p.u32()), ledger.AccountID(p.u32()), uint16(p.u32())
 	h.DayCount = binary.BigEndian.Uint16(p.take(2))
 	h.Class, h.State, h.PINTries = p.byte(), HolderState(p.byte()), p.byte()
 	return p.rest()

@@ -50,18 +50,20 @@ type Terminal struct {
 	SealedKey []byte
 }
 
-// Holder is a person with his purses and the day's counters.
+// Holder is a person with his purses and the day's counters: 64 bytes, a line of the processor's cache.
 type Holder struct {
 	Groups      uint64
 	BankAccount uint64
-	Loading     money.Fen // pending at the bank, any day
 	Main        ledger.AccountID
 	Subsidy     ledger.AccountID
-	CounterDay  uint32
+	Loading     uint32 // fen pending at the bank, any day; at most MaxLoading
 	DayAmount   uint32 // fen paid on CounterDay, refunds of the same day taken off
 	DayLoaded   uint32 // fen loaded or on its way on CounterDay
 	BeforePIN   uint32 // of DayAmount, up to the last purchase with a right PIN
 	MealAmount  uint32 // fen paid in the meal
+	Purses      uint32 // his newest programme purse: index + 1; 0 none
+	Claims      uint32 // his oldest batch line that is still to be posted: index + 1; 0 none
+	CounterDay  uint16 // days since 1970, see calendarDay
 	DayCount    uint16
 	Class       uint8
 	State       HolderState
@@ -69,10 +71,11 @@ type Holder struct {
 	Owes        bool  // he has a debt: nothing more is sold to him until it is paid
 	Meal        uint8 // the meal of the last purchase, see counters.go
 	MealCount   uint8
-	Privileged  uint8  // of MealCount: took a privilege with a bound
-	Purses      uint32 // his newest programme purse: index + 1; 0 none
-	Claims      uint32 // his oldest batch line that is still to be posted: index + 1; 0 none
+	Privileged  uint8 // of MealCount: took a privilege with a bound
 }
+
+// MaxLoading bounds what a holder may have pending at the bank.
+const MaxLoading money.Fen = math.MaxUint32
 
 // Card is a card in a holder's hands.
 type Card struct {

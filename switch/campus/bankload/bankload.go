@@ -57,10 +57,13 @@ func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Out
 	if limits.LoadSingle > 0 && amount > limits.LoadSingle {
 		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.LoadSingle), false
 	}
+	if k.Loading()+amount > transaction.MaxLoading {
+		return transaction.Refuse(transaction.ReasonLoadSingle, amount, transaction.MaxLoading-k.Loading()), false
+	}
 	if loaded := k.LoadedToday(); limits.LoadDay > 0 && loaded+amount > limits.LoadDay {
 		return transaction.Refuse(transaction.ReasonLoadDay, loaded, amount, limits.LoadDay), false
 	}
-	if has := k.MainAvailable() + k.Holder.Loading; limits.PurseCap > 0 && has+amount > limits.PurseCap {
+	if has := k.MainAvailable() + k.Loading(); limits.PurseCap > 0 && has+amount > limits.PurseCap {
 		return transaction.Refuse(transaction.ReasonPurseCap, has, amount, limits.PurseCap), false
 	}
 	return transaction.Outcome{}, true
