@@ -236,7 +236,7 @@ func sellOnce(ctx context.Context, s *site, address string) error {
 	return err
 }
 
-// point imports a campus, starts the switch twice and looks at the second start, which finds nothing but the tables.
+// point imports a campus, starts the switch twice and looks at the second start, which finds nothing but the tables and a finished index.
 func (r *restart) point(ctx context.Context, holders int) (restartPoint, error) {
 	o := campusOptions(r.seed, restartTerminals)
 	o.Holders = holders
@@ -250,6 +250,10 @@ func (r *restart) point(ctx context.Context, holders int) (restartPoint, error) 
 	if err != nil {
 		return restartPoint{}, err
 	}
+	if err := first.indexed(ctx); err != nil {
+		first.kill()
+		return restartPoint{}, err
+	}
 	if err := first.stop(); err != nil {
 		return restartPoint{}, err
 	}
@@ -260,6 +264,21 @@ func (r *restart) point(ctx context.Context, holders int) (restartPoint, error) 
 	defer p.kill()
 	resident, err := p.settled(ctx)
 	return restartPoint{Holders: holders, Import: float64(s.imported.Milliseconds()), AfterStop: took, Resident: resident}, err
+}
+
+// indexed waits until the index behind has come to the end of the ledger: after an import it has much to do.
+func (p *process) indexed(ctx context.Context) error {
+	for {
+		at, err := p.metrics(ctx, "onecard_index_sequence", "onecard_ledger_sequence")
+		if err != nil || at[0] >= at[1] {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // settled is the resident memory when it has stopped to change: what the start has left goes back to the system after the first answer.
