@@ -54,7 +54,7 @@ func New() *Auditor {
 	return &Auditor{
 		hash: sha256.New(), next: 1, accounts: make([]account, 1), holds: map[uint64]hold{}, loads: map[uint64]load{}, prices: map[uint32]price{},
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
-		totals: totals{map[Cell]*Sums{}, map[uint32]uint32{}},
+		totals: totals{days: map[Cell]*Sums{}, owed: map[uint32]uint32{}},
 		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
 		sheets: sheets{map[uint64]*sheet{}, map[uint32][]*sheet{}},
 	}

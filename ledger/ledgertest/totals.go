@@ -37,16 +37,32 @@ type sold struct {
 
 // totals are the cells of days, and which of a merchant's accounts in other sets go with which.
 type totals struct {
-	days map[Cell]*Sums
-	owed map[uint32]uint32
+	days   map[Cell]*Sums
+	owed   map[uint32]uint32
+	recent [1024]struct { // of days: an entry moves five cells, and nearly always some that were moved a moment ago
+		key  Cell
+		sums *Sums
+	}
+	sums Sums // of the sale on the table
 }
 
-func (t *totals) add(key Cell, sums *Sums) {
+// of returns the sums of a cell.
+func (t *totals) of(key Cell) *Sums {
+	near := &t.recent[(uint32(key[0])+uint32(key[14])*5+uint32(key[15])*17+binary.BigEndian.Uint32(key[6:])*29+binary.BigEndian.Uint32(key[10:])*131)%uint32(len(t.recent))]
+	if near.sums != nil && near.key == key {
+		return near.sums
+	}
 	cell := t.days[key]
 	if cell == nil {
 		cell = new(Sums)
 		t.days[key] = cell
 	}
+	near.key, near.sums = key, cell
+	return cell
+}
+
+func (t *totals) add(key Cell, sums *Sums) {
+	cell := t.of(key)
 	for i, sum := range sums {
 		cell[i] += sum
 	}
@@ -156,7 +172,8 @@ func (a *Auditor) countSale(s *sold, merchant uint32, sums *Sums) {
 // sale says what a sale adds, or one that is taken back.
 func (a *Auditor) sale(s *sold, merchant uint32, owed int64) (*Sums, bool) {
 	e := &a.entry
-	sums := &Sums{}
+	sums := &a.totals.sums
+	*sums = Sums{}
 	switch e.kind {
 	case kindPurchase:
 		sums[saleCount], sums[saleList], sums[saleFee] = 1, s.list, s.fee
@@ -189,14 +206,12 @@ func (a *Auditor) sale(s *sold, merchant uint32, owed int64) (*Sums, bool) {
 		return nil, false
 	}
 	for _, l := range e.legs {
-		if place, ok := partPlaces[a.codeOf(l.account)]; ok && l.amount < 0 {
-			sums[place] -= l.amount
+		if code := a.codeOf(l.account); code >= 2001 && code <= 2005 && l.amount < 0 {
+			sums[saleMain+int(code-2001)] -= l.amount // main, subsidy, water, electronic, tickets
 		}
 	}
 	return sums, true
 }
-
-var partPlaces = map[uint16]int{2001: saleMain, 2002: saleSubsidy, 2003: saleWater, 2004: saleElectronic, 2005: saleTickets}
 
 func (a *Auditor) codeOf(id uint32) uint16 {
 	if !a.known(id) {
@@ -212,8 +227,10 @@ func (a *Auditor) countFlows(merchant uint32) {
 		if code := a.codeOf(l.account); isPurse(code) {
 			key = cellOf('F', 'd', e.day, merchant, uint32(e.kind)<<16|uint32(code), 0, 0)
 		}
-		sums := Sums{flowCount: 1, flowIn: max(l.amount, 0), flowOut: max(-l.amount, 0)}
-		a.totals.add(key, &sums)
+		cell := a.totals.of(key)
+		cell[flowCount]++
+		cell[flowIn] += max(l.amount, 0)
+		cell[flowOut] += max(-l.amount, 0)
 	}
 }
 

@@ -25,9 +25,9 @@ import (
 // What is read is always up to date: the lists and cells on disk, and over them what is being written and what is gathered.
 
 const (
-	windowEntries  = 1 << 20         // entries gathered before they are written whatever the time
-	windowInterval = 3 * time.Second // or after this time
-	indexBatch     = 256             // keys per batch
+	windowEntries  = 1 << 20          // entries gathered before they are written whatever the time
+	windowInterval = 30 * time.Second // or after this time; what a crash loses is gathered again, a microsecond an entry
+	indexBatch     = 256              // keys per batch
 	// gatherEntries are read before whoever wants to look at what is gathered gets his turn.
 	gatherEntries = 4096
 	// restTime lets blocks pile up before the next look: gathering a hundred blocks at once costs little more than one.

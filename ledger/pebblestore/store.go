@@ -61,7 +61,7 @@ type Options struct {
 	// wrong. What Inspect opens is always walked.
 	ProveBehind bool
 	// IndexWindowEntries is how many entries of the statement index are written together at most; 0: a million. They are written every
-	// three seconds whatever their number.
+	// thirty seconds whatever their number.
 	IndexWindowEntries int
 	Version            string // of the program, for the manifest of a backup
 	Events             Events
