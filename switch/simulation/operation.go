@@ -280,6 +280,11 @@ func (k *reckoning) refund(l *transaction.OperationLine, h *holderBook) (want []
 		skip -= gone
 		back := min(left, room-gone)
 		left -= back
+		if p := h.programme(debt); p != nil && legs[i].Account == p.account { // what was owed then and has been paid is his own again
+			owed := min(back, k.owes(h))
+			want = append(want, ledger.Leg{Account: p.account, Amount: owed}, ledger.Leg{Account: h.main, Amount: back - owed})
+			continue
+		}
 		want = append(want, ledger.Leg{Account: k.returnsTo(h, legs[i].Account, localDay(k.time)), Amount: back})
 	}
 	return want

@@ -373,7 +373,7 @@ func (k *reckoning) legs(e *ledger.Entry, want ...ledger.Leg) {
 			ok = ok || leg == w
 		}
 		if !ok {
-			k.find("I3", "entry %d of kind %d does not move %d on account %d", k.sequence, e.Kind, w.Amount, w.Account)
+			k.find("I3", "entry %d of kind %d does not move %d on account %d: it has %v and must have %v", k.sequence, e.Kind, w.Amount, w.Account, e.Legs, want)
 		}
 	}
 	if seen != len(e.Legs) {
