@@ -32,7 +32,7 @@ func (p *patient) Schedule(pebble.CompactionGrantHandle) bool {
 
 func TestCompactionsWaitForTheProofAndRunOneAtATime(t *testing.T) {
 	db := &patient{due: 3}
-	c := newCompactions(true)
+	c := newCompactions()
 	c.Register(2, db)
 	granted, _ := c.TrySchedule()
 	require.False(t, granted, "nothing is proved yet")

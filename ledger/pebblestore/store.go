@@ -239,7 +239,7 @@ func newStore(o Options) *Store {
 	if s.options.MemTableBytes == 0 {
 		s.options.MemTableBytes = DefaultMemTableBytes
 	}
-	s.pace = newCompactions(o.ProveBehind)
+	s.pace = newCompactions()
 	s.flushes.pause = cmp.Or(o.flushPause, flushPause)
 	if s.options.slotBytes == 0 {
 		s.options.slotBytes = slotBytes
