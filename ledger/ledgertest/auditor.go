@@ -40,6 +40,8 @@ type Auditor struct {
 	loads             map[uint64]load
 	splits            map[uint32][]leg      // by row: purchases that programmes took part in
 	paid              map[uint64]paidAmount // by entry: what an operation or a refunded sale took
+	putRight          map[uint64]int64      // of loads that have ended, by two persons
+	madeUp            map[uint64]bool       // loads
 	once              map[[24]byte]bool     // keys, proposals and lines that have been carried out
 	batches           map[uint64]*auditedBatch
 	sheets            sheets
@@ -55,7 +57,7 @@ func New() *Auditor {
 		hash: sha256.New(), next: 1, accounts: make([]account, 1), holds: map[uint64]hold{}, loads: map[uint64]load{}, prices: map[uint32]price{},
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
 		totals: totals{days: map[Cell]*Sums{}, owed: map[uint32]uint32{}},
-		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
+		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, putRight: map[uint64]int64{}, madeUp: map[uint64]bool{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
 		sheets: sheets{map[uint64]*sheet{}, map[uint32][]*sheet{}},
 	}
 }
@@ -201,7 +203,7 @@ func (a *Auditor) post() {
 		a.original()
 	case kindReversal:
 		a.reversal()
-	case kindLoadConfirmed, kindLoadDeclined, kindLoadUnknown, kindLoadReversed, kindLoadLate:
+	case kindLoadConfirmed, kindLoadDeclined, kindLoadUnknown, kindLoadReversed, kindLoadLate, kindLoadManual:
 		a.loadOutcome()
 	case kindPurse:
 		a.purse()

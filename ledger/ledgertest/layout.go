@@ -32,6 +32,7 @@ const (
 	kindLoadUnknown   = 22
 	kindLoadReversed  = 23
 	kindLoadLate      = 24
+	kindLoadManual    = 25
 )
 
 // Hold operations.

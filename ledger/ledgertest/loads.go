@@ -2,9 +2,11 @@ package ledgertest
 
 // States of an open load.
 const (
-	loadSent      = iota + 1 // the bank has been asked
-	loadReversing            // its reversal is queued: it must never be credited
-	loadReturning            // credited, then taken back by the terminal: the bank must still be told
+	loadSent            = iota + 1 // the bank has been asked
+	loadReversing                  // its reversal is queued: it must never be credited
+	loadReturning                  // credited, then taken back by the terminal: the bank must still be told
+	loadManual                     // reversing, and given up
+	loadManualReturning            // returning, and given up
 )
 
 type load struct {
@@ -52,13 +54,14 @@ func (a *Auditor) loadOutcome() {
 		return
 	}
 	row := a.requests.at(open.row)
-	wanted := byte(loadSent)
-	if e.kind == kindLoadReversed {
-		if wanted = loadReversing; open.state == loadReturning {
-			wanted = loadReturning
-		}
+	inTime := open.state == loadSent
+	switch e.kind {
+	case kindLoadReversed:
+		inTime = open.state != loadSent
+	case kindLoadManual:
+		inTime = open.state == loadReversing || open.state == loadReturning
 	}
-	if open.state != wanted {
+	if !inTime {
 		a.note("圈存 %d(%s)的结果类型 %d 不应在其冲正入队后出现", "outcome %[3]d of load %[1]d (%[2]s) must not come after its reversal was queued, or before", id, yuan(open.amount), e.kind)
 	}
 	switch e.kind {
@@ -73,14 +76,59 @@ func (a *Auditor) loadOutcome() {
 		a.setLoad(id, loadReversing)
 		row.code, row.phase = [2]byte{'6', '8'}, phaseReversing
 		return
+	case kindLoadManual:
+		a.noMoney()
+		a.setLoad(id, open.state-loadReversing+loadManual)
+		return
 	case kindLoadReversed:
-		if open.state == loadReturning {
+		if open.state == loadReturning || open.state == loadManualReturning {
 			a.noMoney()
 		} else {
 			a.releaseLoad(id, open)
 		}
 	}
 	delete(a.loads, id)
+}
+
+// loadByHand checks what two persons did to a load by the bank's file: one that is open had been given up; what is put right of one that has
+// ended stays within it.
+func (a *Auditor) loadByHand(o *operation) {
+	id, e := o.original, &a.entry
+	i, known := a.requests.bySequence(id)
+	if !known || a.requests.at(i).kind != kindLoad {
+		a.note("业务所指的圈存 %d 不存在", "an operation is about load %d, which does not exist", id)
+		return
+	}
+	amount, _ := a.requests.amounts(i)
+	if h := a.holderOf(a.requests.at(i).card); e.kind == kindLoadMadeUp {
+		a.madeUp[id] = true
+		if !e.sameLegs(leg{a.campus.transit, -o.amount}, leg{h.main, o.amount}) {
+			a.note("圈存 %d 补账应入账户 %d:%s", "load %d must be made up on account %d: %s", id, h.main, yuan(o.amount))
+		}
+	}
+	if open, ok := a.loads[id]; ok {
+		held := open.state != loadManualReturning
+		switch {
+		case open.state != loadManual && held, e.kind == kindLoadClaimed, e.kind == kindLoadMadeUp && !held:
+			a.note("圈存 %d 尚待银行,不应手工处理(类型 %d)", "load %d still waits for the bank and was settled by hand (kind %d)", id, e.kind)
+		case held && e.kind == kindLoadMadeUp && (e.hold.op != holdPost || e.hold.id != id || o.amount > open.amount):
+			a.note("圈存 %d 补账 %s 未了结其冻结", "load %d: making up %s must post its hold", id, yuan(o.amount))
+		case e.kind == kindLoadClosed && held:
+			a.releaseLoad(id, open)
+		case e.kind == kindLoadClosed:
+			a.noMoney()
+		}
+		delete(a.loads, id)
+		return
+	}
+	if a.putRight[id] += o.amount; a.putRight[id] > amount || e.kind == kindLoadClosed {
+		a.note("圈存 %d(%s)更正至 %s", "load %d (%s) was put right by %s", id, yuan(amount), yuan(a.putRight[id]))
+	}
+	if phase := a.requests.at(i).phase; e.kind == kindLoadMadeUp && phase == phaseCredited {
+		a.note("圈存 %d 已入账又补账 %s", "load %d was credited and then made up by %s", id, yuan(o.amount))
+	} else if e.kind == kindLoadClaimed && phase != phaseCredited && !a.madeUp[id] {
+		a.note("圈存 %d 未入账却追回 %s", "load %d was not credited and %s was taken back", id, yuan(o.amount))
+	}
 }
 
 // endedLoad: an outcome for a load that is not open.

@@ -26,7 +26,10 @@ const (
 	kindDrawerClosed   = 57
 	kindCountsIssued   = 63
 	kindExpired        = 67
-	kindOperationLast  = 67
+	kindLoadMadeUp     = 77
+	kindLoadClaimed    = 78
+	kindLoadClosed     = 79
+	kindOperationLast  = 79
 	kindBatch          = 80
 	kindBatchLines     = 81
 	kindBatchDecided   = 82
@@ -174,6 +177,9 @@ func (a *Auditor) operationEntry() {
 	a.checkDrawer(&o)
 	a.checkReturned(&o)
 	a.checkOwner(&o)
+	if a.entry.kind >= kindLoadMadeUp {
+		a.loadByHand(&o)
+	}
 	if o.holder == 0 {
 		return
 	}
@@ -247,6 +253,9 @@ var flows = map[byte]flow{
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
 	67: {[]uint16{subsidy, count}, []uint16{receivable}},
+	77: {[]uint16{inTransit}, []uint16{main}},
+	78: {[]uint16{main, debt}, []uint16{inTransit}},
+	79: {},
 	90: {},
 	91: {[]uint16{payable, suspense}, []uint16{payable, custody, serviceIncome, deductionIncome, suspense}},
 }
@@ -273,7 +282,7 @@ func (a *Auditor) checkFlow(o *operation) {
 }
 
 // twoPersons are the kinds that nobody does alone.
-var twoPersons = []byte{34, 35, 36, 38, 46, 47, 48, 49, 50, 54, 55, 63, 65, 66}
+var twoPersons = []byte{34, 35, 36, 38, 46, 47, 48, 49, 50, 54, 55, 63, 65, 66, 77, 78, 79}
 
 // checkPersons: an act has an operator, and a second person where its kind asks for one.
 func (a *Auditor) checkPersons(o *operation) {

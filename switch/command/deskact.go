@@ -17,13 +17,14 @@ import (
 var deskNames = map[string]string{
 	"cash_deposit": "deposit", "withdrawal": "withdraw", "deduction": "deduct", "adjustment": "adjust", "reversal": "reverse",
 	"drawer_open": "drawer open", "drawer_close": "drawer close", "meter_start": "meter start", "meter_settle": "meter settle", "meter_cancel": "meter cancel",
-	"hold_release": "release", "hold_settle": "settle",
+	"hold_release": "release", "hold_settle": "settle", "load_make_up": "load make-up", "load_claim": "load claim", "load_close": "load close",
 }
 
 // deskGroups are the commands that hold others.
 var deskGroups = map[string]string{
 	"drawer": "钱箱:开启、清点 / the cash drawer: open it, count and close it",
 	"meter":  "计量消费 / metered use",
+	"load":   "按银行对账文件处理圈存:补账、追回、了结 / loads by the bank's file: make up, claim, close",
 }
 
 // fieldWords say what the flags of an operation mean.

@@ -17,6 +17,14 @@ func outcomeText(l *transaction.Line) string {
 		return l.Code.String() + " 银行未应答,冲正 / no answer from the bank, being reversed"
 	case transaction.KindLoadReversed:
 		return "银行已冲正 / reversed at the bank"
+	case transaction.KindLoadMadeUp:
+		return "已补账 / made up"
+	case transaction.KindLoadClaimed:
+		return "已追回 / taken back"
+	case transaction.KindLoadClosed:
+		return "已了结,未扣款 / closed, nothing was taken"
+	case transaction.KindLoadManual:
+		return l.Code.String() + " 冲正未获确认,转人工按对账文件处理 / the reversal was given up, to be settled by the bank's file"
 	}
 	return "银行迟到的应答 " + l.Code.String() + ",不入账 / a late answer of the bank, not credited"
 }

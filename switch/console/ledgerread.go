@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,8 +25,29 @@ func (c *Console) evidence(ctx context.Context, sequence uint64) (*transaction.E
 	} else if l, ok := transaction.ReadEntry(sequence, day, &e); ok {
 		found.Card = l.Card
 	}
-	return found, nil
+	if load := transaction.EvidenceOf(day, &e); load != nil && e.Kind == transaction.KindLoad {
+		found.Amount = load.Amount
+		found.Outcome, err = c.loadOutcome(sequence)
+	}
+	return found, err
 }
+
+// loadOutcome is the entry that ended a load; 0 when none has.
+func (c *Console) loadOutcome(load uint64) (transaction.Kind, error) {
+	said, err := c.store.Statement(transaction.StatementLoad, load, 0, math.MaxUint64, maxOutcomes, true)
+	kinds := make([]transaction.Kind, len(said))
+	for i, sequence := range said {
+		e, _, err := c.entry(sequence)
+		if err != nil {
+			return 0, err
+		}
+		kinds[i] = e.Kind
+	}
+	return transaction.LoadOutcome(kinds), err
+}
+
+// maxOutcomes of one load are looked at: the bank says two or three things, two persons perhaps one more.
+const maxOutcomes = 64
 
 // receipt reads an operation's entry from the ledger and prints it with names.
 func (c *Console) receipt(ctx context.Context, sequence uint64) (*Receipt, error) {

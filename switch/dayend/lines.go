@@ -82,6 +82,8 @@ var purseLines = map[transaction.Kind]sides{
 	transaction.KindPurchase:            {OtherIn, Consumption},
 	transaction.KindReversal:            {Reversals, TakenBack},
 	transaction.KindLoadConfirmed:       {BankLoads, OtherOut},
+	transaction.KindLoadMadeUp:          {BankLoads, OtherOut},
+	transaction.KindLoadClaimed:         {OtherIn, TakenBack},
 	transaction.KindCashDeposit:         {CashDeposits, OtherOut},
 	transaction.KindDepositReversed:     {Reversals, TakenBack},
 	transaction.KindWithdrawal:          {OtherIn, Withdrawals},

@@ -158,7 +158,7 @@ func (f *subject) tells(e *read) bool {
 }
 
 func isOutcome(kind transaction.Kind) bool {
-	return kind >= transaction.KindLoadConfirmed && kind <= transaction.KindLoadLate
+	return kind >= transaction.KindLoadConfirmed && kind <= transaction.KindLoadManual
 }
 
 // lines puts entries into words.
@@ -296,7 +296,8 @@ var kindNames = map[transaction.Kind]string{
 	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
-	transaction.KindDaySwitch: "day_switch", transaction.KindDayEnd: "day_end", transaction.KindProposal: "proposal", transaction.KindProposalClosed: "proposal_closed",
+	transaction.KindLoadManual: "load_manual",
+	transaction.KindDaySwitch:  "day_switch", transaction.KindDayEnd: "day_end", transaction.KindProposal: "proposal", transaction.KindProposalClosed: "proposal_closed",
 	transaction.KindPurse: "purse", transaction.KindDepositReversed: "operation_reversal", // "reversal" is a terminal's
 }
 

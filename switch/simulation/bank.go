@@ -22,6 +22,7 @@ type position struct {
 	debited      bool // the holder's account is charged now
 	stone        bool // reversed, before or after it came
 	contradicted bool
+	filed        bool // it stands in the bank's file, or does not: nothing changes it any more
 }
 
 // mood is what the bank does with a load.
@@ -80,6 +81,9 @@ func (b *bank) Load(o transaction.LoadOrder) {
 	}
 	b.moods[m]++
 	life := w.lives
+	if !w.calm && w.rng.IntN(8) == 0 {
+		w.agenda.add(w.now+w.between(1, 90*second), happensBank, func() { b.giveUp(o.Load) })
+	}
 	w.later(w.between(bankTimeout, bankTimeout+second), happensBank, life, func() { b.timeout(o.Load) })
 	switch m {
 	case moodUnreachable:
@@ -95,6 +99,9 @@ func (b *bank) Load(o transaction.LoadOrder) {
 // receive is the bank's own work.
 func (b *bank) receive(o transaction.LoadOrder, m mood) {
 	p := b.at(o.Load)
+	if p.filed {
+		return
+	}
 	soon, tooLate := b.w.between(1, 2*second), b.w.between(31*second, 80*second)
 	if p.stone {
 		b.reply(o.Load, soon, transaction.NotPermittedHolder, false)
@@ -184,7 +191,7 @@ func (b *bank) timeout(id uint64) {
 }
 
 func (b *bank) outcome(id uint64, kind transaction.Kind, code transaction.ResponseCode) {
-	if kind != transaction.KindLoadReversed && kind != transaction.KindLoadLate {
+	if kind != transaction.KindLoadReversed && kind != transaction.KindLoadLate && kind != transaction.KindLoadManual {
 		delete(b.asking, id)
 	}
 	b.w.submit(transaction.Request{Kind: kind, Load: id, BankCode: code, BankTrace: [12]byte{'B'}, Received: b.w.clockNow()})
@@ -208,12 +215,20 @@ func (b *bank) sendReversal(id uint64, life int) {
 	if _, ok := b.undoing[id]; !ok {
 		return
 	}
+	if !w.calm && w.rng.IntN(12) == 0 {
+		delete(b.undoing, id)
+		b.giveUp(id)
+		return
+	}
 	w.later(w.between(20*second, 60*second), happensBank, life, func() { b.sendReversal(id, life) })
 	if !w.calm && w.chance(w.odds.bankLoss) {
 		return
 	}
 	w.agenda.add(w.now+w.between(1, 2*second), happensBank, func() {
 		p := b.at(id)
+		if p.filed {
+			return
+		}
 		p.stone, p.debited = true, false
 		if w.calm || !w.chance(w.odds.bankLoss) {
 			w.agenda.add(w.now+w.between(1, w.odds.undoMost), happensBank, func() { b.reversed(id) })

@@ -46,7 +46,7 @@ func (f faults) each(visit func(fault)) {
 const (
 	kindBound      = 32
 	reasonBound    = 128
-	bankWords      = 5 // kinds from KindLoadConfirmed on
+	bankWords      = 6 // kinds from KindLoadConfirmed on
 	operationBound = 80
 )
 

@@ -238,6 +238,7 @@ func (w *world) quieten() {
 	w.deadline = w.events + 60*uint64(len(w.agenda.heap)+w.books.unsettled+16)
 	w.tell("calm")
 	w.agenda.add(w.now, happensOffice, w.relieve)
+	w.agenda.add(w.now+40*second, happensBank, w.answerManual)
 }
 
 // relieve gives the disk its space back, and tries again while another order is on its way.

@@ -24,7 +24,7 @@ func (k *reckoning) operation(l *transaction.OperationLine, e *ledger.Entry) {
 	} else {
 		k.byPaper(l, e, h)
 	}
-	if l.HasBalance && h != nil && e.Hold.Op == ledger.HoldNone && l.Kind != transaction.KindDrawerClosed {
+	if l.HasBalance && h != nil && l.Kind != transaction.KindDrawerClosed {
 		if has := k.spendable(h, e); l.Balance != has {
 			k.find("I3", "operation %d of kind %d says holder %d has %d, he has %d", l.Sequence, l.Kind, l.Holder, l.Balance, has)
 		}
@@ -206,6 +206,8 @@ func (k *reckoning) several(l *transaction.OperationLine, e *ledger.Entry, h *ho
 			add(at.from, -amount)
 			add(at.to, amount)
 		}
+	case transaction.KindLoadMadeUp, transaction.KindLoadClaimed, transaction.KindLoadClosed:
+		return k.byHand(l, e)
 	case transaction.KindRefund:
 		return k.refund(l, h)
 	case transaction.KindAccountClosed:
@@ -335,6 +337,7 @@ func (k *reckoning) holdOf(l *transaction.OperationLine, e *ledger.Entry, h *hol
 		if e.Hold.Op == ledger.HoldOpen || e.Hold.ID != l.Original || !k.holdings[l.Original] {
 			k.find("I6", "operation %d does %+v to hold %d", l.Sequence, e.Hold, l.Original)
 		}
+	case transaction.KindLoadMadeUp, transaction.KindLoadClosed: // byHand has looked
 	default:
 		k.noHold(e)
 	}

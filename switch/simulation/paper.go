@@ -153,8 +153,8 @@ func (w *world) write() *paper {
 	if w.rng.IntN(6) == 0 { // what is seldom possible is asked for more often
 		row, _ = transaction.CatalogueOf([]transaction.Kind{
 			transaction.KindWithdrawal, transaction.KindSubsidyReturned, transaction.KindCashHandedIn, transaction.KindCountSale, transaction.KindCardDepositReturned,
-			transaction.KindDepartmentTransfer, transaction.KindTransfer, transaction.KindThirdPartySettled,
-		}[w.rng.IntN(8)])
+			transaction.KindDepartmentTransfer, transaction.KindTransfer, transaction.KindThirdPartySettled, transaction.KindLoadMadeUp, transaction.KindLoadClosed,
+		}[w.rng.IntN(10)])
 	}
 	w.papersWritten++
 	op := transaction.Operation{Kind: row.Kind, Key: w.key(), Document: fmt.Sprintf("paper-%d", w.papersWritten), Operator: w.operatorFor(row.Roles)}
@@ -170,6 +170,9 @@ func (w *world) write() *paper {
 		if w.rng.IntN(2) == 0 {
 			w.fill(&op, name)
 		}
+	}
+	if b := w.books.loads[op.Original]; b != nil && op.Kind == transaction.KindLoadMadeUp {
+		op.Amount = b.amount
 	}
 	p := &paper{op: op}
 	w.paperList = append(w.paperList, p)
@@ -321,6 +324,8 @@ func (w *world) drawOriginal(kind transaction.Kind) uint64 {
 			}
 		}
 		found = append(found, w.carriedOut(transaction.KindOfflineSale, transaction.KindDeduction, transaction.KindCountSale, transaction.KindMeterSettled)...)
+	case transaction.KindLoadMadeUp, transaction.KindLoadClosed, transaction.KindLoadClaimed:
+		return w.drawManual(kind)
 	case transaction.KindCardDepositReturned:
 		found = w.carriedOut(transaction.KindCardDeposit)
 	case transaction.KindDepositReversed:

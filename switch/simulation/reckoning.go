@@ -122,6 +122,7 @@ type loadBook struct {
 	stage    loadStage
 	credited bool // the holder has the money
 	gone     bool // it counts for no limit any more
+	manual   bool // given up: the office looks into the bank's file
 	told     answerOfLoad
 	row      *remembered
 }
@@ -180,7 +181,7 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 		k.original(&line, e)
 	case transaction.KindReversal:
 		k.reversal(&line, e)
-	case transaction.KindLoadConfirmed, transaction.KindLoadDeclined, transaction.KindLoadUnknown, transaction.KindLoadReversed, transaction.KindLoadLate:
+	case transaction.KindLoadConfirmed, transaction.KindLoadDeclined, transaction.KindLoadUnknown, transaction.KindLoadReversed, transaction.KindLoadLate, transaction.KindLoadManual:
 		k.outcome(&line, e)
 	default:
 		k.settlement(sequence, day, e)

@@ -78,7 +78,7 @@ func cannot(kind transaction.Kind, reason transaction.Reason, f fault) string {
 }
 
 // words are what the bank may say about a load.
-var words = [bankWords]string{"bank approves", "bank declines", "bank unknown", "bank reversed", "bank late"}
+var words = [bankWords]string{"bank approves", "bank declines", "bank unknown", "bank reversed", "bank late", "bank given up"}
 
 var stages = [loadStages]string{loadEnded: "ended", loadSent: "sent", loadReversing: "reversing", loadReturning: "returning"}
 
@@ -174,6 +174,9 @@ func (c *Coverage) Rows() (rows []Row, stray []string) {
 			}
 			if result == resultDone {
 				row.cannot[faultDisk] = "with the disk short nothing new is taken"
+			}
+			if result == resultDone && kind.Kind == transaction.KindLoadClaimed {
+				continue // this bank never takes back what it has approved
 			}
 			rows = append(rows, row)
 		}

@@ -3,6 +3,7 @@ package simulation
 import (
 	"slices"
 
+	"onecard/ledger"
 	"onecard/ledger/money"
 	"onecard/switch/transaction"
 )
@@ -187,6 +188,9 @@ func (t *terminal) takeBack() {
 	}
 	w := t.w
 	r := t.memory[len(t.memory)-1-min(len(t.memory)-1, w.rng.IntN(1+w.rng.IntN(14)))].request
+	if stuck := t.stuck(); stuck != nil && w.rng.IntN(4) > 0 {
+		r = stuck.request
+	}
 	r.Kind, r.PINValue, r.Purse, r.Direction = transaction.KindReversal, 0, 0, 0
 	r.Cause = [2]byte{'9', '8'}
 	switch w.rng.IntN(14) {
@@ -196,6 +200,28 @@ func (t *terminal) takeBack() {
 		r.Card = w.drawCard()
 	}
 	t.send(t.newAsk(r))
+}
+
+// stuck finds what was bought or loaded before the holder's account was closed or frozen.
+func (t *terminal) stuck() *ask {
+	w := t.w
+	for i := len(t.memory) - 1; i >= 0; i-- {
+		a := t.memory[i]
+		r := &a.request
+		card, known := w.books.byCard[r.Card]
+		if !known || r.Kind != transaction.KindPurchase && r.Kind != transaction.KindLoad || r.Terminal == 0 || int(r.Terminal) >= len(w.books.newest) {
+			continue
+		}
+		row, found, _ := w.books.look(identity{r.Terminal, r.Batch, r.Trace, false})
+		if !found || row.reason != transaction.ReasonNone || row.reversed || row.stone || row.open {
+			continue
+		}
+		state := w.books.states[w.books.holders[w.books.cards[card].holder].main]
+		if state == ledger.AccountClosed || state == ledger.AccountFrozen && r.Kind == transaction.KindLoad {
+			return a
+		}
+	}
+	return nil
 }
 
 // otherContents uses an identity a second time for something else.

@@ -182,6 +182,13 @@ func (k *reckoning) outcome(l *transaction.Line, e *ledger.Entry) {
 		release = ledger.HoldNone
 		b.stage = loadReversing
 		k.answer(b, l)
+	case transaction.KindLoadManual:
+		if b.stage == loadSent || b.manual {
+			k.find("I6", "entry %d gives load %d up, which is not being reversed", l.Sequence, b.id)
+		}
+		k.legs(e)
+		release = ledger.HoldNone
+		b.manual = true
 	case transaction.KindLoadReversed:
 		k.legs(e)
 		switch b.stage {

@@ -306,18 +306,5 @@ func offlineSale(a *act) bool {
 		return a.refuse("occurred", "occurred_future", "交易时间不能晚于现在 5 分钟以上", "the time of the sale cannot be more than 5 minutes ahead")
 	}
 	a.record.occurred = a.op.Occurred
-	paid := min(max(0, a.available(h.Main)), a.op.Amount)
-	if a.state.book.Account(h.Main).State == ledger.AccountFrozen {
-		paid = 0
-	}
-	a.leg(h.Main, -paid)
-	if owed := a.op.Amount - paid; owed > 0 {
-		account, ok := a.programmePurse("holder", a.record.holder, debtProgramme, true)
-		if !ok {
-			return false
-		}
-		a.leg(account, -owed)
-	}
-	a.leg(m.Payable, a.op.Amount)
-	return true
+	return a.takeOrOwe(h) && a.give(m.Payable)
 }

@@ -42,7 +42,7 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 		s.applySheet(sequence, e)
 	case KindReversal:
 		s.applyReversal(sequence, day, e)
-	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
 		s.applyLoadOutcome(e)
 	default:
 		if IsOperation(e.Kind) {
@@ -213,6 +213,15 @@ func (s *State) applyLoadOutcome(e *ledger.Entry) {
 		return
 	}
 	invariant.Hold(ok, "outcome of load %d, which is not open", r.load)
+	if e.Kind == KindLoadManual {
+		if open.held() {
+			open.state = loadManual
+		} else {
+			open.state = loadManualReturning
+		}
+		s.loads[r.load] = open
+		return
+	}
 	reason := ReasonNone
 	switch e.Kind {
 	case KindLoadDeclined:
@@ -228,13 +237,18 @@ func (s *State) applyLoadOutcome(e *ledger.Entry) {
 		s.loads[r.load] = open
 		return
 	}
-	delete(s.loads, r.load)
-	if open.state == loadReturning {
+	s.endLoad(&open, e.Kind == KindLoadConfirmed)
+}
+
+// endLoad takes a load off the list, and off its holder's counters.
+func (s *State) endLoad(open *load, credited bool) {
+	delete(s.loads, open.order.Load)
+	if !open.held() {
 		return
 	}
 	h := s.holders.Edit(open.holder)
 	h.Loading = minus(h.Loading, open.order.Amount)
-	if e.Kind != KindLoadConfirmed && h.countsOn(s.calendarDay(open.order.Time)) {
+	if !credited && h.countsOn(s.calendarDay(open.order.Time)) {
 		h.DayLoaded = minus(h.DayLoaded, open.order.Amount)
 	}
 }

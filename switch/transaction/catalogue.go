@@ -60,6 +60,9 @@ var catalogue = [...]CatalogueRow{
 	{KindCountSale, "count_sale", "计次消费", "count sale", RoleCashier, false, []string{"holder", "purse", "terminal", "amount"}, nil, countSale},
 	{KindUnclaimed, "unclaimed", "转无人认领", "balance to unclaimed", RoleAccountant, true, []string{"holder", "reason"}, nil, toUnclaimed},
 	{KindThirdPartySettled, "third_party_settled", "第三方款到账", "third-party money arrived", RoleAccountant, true, []string{"amount", "document"}, nil, thirdPartySettled},
+	{KindLoadMadeUp, "load_make_up", "圈存补账", "load made up", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, makeUpLoad},
+	{KindLoadClaimed, "load_claim", "圈存追回", "load taken back", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, claimLoad},
+	{KindLoadClosed, "load_close", "圈存了结", "load closed", RoleAccountant, true, []string{"original", "reason"}, []string{"document"}, closeLoad},
 }
 
 // Catalogue calls visit with every kind of operation.
@@ -71,10 +74,12 @@ func Catalogue(visit func(CatalogueRow)) {
 
 // CatalogueOf finds a kind's row; false for what nobody can ask for.
 func CatalogueOf(kind Kind) (CatalogueRow, bool) {
-	if kind < KindCashDeposit || int(kind-KindCashDeposit) >= len(catalogue) {
-		return CatalogueRow{}, false
+	for i := range catalogue {
+		if catalogue[i].Kind == kind {
+			return catalogue[i], true
+		}
 	}
-	return catalogue[kind-KindCashDeposit], true
+	return CatalogueRow{}, false
 }
 
 // given says which fields of an operation are not zero.

@@ -109,7 +109,7 @@ func ReadProposalClosed(e *ledger.Entry) (number uint64, ok bool) {
 func (s *State) ReturningLoads() []uint64 {
 	var ids []uint64
 	for _, id := range s.openLoads() {
-		if s.loads[id].state == loadReturning {
+		if l := s.loads[id]; !l.held() {
 			ids = append(ids, id)
 		}
 	}

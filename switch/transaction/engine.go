@@ -275,7 +275,7 @@ func (e *Engine) decide(r *Request, out *Decision) (result, *LoadOrder) {
 		return e.decider.signOn(r, out), nil
 	case KindSignOff, KindEcho:
 		return e.decider.answer(out, ReasonNone), nil
-	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
 		return e.decider.loadOutcome(r, out)
 	}
 	invariant.Fail("a request of kind %d", r.Kind)
@@ -303,7 +303,7 @@ func (e *Engine) recorded(r *Request, out *Decision, sequence uint64, order *Loa
 }
 
 func (e *Engine) loadOutcomeRecorded(r *Request, out *Decision, kind Kind, order *LoadOrder) {
-	if kind != KindLoadReversed && kind != KindLoadLate {
+	if kind != KindLoadReversed && kind != KindLoadLate && kind != KindLoadManual {
 		out.Origin, out.Received = e.waiting[r.Load].origin, e.waiting[r.Load].received
 		delete(e.waiting, r.Load)
 	}
@@ -312,6 +312,7 @@ func (e *Engine) loadOutcomeRecorded(r *Request, out *Decision, kind Kind, order
 	}
 	e.loadState(map[Kind]string{
 		KindLoadConfirmed: "confirmed", KindLoadDeclined: "declined", KindLoadUnknown: "unknown", KindLoadReversed: "reversed", KindLoadLate: "late",
+		KindLoadManual: "manual",
 	}[kind])
 }
 
@@ -359,7 +360,8 @@ func (e *Engine) unrecorded(r *Request, out *Decision, said result) {
 	}
 }
 
-// resumeLoads takes up what was open when the ledger was closed: what had been sent is unknown now, what was being reversed is repeated.
+// resumeLoads takes up what was open when the ledger was closed: what had been sent is unknown now, what was being reversed is repeated, what
+// was given up stays so.
 func (e *Engine) resumeLoads(now int64) error {
 	for _, id := range e.state.openLoads() {
 		l := e.state.loads[id]
@@ -367,6 +369,9 @@ func (e *Engine) resumeLoads(now int64) error {
 			if err := e.handle(&Request{Kind: KindLoadUnknown, Load: id, Received: now}); err != nil {
 				return err
 			}
+			continue
+		}
+		if l.state >= loadManual {
 			continue
 		}
 		order := l.order

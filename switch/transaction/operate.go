@@ -126,7 +126,7 @@ func (e *Engine) carryOut(a *act) Receipt {
 
 // tellBalance puts what the holder can spend afterwards into the record: his receipt and his statement show it.
 func (a *act) tellBalance() {
-	if a.record.holder == 0 || a.entry.Hold.Op != ledger.HoldNone {
+	if a.record.holder == 0 || a.entry.Hold.Op != ledger.HoldNone && !byHand(a.op.Kind) {
 		return
 	}
 	h := a.state.holders.At(a.record.holder - 1)

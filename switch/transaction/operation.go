@@ -97,6 +97,9 @@ type Evidence struct {
 	Card   uint32       `json:"card,omitempty"`   // row from 1, of a sale at a terminal
 	Holder uint32       `json:"holder,omitempty"` // row from 1, of an operation
 	Legs   []ledger.Leg `json:"legs"`
+
+	Amount  money.Fen `json:"amount,omitempty"`  // of a load: what was asked for
+	Outcome Kind      `json:"outcome,omitempty"` // of a load: the entry that ended it; 0 none
 }
 
 // Receipt says what became of an operation.

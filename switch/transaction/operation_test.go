@@ -124,6 +124,9 @@ func (s *story) operation(d *datadriven.TestData) string {
 
 // numbered finds the record that a name was given to.
 func (s *story) numbered(name string) uint64 {
+	if strings.HasPrefix(name, "#") {
+		return s.load(name)
+	}
 	n, ok := s.names[name]
 	require.True(s.t, ok, "no record was called %s", name)
 	return n
@@ -138,13 +141,22 @@ func dayNamed(t *testing.T, value string) uint32 {
 // evidence reads an entry of the ledger, as whoever asks for a refund does.
 func (s *story) evidence(sequence uint64) *transaction.Evidence {
 	var found *transaction.Evidence
+	var said []transaction.Kind
 	for _, b := range s.journal.blocks {
 		require.NoError(s.t, b.Each(func(n uint64, e *ledger.Entry) error {
 			if n == sequence {
 				found = transaction.EvidenceOf(b.Day(), e)
 			}
+			line, _ := transaction.ReadEntry(n, b.Day(), e)
+			act, _ := transaction.ReadOperation(n, b.Day(), e)
+			if line.Load == sequence || act.Original == sequence {
+				said = append([]transaction.Kind{e.Kind}, said...)
+			}
 			return nil
 		}))
+	}
+	if found != nil {
+		found.Outcome = transaction.LoadOutcome(said)
 	}
 	return found
 }

@@ -183,7 +183,7 @@ func (r *operationRecord) decode(src []byte, kind Kind) error {
 func IsOperation(kind Kind) bool { return kind >= KindCashDeposit && kind <= kindOperationLast }
 
 // kindOperationLast is the highest kind with an operation's payload.
-const kindOperationLast = KindSubsidyExpired
+const kindOperationLast = KindLoadClosed
 
 // OperationLine is an operation's entry read for statements and reports. Rows are counted from 1, 0 is none.
 type OperationLine struct {
@@ -247,6 +247,12 @@ func EvidenceOf(day uint32, e *ledger.Entry) *Evidence {
 			return nil
 		}
 		evidence.Card = r.card
+	case e.Kind == KindLoad:
+		var r record
+		if r.decode(e.Payload, e.Kind) != nil || r.reason != ReasonNone {
+			return nil
+		}
+		evidence.Card, evidence.Amount = r.card, r.amount
 	case IsOperation(e.Kind):
 		var r operationRecord
 		if r.decode(e.Payload, e.Kind) != nil {

@@ -32,6 +32,7 @@ const (
 	KindLoadUnknown    Kind = 22 // no answer in time: a reversal is due
 	KindLoadReversed   Kind = 23 // the bank took the reversal
 	KindLoadLate       Kind = 24 // an answer after the reversal was queued: reported, never credited
+	KindLoadManual     Kind = 25 // the reversal is given up: two persons settle the load by the bank's file
 	KindProposalClosed Kind = 85 // a proposal that was rejected or withdrawn
 )
 

@@ -132,6 +132,9 @@ func (d *decider) loadOutcome(r *Request, out *Decision) (result, *LoadOrder) {
 	kind := r.Kind
 	switch {
 	case kind == KindLoadLate:
+	case kind == KindLoadManual && (!ok || open.state != loadReversing && open.state != loadReturning):
+		return resultLater, nil // settled meanwhile, or said before
+	case kind == KindLoadManual:
 	case !ok || kind != KindLoadReversed && open.state != loadSent:
 		if kind == KindLoadUnknown || kind == KindLoadReversed || !ok {
 			return resultLater, nil // said before
@@ -155,7 +158,7 @@ func (d *decider) loadOutcome(r *Request, out *Decision) (result, *LoadOrder) {
 	case KindLoadUnknown:
 		rec.code, out.Reason = BankTimeout, ReasonBankTimeout
 	case KindLoadReversed:
-		if open.state != loadReturning {
+		if open.held() {
 			d.entry.Hold = ledger.HoldAction{Op: ledger.HoldVoid, ID: r.Load}
 		}
 	}

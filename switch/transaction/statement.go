@@ -49,7 +49,7 @@ func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space 
 		if named = card != 0; named {
 			emit(StatementCard, uint64(card))
 		}
-	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
 		var r loadRecord
 		if r.decode(e.Payload, e.Kind) == nil {
 			emit(StatementLoad, r.load)
@@ -91,6 +91,9 @@ func (g *Register) listOperation(e *ledger.Entry, emit func(space byte, id uint6
 	one(StatementHolder, uint64(r.holder), 0)
 	one(StatementHolder, uint64(r.otherHolder), uint64(r.holder))
 	one(StatementTerminal, uint64(r.terminal), 0)
+	if byHand(e.Kind) {
+		one(StatementLoad, r.original, 0)
+	}
 	return r.holder != 0
 }
 
@@ -148,7 +151,7 @@ func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 	switch e.Kind {
 	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
 		return line, line.readRequest(e)
-	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate:
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
 		return line, line.readOutcome(e)
 	case KindCardState:
 		c, err := decodeCardState(e.Payload)

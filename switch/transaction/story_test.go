@@ -146,7 +146,15 @@ func terminalRow(code, merchant string, kind transaction.TerminalType) transacti
 var kinds = map[string]transaction.Kind{
 	"buy": transaction.KindPurchase, "balance": transaction.KindBalance, "load": transaction.KindLoad, "reverse": transaction.KindReversal, "pass": transaction.KindPassage,
 	"confirm": transaction.KindLoadConfirmed, "decline": transaction.KindLoadDeclined, "unknown": transaction.KindLoadUnknown, "reversed": transaction.KindLoadReversed, "late": transaction.KindLoadLate,
-	"echo": transaction.KindEcho, "signon": transaction.KindSignOn,
+	"manual": transaction.KindLoadManual,
+	"echo":   transaction.KindEcho, "signon": transaction.KindSignOn,
+}
+
+// load is the number of the n-th load that the bank was asked for: "#1".
+func (s *story) load(name string) uint64 {
+	n, err := strconv.Atoi(strings.TrimPrefix(name, "#"))
+	require.NoError(s.t, err)
+	return s.ordered[n-1]
 }
 
 // request reads: buy terminal=POS00001 card=1 amount=4.50 trace=7 batch=1 pin=1234 purse=main at=11:48
@@ -176,9 +184,7 @@ func (s *story) request(d *datadriven.TestData) transaction.Request {
 		case "direction":
 			r.Direction = map[string]transaction.Direction{"in": transaction.DirectionIn, "out": transaction.DirectionOut}[value]
 		case "load":
-			n, err := strconv.Atoi(strings.TrimPrefix(value, "#"))
-			require.NoError(s.t, err)
-			r.Load = s.ordered[n-1]
+			r.Load = s.load(value)
 		case "code":
 			r.BankCode = transaction.ResponseCode([]byte(value))
 		case "at":

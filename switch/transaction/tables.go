@@ -133,11 +133,17 @@ type load struct {
 	state    loadState
 }
 
-// loadState follows a load at the bank (wire handbook 4.2). CONFIRMED, DECLINED and REVERSED are ends: the row is gone.
+// held says whether the load's money is a hold. What a terminal has given back is in transit again.
+func (l *load) held() bool { return l.state != loadReturning && l.state != loadManualReturning }
+
+// loadState follows a load at the bank (wire handbook 4.2). CONFIRMED, DECLINED and REVERSED are ends: the row is gone. MANUAL ends by an
+// operation (actload.go), or by the bank's answer to the reversal after all.
 type loadState uint8
 
 const (
-	loadSent      loadState = iota + 1 // pending, on disk before it leaves
-	loadReversing                      // outcome unknown: a reversal is on disk and repeated until answered; the hold stays
-	loadReturning                      // credited, then reversed by the terminal: the money is back in transit, the bank must still be told
+	loadSent            loadState = iota + 1 // pending, on disk before it leaves
+	loadReversing                            // outcome unknown: a reversal is on disk and repeated until answered; the hold stays
+	loadReturning                            // credited, then reversed by the terminal: the money is back in transit, the bank must still be told
+	loadManual                               // reversing, given up: the hold stays until two persons say what the bank's file says
+	loadManualReturning                      // returning, given up
 )
