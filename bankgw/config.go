@@ -36,6 +36,9 @@ type Config struct {
 	SignOnTimeout time.Duration `yaml:"sign_on_timeout"`
 	// RequestTimeout is how long the bank may take to answer a load; then its outcome is unknown and it is reversed.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
+	// QueryTimeout is how long the bank may take to say what became of a load that it did not answer (0600); 0: it cannot be asked, and such a
+	// load is reversed at once. RequestTimeout and QueryTimeout together must end before terminals stop waiting (60 s).
+	QueryTimeout time.Duration `yaml:"query_timeout"`
 	// EchoInterval is how long a link may be silent before it is asked for an echo.
 	EchoInterval time.Duration `yaml:"echo_interval"`
 	// EchoTimeout is how long the bank may take to answer an echo.
@@ -47,6 +50,10 @@ type Config struct {
 	ReconnectMax time.Duration `yaml:"reconnect_max"`
 	// ReversalBackOff are the pauses between repeats of a reversal that is not answered; the last one repeats for ever.
 	ReversalBackOff []time.Duration `yaml:"reversal_back_off"`
+	// ReversalExpiry is the age of a load at which its reversal is given up: then two persons settle it by the bank's file. 0: never.
+	ReversalExpiry time.Duration `yaml:"reversal_expiry"`
+	// ReversalRefusals of the bank in a row give it up, too.
+	ReversalRefusals int `yaml:"reversal_refusals"`
 	// NotFoundAfter is the age that a load without any answer must have before the bank's 25 (original not found) ends its reversal: a
 	// younger one may still be on its way there.
 	NotFoundAfter time.Duration `yaml:"not_found_after"`
@@ -71,6 +78,7 @@ func DefaultConfig() Config {
 		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
 		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
 		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
+		ReversalExpiry: 24 * time.Hour, ReversalRefusals: 10,
 		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
 	}
 }
@@ -137,6 +145,12 @@ func (c *Config) validateTimes(f *keyFaults) {
 	f.spans("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("sign_on_timeout", c.SignOnTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("request_timeout", c.RequestTimeout, 10*time.Millisecond, 90*time.Second)
+	if c.QueryTimeout != 0 {
+		f.spans("query_timeout", c.QueryTimeout, 10*time.Millisecond, 30*time.Second)
+		if sum := c.RequestTimeout + c.QueryTimeout; sum > 55*time.Second {
+			f.wrong("query_timeout", "与 request_timeout 合计不得超过 55s,终端只等 60s / with request_timeout at most 55s: terminals wait 60s; is %s", sum)
+		}
+	}
 	f.spans("echo_interval", c.EchoInterval, 10*time.Millisecond, time.Hour)
 	f.spans("echo_timeout", c.EchoTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("reconnect_min", c.ReconnectMin, time.Millisecond, time.Hour)
@@ -150,6 +164,10 @@ func (c *Config) validateTimes(f *keyFaults) {
 		}
 	}
 	f.spans("not_found_after", c.NotFoundAfter, 0, time.Hour)
+	if c.ReversalExpiry != 0 {
+		f.spans("reversal_expiry", c.ReversalExpiry, c.RequestTimeout, 7*24*time.Hour)
+	}
+	f.bounds("reversal_refusals", c.ReversalRefusals, 1, 1000)
 	f.spans("stop_timeout", c.StopTimeout, 0, 5*time.Minute)
 	f.spans("zone", c.Zone, -14*time.Hour, 14*time.Hour)
 }

@@ -10,8 +10,9 @@
 //	  Submit         <- outcomes <- what the evidence means                     <- lines  <- 0210 0430 0830, time-outs, lost links
 //
 // A card is credited on one kind of evidence only: an authentic 0210 with 00 and our amount, reference, trace and terminal, for a load
-// that is still waited for. What never left the house is declined; everything else is unknown and is reversed until the bank has
-// answered the reversal. No order is dropped and no outcome is lost: a full inbox of the owner is tried again.
+// that is still waited for, or the same said in a 0610 to whoever asked what became of it. What never left the house is declined;
+// everything else is unknown and is reversed until the bank has answered the reversal, or until it has gone on long enough for two persons
+// to look into the bank's file. No order is dropped and no outcome is lost: a full inbox of the owner is tried again.
 //
 // It decides nothing about money, keeps nothing on disk, does not reconcile the day's files and knows no terminal.
 package bankgw

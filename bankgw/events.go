@@ -72,6 +72,8 @@ const (
 	faultLinkLost                     // a load was in flight when its link broke
 	faultReversalTimeout              // no answer to a reversal in time
 	faultReversalRefused              // a reversal answered with another code than 00 or 25: repeated
+	faultQueryFailed                  // what became of a load was asked and not told: reversed
+	faultGivenUp                      // a reversal that was repeated long enough: two persons settle it
 	faultNotFoundYet                  // a reversal answered 25 while its original may still be under way: repeated
 	faultEchoMissed                   // no echo in time
 	faultNetworkRefused               // sign-on or echo answered with another code than 00
@@ -81,7 +83,7 @@ const (
 
 var faultLabels = [faultCount]string{
 	"mac", "unreadable", "too_long", "malformed", "unexpected", "unmatched", "wrong_reference", "wrong_identity", "wrong_amount",
-	"uncertain_code", "duplicate", "contradiction", "late", "timeout", "link_lost", "reversal_timeout", "reversal_refused",
+	"uncertain_code", "duplicate", "contradiction", "late", "timeout", "link_lost", "reversal_timeout", "reversal_refused", "query_failed", "given_up",
 	"not_found_yet", "echo_missed", "network_refused", "encoding",
 }
 
@@ -107,7 +109,7 @@ var refusalLabels = [refusalCount]string{"no_link", "window_full", "key_in_use",
 // Refusals calls visit with every label of LoadRefused.
 func Refusals(visit func(label string)) { visitAll(refusalLabels[:], visit) }
 
-var messageTypes = [...]string{"0200", "0210", "0420", "0421", "0430", "0820", "0830", "other"}
+var messageTypes = [...]string{"0200", "0210", "0420", "0421", "0430", "0600", "0610", "0820", "0830", "other"}
 
 // MessageTypes calls visit with every MTI of Message; "other" is whatever else the bank sends.
 func MessageTypes(visit func(mti string)) { visitAll(messageTypes[:], visit) }

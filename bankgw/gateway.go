@@ -50,7 +50,8 @@ type Gateway struct {
 	turn      int // of the last link chosen among equals
 	loads     map[uint64]*exchange
 	mux       map[muxKey]*exchange
-	deadlines []*exchange // oldest first; ended ones are skipped
+	deadlines []*exchange // of loads and reversals, oldest first; ended ones are skipped
+	queries   []*exchange // likewise, of queries
 	reversals reversals
 	fates     fates
 	outcomes  []transaction.Request // not yet taken by the owner, in their order
@@ -188,8 +189,10 @@ func (g *Gateway) tick(now time.Time) (next time.Time) {
 		next = earliest(next, g.tickLink(now, l))
 	}
 	next = earliest(next, g.sendReversals(now))
-	if len(g.deadlines) > 0 { // looked at after everything that sends
-		next = earliest(next, g.deadlines[0].deadline)
+	for _, waiting := range [2][]*exchange{g.deadlines, g.queries} { // looked at after everything that sends
+		if len(waiting) > 0 {
+			next = earliest(next, waiting[0].deadline)
+		}
 	}
 	if g.phase == phaseDraining {
 		if drained := len(g.loads) == 0 && g.reversals.inFlight == 0 && len(g.outcomes) == 0; drained || !now.Before(g.stopBy) {
@@ -211,7 +214,7 @@ func (g *Gateway) tick(now time.Time) (next time.Time) {
 // signOff gives up what is still in flight and says goodbye on every link.
 func (g *Gateway) signOff(now time.Time) {
 	g.phase, g.stopBy = phaseSigningOff, now.Add(g.config.SignOnTimeout)
-	for _, ex := range g.deadlines {
+	for _, ex := range slices.Concat(g.deadlines, g.queries) {
 		if !ex.ended {
 			g.abandon(now, ex, faultTimeout)
 		}

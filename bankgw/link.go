@@ -3,6 +3,7 @@ package bankgw
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"onecard/switch/transaction"
@@ -164,6 +165,8 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 		g.loadAnswered(now, a)
 	case a.mti == mtiReversalAnswer:
 		g.reversalAnswered(now, a)
+	case a.mti == mtiQueryAnswer:
+		g.queryAnswered(a)
 	case a.mti == mtiNetworkAnswer:
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:
@@ -228,7 +231,7 @@ func (g *Gateway) lose(now time.Time, l *link, reason string) {
 	// Half of the pause is drawn, so that two links that broke together do not knock together.
 	l.due = now.Add(pause/2 + time.Duration(g.random.Int64N(int64(pause/2)+1)))
 	g.events.linkLost(l.number, reason)
-	for _, ex := range g.deadlines {
+	for _, ex := range slices.Concat(g.deadlines, g.queries) {
 		if ex.link == l && !ex.ended {
 			g.abandon(now, ex, faultLinkLost)
 		}

@@ -19,6 +19,7 @@ type class uint8
 const (
 	classLoad class = iota
 	classReversal
+	classQuery
 )
 
 func keyOf(c class, o *transaction.LoadOrder) muxKey {
@@ -29,7 +30,7 @@ func keyOf(c class, o *transaction.LoadOrder) muxKey {
 type exchange struct {
 	key        muxKey
 	order      transaction.LoadOrder
-	reversal   *reversal // nil: a load
+	reversal   *reversal // nil: a load, or the query about one
 	link       *link
 	generation uint64
 	deadline   time.Time
@@ -89,9 +90,15 @@ func (g *Gateway) decline(o *transaction.LoadOrder, cause refusal, code transact
 
 // exchange sends a request and waits for its answer.
 func (g *Gateway) exchange(now time.Time, l *link, mti string, frame []byte, ex *exchange) {
-	ex.link, ex.generation, ex.deadline = l, l.generation, now.Add(g.config.RequestTimeout)
+	ex.link, ex.generation = l, l.generation
 	g.mux[ex.key] = ex
-	g.deadlines = append(g.deadlines, ex)
+	if ex.key.class == classQuery {
+		ex.deadline = now.Add(g.config.QueryTimeout)
+		g.queries = append(g.queries, ex)
+	} else {
+		ex.deadline = now.Add(g.config.RequestTimeout)
+		g.deadlines = append(g.deadlines, ex)
+	}
 	if ex.reversal == nil {
 		g.loads[ex.order.Load] = ex
 		l.loads++
@@ -115,8 +122,9 @@ func (g *Gateway) finish(ex *exchange) {
 	}
 }
 
-// expire gives up what has waited too long. Every exchange waits equally long, so the oldest comes first.
+// expire gives up what has waited too long. All loads and reversals wait equally long, and all queries, so the oldest of each comes first.
 func (g *Gateway) expire(now time.Time) {
+	g.expireQueries(now)
 	for len(g.deadlines) > 0 {
 		ex := g.deadlines[0]
 		if !ex.ended && now.Before(ex.deadline) {
@@ -133,6 +141,8 @@ func (g *Gateway) expire(now time.Time) {
 		why := faultTimeout
 		if ex.reversal != nil {
 			why = faultReversalTimeout
+		} else if g.query(now, ex) {
+			continue
 		}
 		g.abandon(now, ex, why)
 	}

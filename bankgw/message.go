@@ -17,6 +17,8 @@ const (
 	mtiReversal       = "0420"
 	mtiRepeat         = "0421"
 	mtiReversalAnswer = "0430"
+	mtiQuery          = "0600"
+	mtiQueryAnswer    = "0610"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
 )
@@ -60,8 +62,12 @@ func (w *writer) load(o *transaction.LoadOrder) ([]byte, error) {
 
 // reversal is the 0420, or the 0421 when it may have been sent before. F90 names the original.
 func (w *writer) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
-	original := fmt.Sprintf("%s%06d%s%011s%011s", mtiLoad, traceOf(o.Load), w.local(o.Time).Format("0102150405"), w.config.Institution, w.config.Forwarding)
-	return w.frame(w.financial(mti, o).Set(60, cause).Set(90, original))
+	return w.frame(w.financial(mti, o).Set(60, cause).Set(90, w.original(o)))
+}
+
+// original names a load in F90: MTI, trace, F7, F32 and F33.
+func (w *writer) original(o *transaction.LoadOrder) string {
+	return fmt.Sprintf("%s%06d%s%011s%011s", mtiLoad, traceOf(o.Load), w.local(o.Time).Format("0102150405"), w.config.Institution, w.config.Forwarding)
 }
 
 func (w *writer) financial(mti string, o *transaction.LoadOrder) *iso8583.BankMessage {
@@ -113,9 +119,10 @@ type answer struct {
 	terminal  transaction.TerminalCode
 	amount    money.Fen
 	hasAmount bool
-	function  uint64   // network messages
-	bank      [12]byte // the bank's own reference: its authorization code, else DE 37
-	complete  bool     // trace, and for financial answers code, reference and terminal are there
+	fate      transaction.ResponseCode // of a query: what the load was answered, DE 44
+	function  uint64                   // network messages
+	bank      [12]byte                 // the bank's own reference: its authorization code, else DE 37
+	complete  bool                     // trace, and for financial answers code, reference and terminal are there
 
 	message *iso8583.BankMessage // the bank's own requests, to be echoed
 }
@@ -130,9 +137,10 @@ func readAnswer(m *iso8583.BankMessage) answer {
 	if a.mti == mtiNetworkAnswer {
 		a.complete = a.complete && coded
 	}
-	if a.mti != mtiLoadAnswer && a.mti != mtiReversalAnswer {
+	if a.mti != mtiLoadAnswer && a.mti != mtiReversalAnswer && a.mti != mtiQueryAnswer {
 		return a
 	}
+	copy(a.fate[:], m.String(44))
 	a.load, _ = m.Number(37)
 	copy(a.terminal[:], m.String(41))
 	if amount, ok := m.Number(4); ok && amount <= uint64(money.Max) {

@@ -11,9 +11,11 @@ import (
 type reversal struct {
 	order    transaction.LoadOrder
 	fate     *fate
-	cause    string    // DE 60.1
-	own      bool      // nobody asked for it: see takeBack
-	attempts int       // since the start of the gateway
+	cause    string // DE 60.1
+	own      bool   // nobody asked for it: see takeBack
+	attempts int    // since the start of the gateway
+	refusals int    // of the bank
+	refusal  transaction.ResponseCode
 	due      time.Time // when it may be sent (again)
 	exchange *exchange // nil: not in flight
 }
@@ -94,7 +96,8 @@ func (g *Gateway) sendReversals(now time.Time) (next time.Time) {
 		return q.lookAt
 	}
 	q.lookAt = time.Time{}
-	for _, r := range q.list {
+	for i := 0; i < len(q.list); i++ {
+		r := q.list[i]
 		if r.exchange != nil {
 			continue
 		}
@@ -105,7 +108,9 @@ func (g *Gateway) sendReversals(now time.Time) (next time.Time) {
 		if q.inFlight >= g.config.MaxReversalsInFlight {
 			break // the end of one of them is a change
 		}
-		g.sendReversal(now, r)
+		if g.sendReversal(now, r); i < len(q.list) && q.list[i] != r {
+			i-- // it was given up
+		}
 	}
 	q.idle = q.lookAt.IsZero()
 	return q.lookAt
@@ -138,11 +143,26 @@ func (g *Gateway) sendReversal(now time.Time, r *reversal) {
 	g.exchange(now, l, mti, frame, r.exchange)
 }
 
-// postpone makes a reversal due again after the next pause.
+// postpone makes a reversal due again after the next pause, or gives it up when it has gone on long enough.
 func (g *Gateway) postpone(now time.Time, r *reversal) {
+	old := g.config.ReversalExpiry > 0 && !now.Before(time.UnixMicro(r.order.Time).Add(g.config.ReversalExpiry))
+	if old || r.refusals >= g.config.ReversalRefusals {
+		g.giveUp(r)
+		return
+	}
 	step := min(max(r.attempts-1, 0), len(g.config.ReversalBackOff)-1)
 	r.due = now.Add(g.config.ReversalBackOff[step])
 	g.reversals.changed()
+}
+
+// giveUp leaves a load to two persons and the bank's file (domain handbook 3.8). What the bank says about it later is still heard. A reversal of
+// our own making belongs to a load that has ended in the ledger: it is in the file or it is not, and reconciliation finds it.
+func (g *Gateway) giveUp(r *reversal) {
+	g.events.fault(faultGivenUp)
+	g.reversals.remove(r)
+	if !r.own {
+		g.tell(transaction.KindLoadManual, r.order.Load, r.refusal, [12]byte{})
+	}
 }
 
 // reversalAnswered weighs a 0430. It is good for every repeat of its reversal.
@@ -181,6 +201,7 @@ func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
 		g.reversed(r, fateNotFound, a)
 	default:
 		g.events.fault(faultReversalRefused)
+		r.refusals, r.refusal = r.refusals+1, a.code
 		g.postpone(now, r)
 	}
 }

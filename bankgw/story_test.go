@@ -120,7 +120,7 @@ func inShort(inFull bool, message string) string {
 	words := strings.Fields(message)
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool {
 		number, _, field := strings.Cut(word, "=")
-		return field && !slices.Contains([]string{"4", "7", "11", "37", "39", "60", "70", "90"}, number)
+		return field && !slices.Contains([]string{"4", "7", "11", "37", "39", "44", "60", "70", "90"}, number)
 	}), " ")
 }
 
@@ -137,11 +137,25 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			n, err := strconv.Atoi(value)
 			require.NoError(t, err)
 			g.MaxInFlight = n
+		case "query":
+			g.QueryTimeout = duration(t, value)
+		case "reversal-expiry":
+			g.ReversalExpiry = duration(t, value)
+		case "reversal-refusals":
+			n, err := strconv.Atoi(value)
+			require.NoError(t, err)
+			g.ReversalRefusals = n
 		case "in-full":
 		default:
 			t.Fatalf("%s: argument %s", c.Pos, arg.Key)
 		}
 	}
+}
+
+func duration(t *testing.T, value string) time.Duration {
+	d, err := time.ParseDuration(value)
+	require.NoError(t, err)
+	return d
 }
 
 func printStatus(w *world) string {

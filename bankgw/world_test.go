@@ -347,7 +347,7 @@ func (w *world) start() {
 
 var outcomes = map[transaction.Kind]string{
 	transaction.KindLoadConfirmed: "confirmed", transaction.KindLoadDeclined: "declined", transaction.KindLoadUnknown: "unknown",
-	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late",
+	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late", transaction.KindLoadManual: "manual",
 }
 
 // events of a life; the dead say nothing.

@@ -33,6 +33,8 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 		b.takeLoad(l, m)
 	case "0420", "0421":
 		b.takeReversal(l, m)
+	case "0600":
+		b.takeQuery(l, m)
 	case "0820":
 		b.takeNetwork(l, m)
 	case "0830": // of our own Ask
@@ -113,33 +115,41 @@ func (b *Bank) redeem(r *Record) string {
 func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code string, r *Record) {
 	answer := b.loadAnswer(m, code)
 	switch how.verb {
-	case verbDrop:
-	case verbDoneClose:
-		l.close()
-	case verbDelay:
-		b.later(how.after, func() { b.send(l, answer, nil) })
 	case verbLate:
 		b.mu.Lock()
 		r.held = func() { b.send(l, answer, nil) }
 		b.mu.Unlock()
-	case verbTwice:
-		b.send(l, answer, nil)
-		b.later(secondAnswer, func() { b.send(l, answer, nil) })
 	case verbWrongAmount:
 		amount, _ := m.Number(4)
 		b.send(l, answer.SetNumber(4, amount+100), nil)
 	case verbWrongReference:
 		b.send(l, answer.Set(37, "999"+m.String(37)[3:]), nil)
-	case verbWrongMAC:
-		b.send(l, answer, func(payload []byte) []byte { payload[len(payload)-1] ^= 1; return payload })
-	case verbGarbage:
-		b.send(l, answer, func(payload []byte) []byte { return bytes.Repeat([]byte("?"), len(payload)) })
 	case verbContradict:
 		b.send(l, answer, nil)
 		b.later(secondAnswer, func() { b.send(l, b.answer(m, codeFunds), nil) })
 	case verbRecant:
 		b.send(l, answer, nil)
 		b.later(secondAnswer, func() { b.send(l, b.loadAnswer(m, b.redeem(r)), nil) })
+	default:
+		b.deliver(l, answer, how)
+	}
+}
+
+// deliver sends an answer as the behaviour says, whatever it answers.
+func (b *Bank) deliver(l *link, answer *iso8583.BankMessage, how behaviour) {
+	switch how.verb {
+	case verbDrop:
+	case verbDoneClose:
+		l.close()
+	case verbDelay:
+		b.later(how.after, func() { b.send(l, answer, nil) })
+	case verbTwice:
+		b.send(l, answer, nil)
+		b.later(secondAnswer, func() { b.send(l, answer, nil) })
+	case verbWrongMAC:
+		b.send(l, answer, func(payload []byte) []byte { payload[len(payload)-1] ^= 1; return payload })
+	case verbGarbage:
+		b.send(l, answer, func(payload []byte) []byte { return bytes.Repeat([]byte("?"), len(payload)) })
 	default:
 		b.send(l, answer, nil)
 	}

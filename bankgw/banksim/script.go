@@ -18,10 +18,11 @@ const (
 	kindSignOn
 	kindSignOff
 	kindEcho
+	kindQuery
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query"}
 
 // verb is what the bank does with a request.
 type verb uint8
@@ -51,8 +52,11 @@ var verbNames = [verbCount]string{
 	"wrong-mac", "garbage", "contradict", "recant",
 }
 
-// onlyLoads are verbs that mean something for loads alone.
-var onlyLoads = []verb{verbLate, verbWrongAmount, verbWrongReference, verbContradict, verbRecant}
+// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for what tells an amount.
+var (
+	onlyLoads           = []verb{verbLate, verbContradict, verbRecant}
+	onlyLoadsAndQueries = []verb{verbWrongAmount, verbWrongReference}
+)
 
 // behaviour towards one request.
 type behaviour struct {
@@ -109,7 +113,7 @@ func (p *program) next(k kind) behaviour {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, sign-on, sign-off and echo; each
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off and echo; each
 // kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
 func (p *program) addScript(text string) error {
 	return eachStep(text, func(k kind, words []string) error {
@@ -178,7 +182,7 @@ func parseBehaviour(k kind, words []string) (behaviour, error) {
 		return behaviour{}, fmt.Errorf("动作须为 / the verb must be one of %s", strings.Join(verbNames[:], " "))
 	}
 	b := behaviour{verb: verb(at)}
-	if k != kindLoad && slices.Contains(onlyLoads, b.verb) {
+	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb)) {
 		return b, fmt.Errorf("%s 只用于圈存 / %s is for loads only", words[0], words[0])
 	}
 	argument := strings.Join(words[1:], " ")
