@@ -2,13 +2,16 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
 const (
 	faultsMax = 100 // kept of one file; more are counted
-	shownMax  = 24  // bytes of a value in a fault
+	shownMax  = 24  // characters of a value in a fault
 )
 
 // field names a place in a file. A secret one is never shown.
@@ -84,31 +87,31 @@ func (e *FileError) add(line uint32, at field, zh, en string, args ...any) {
 
 // addValue is add with the value that is wrong, unless it is secret; text in another encoding is called by its name.
 func (e *FileError) addValue(line uint32, at field, value []byte, zh, en string) {
-	if zhEncoding, enEncoding := encodingOf(value); zhEncoding != "" {
-		zh, en = zhEncoding+",应"+zh, enEncoding+", must "+en
-	} else {
-		zh, en = "应"+zh, "must "+en
+	zh, en = "应"+zh, "must "+en
+	encoding, text := encodingOf(value)
+	if encoding != "" {
+		zh, en = "含 "+encoding+" 汉字,"+zh, "has "+encoding+" text, "+en
 	}
-	switch {
-	case at.secret:
+	if at.secret {
 		e.add(line, at, zh, en)
-	case len(value) > shownMax:
-		e.add(line, at, zh+":%q…", en+": %q…", value[:shownMax])
-	default:
-		e.add(line, at, zh+":%q", en+": %q", value)
+		return
 	}
+	if runes := []rune(text); len(runes) > shownMax {
+		text = string(runes[:shownMax]) + "…"
+	}
+	e.add(line, at, zh+":%q", en+": %q", text)
 }
 
-// encodingOf says what text that is not ASCII seems to be.
-func encodingOf(value []byte) (zh, en string) {
-	for _, c := range value {
-		if c < utf8.RuneSelf {
-			continue
-		}
-		if utf8.Valid(value) {
-			return "含 UTF-8 汉字", "has UTF-8 text"
-		}
-		return "含 GBK 汉字", "has GBK text"
+// encodingOf says what text that is not ASCII seems to be, and what it says; "" for ASCII.
+func encodingOf(text []byte) (encoding, decoded string) {
+	if !slices.ContainsFunc(text, func(c byte) bool { return c >= utf8.RuneSelf }) {
+		return "", string(text)
 	}
-	return "", ""
+	if utf8.Valid(text) {
+		return "UTF-8", string(text)
+	}
+	if decoded, err := simplifiedchinese.GBK.NewDecoder().Bytes(text); err == nil {
+		return "GBK", string(decoded)
+	}
+	return "GBK", string(text)
 }

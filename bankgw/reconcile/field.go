@@ -1,6 +1,10 @@
 package reconcile
 
-import "onecard/ledger/money"
+import (
+	"fmt"
+
+	"onecard/ledger/money"
+)
 
 // decimal reads digits and nothing else; ok is false for none at all, for more than 19, and for any other byte.
 func decimal(text []byte) (n uint64, ok bool) {
@@ -21,10 +25,10 @@ func (r *reading) number(at field, text []byte, digits int, least, most uint64) 
 	n, ok := decimal(text)
 	switch {
 	case !ok || len(text) > digits:
-		r.faults.addValue(r.line, at, text, "为至多若干位数字", "be digits only, and not too many")
+		r.faults.addValue(r.line, at, text, fmt.Sprintf("为 1 至 %d 位数字", digits), fmt.Sprintf("be 1 to %d digits", digits))
 		return 0
 	case n < least || n > most:
-		r.faults.addValue(r.line, at, text, "在允许范围之内", "be within its bounds")
+		r.faults.addValue(r.line, at, text, fmt.Sprintf("在 %d 与 %d 之间", least, most), fmt.Sprintf("be from %d to %d", least, most))
 		return 0
 	}
 	return n

@@ -34,8 +34,8 @@ func (r *reading) wholeB(text []byte) bool {
 	if len(text) == widthB {
 		return true
 	}
-	if zh, en := encodingOf(text); zh != "" {
-		r.faults.add(r.line, fieldLine, "长 %d 字节(连换行),应为 71,"+zh, "the line has %d bytes with its end, must be 71, and "+en, len(text)+1)
+	if encoding, _ := encodingOf(text); encoding != "" {
+		r.faults.add(r.line, fieldLine, "长 %d 字节(连换行),应为 71,且含 %s 汉字", "the line has %d bytes with its end, must be 71, and has %s text", len(text)+1, encoding)
 		return false
 	}
 	r.faults.add(r.line, fieldLine, "长 %d 字节(连换行),应为 71", "the line has %d bytes with its end, must be 71", len(text)+1)

@@ -93,6 +93,7 @@ func (r *reading) lines(from *bufio.Reader) error {
 			return nil
 		case errors.Is(err, io.EOF):
 			r.line++
+			r.spoiled = true
 			r.faults.add(r.line, fieldLine, "末行没有换行符:文件不完整", "the last line has no end: the file is cut short")
 			return nil
 		case errors.Is(err, bufio.ErrBufferFull):
@@ -199,6 +200,7 @@ func (r *reading) takeDetail(text []byte) {
 		return
 	}
 	if day := Day(int64(l.Moment) / secondsPerDay); r.file.Day != 0 && (day > r.file.Day+momentAfter || day+momentBefore < r.file.Day) {
+		r.spoiled = true
 		r.faults.add(r.line, fieldTime, "%s 不在 %s 的文件之内", "%s is not of a file of %s", l.Moment, r.file.Day)
 		return
 	}
