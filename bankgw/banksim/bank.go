@@ -1,6 +1,7 @@
 package banksim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -23,11 +24,35 @@ type Config struct {
 	// Script and Mix say how the bank behaves (see Bank.Script and Bank.Mix); Seed is of the mix.
 	Script, Mix string
 	Seed        uint64
+	// Clock is the bank's; nil: time.Now. Zone is where it stands, ahead of UTC; 0: +08:00.
+	Clock func() time.Time
+	Zone  time.Duration
+	// CutOver is the time of day at which the bank's next settlement date begins, such as 23h; 0: midnight.
+	CutOver time.Duration
+	// Institution and School are the codes in the bank's files; "": 01050000 and 10010001.
+	Institution, School string
 	// Trace is called with each message, masked, in the direction as the bank sees it: "in" or "out". Calls come one at a time.
 	Trace func(direction, message string)
 }
 
-const defaultBalance money.Fen = 1_000_000
+const (
+	defaultBalance     money.Fen = 1_000_000
+	defaultZone                  = 8 * time.Hour
+	defaultInstitution           = "01050000"
+	defaultSchool                = "10010001"
+)
+
+// fill puts in what is left out.
+func (c *Config) fill() {
+	c.Framing = cmp.Or(c.Framing, iso8583.FramingASCII4)
+	c.DefaultBalance = cmp.Or(c.DefaultBalance, defaultBalance)
+	c.Zone = cmp.Or(c.Zone, defaultZone)
+	c.Institution = cmp.Or(c.Institution, defaultInstitution)
+	c.School = cmp.Or(c.School, defaultSchool)
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+}
 
 // Bank is a bank in software. Its methods may be called by any goroutine.
 type Bank struct {
@@ -43,18 +68,15 @@ type Bank struct {
 	cut     bool           // guarded by mu: links are refused
 	stopped bool           // guarded by mu
 	trace   uint64         // guarded by mu; DE 11 of the bank's own messages
+	pinned  uint32         // guarded by mu; the settlement date, 0: the clock's
+	faults  []fileFault    // guarded by mu; of the files
 
 	tracing sync.Mutex // one call of Trace at a time
 }
 
 // New opens a bank. A fault of the script or the mix is reported with its step.
 func New(c Config) (*Bank, error) {
-	if c.Framing == "" {
-		c.Framing = iso8583.FramingASCII4
-	}
-	if c.DefaultBalance == 0 {
-		c.DefaultBalance = defaultBalance
-	}
+	c.fill()
 	if _, err := iso8583.NewMAC(c.MACMode, c.MACKey); err != nil {
 		return nil, fmt.Errorf("bank simulator: %w", err)
 	}
@@ -68,6 +90,7 @@ func New(c Config) (*Bank, error) {
 		books: books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
 		links: make(map[*link]bool),
 	}
+	b.books.now = b.postingNow
 	b.program.random = rand.New(rand.NewPCG(c.Seed, 1))
 	if err := b.Script(c.Script); err != nil {
 		return nil, err
@@ -79,8 +102,8 @@ func New(c Config) (*Bank, error) {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off and echo; each
-// takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo and
+// totals; each takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
 //
 //	approve             decline CODE        as they say
 //	delay D             slow D              does it now and answers after D; does it after D

@@ -37,7 +37,9 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 		b.takeQuery(l, m)
 	case "0820":
 		b.takeNetwork(l, m)
-	case "0830": // of our own Ask
+	case "0520":
+		b.takeTotals(l, m)
+	case "0830", "0530": // of our own Ask and FileReady
 	default:
 		b.send(l, b.answer(m, codeUnknown), nil)
 	}
@@ -57,6 +59,9 @@ func (b *Bank) answer(request *iso8583.BankMessage, code string) *iso8583.BankMe
 	m := b.begin(string(mti))
 	for _, n := range echoed {
 		m.Set(n, request.String(n))
+	}
+	if day := b.settlementDay(request); day != 0 {
+		m.Set(15, monthAndDay(day))
 	}
 	return m.Set(39, code)
 }
@@ -88,21 +93,21 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 		return
 	case verbSlow:
 		b.later(how.after, func() {
-			code, _ := b.book(key, account, amount, "")
-			b.send(l, b.loadAnswer(m, code), nil)
+			code, _ := b.book(key, account, m.String(103), amount, "")
+			b.send(l, b.fullAnswer(m, code), nil)
 		})
 		return
 	case verbRecant:
 		decline = codeFunds
 	}
-	code, r := b.book(key, account, amount, decline)
+	code, r := b.book(key, account, m.String(103), amount, decline)
 	b.behave(l, m, how, code, r)
 }
 
-func (b *Bank) book(key loadKey, account string, amount money.Fen, decline string) (string, *Record) {
+func (b *Bank) book(key loadKey, account, campus string, amount money.Fen, decline string) (string, *Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.books.load(key, account, amount, decline)
+	return b.books.load(key, account, campus, amount, decline)
 }
 
 func (b *Bank) redeem(r *Record) string {
@@ -113,7 +118,7 @@ func (b *Bank) redeem(r *Record) string {
 
 // behave answers a request that the books have taken. r is nil for all but loads.
 func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code string, r *Record) {
-	answer := b.loadAnswer(m, code)
+	answer := b.fullAnswer(m, code)
 	switch how.verb {
 	case verbLate:
 		b.mu.Lock()
@@ -129,7 +134,7 @@ func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code strin
 		b.later(secondAnswer, func() { b.send(l, b.answer(m, codeFunds), nil) })
 	case verbRecant:
 		b.send(l, answer, nil)
-		b.later(secondAnswer, func() { b.send(l, b.loadAnswer(m, b.redeem(r)), nil) })
+		b.later(secondAnswer, func() { b.send(l, b.fullAnswer(m, b.redeem(r)), nil) })
 	default:
 		b.deliver(l, answer, how)
 	}
@@ -155,9 +160,12 @@ func (b *Bank) deliver(l *link, answer *iso8583.BankMessage, how behaviour) {
 	}
 }
 
-// loadAnswer is answer with DE 38, the bank's own number of a debit, where there was one.
-func (b *Bank) loadAnswer(m *iso8583.BankMessage, code string) *iso8583.BankMessage {
+// fullAnswer is answer with DE 38, the bank's own number of a debit, where there was one, and the totals where they were asked for.
+func (b *Bank) fullAnswer(m *iso8583.BankMessage, code string) *iso8583.BankMessage {
 	answer := b.answer(m, code)
+	if m.MTI() == "0520" {
+		return b.totalsAnswer(m, answer)
+	}
 	if reference := m.String(37); m.MTI() == "0200" && code == codeApproved {
 		answer.Set(38, "A"+reference[len(reference)-5:])
 	}

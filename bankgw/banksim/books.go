@@ -2,6 +2,7 @@ package banksim
 
 import (
 	"fmt"
+	"time"
 
 	"onecard/ledger/money"
 )
@@ -25,12 +26,22 @@ type Record struct {
 	Reference string // DE 37
 	Trace     uint64 // DE 11
 	Account   string
+	Campus    string // campus account, DE 103
 	Amount    money.Fen
 	State     State
-	Code      string // what the load was answered
-	Requests  int    // 0200s that came
-	Reversals int    // 0420s and 0421s that came
-	held      func() // an answer kept until the reversal has been answered
+	Code      string  // what the load was answered
+	Requests  int     // 0200s that came
+	Reversals int     // 0420s and 0421s that came
+	Debit     Posting // of Debited and Reversed
+	Return    Posting // of Reversed
+	held      func()  // an answer kept until the reversal has been answered
+}
+
+// Posting is when the bank booked a movement, and under which number.
+type Posting struct {
+	Sequence uint64    // the bank's own number
+	Day      uint32    // the bank's settlement date, days since 1970; 0: nothing was booked
+	Moment   time.Time // on the bank's clock, which is written as UTC
 }
 
 // Count is how many and how much.
@@ -84,14 +95,24 @@ type books struct {
 	records  map[loadKey]*Record
 	named    map[string][]*Record // by reference
 	stats    Stats
+	posted   uint64         // the last Posting.Sequence
+	now      func() Posting // day and moment of what is booked now
+}
+
+// post numbers a movement.
+func (b *books) post() Posting {
+	b.posted++
+	p := b.now()
+	p.Sequence = b.posted
+	return p
 }
 
 // load debits an account, once. decline is a code to decline a new one with, or "".
-func (b *books) load(key loadKey, account string, amount money.Fen, decline string) (code string, r *Record) {
+func (b *books) load(key loadKey, account, campus string, amount money.Fen, decline string) (code string, r *Record) {
 	b.stats.Loads++
 	r, known := b.records[key]
 	if !known {
-		r = &Record{Reference: key.reference, Trace: key.trace, Account: account, Amount: amount, Requests: 1}
+		r = &Record{Reference: key.reference, Trace: key.trace, Account: account, Campus: campus, Amount: amount, Requests: 1}
 		b.add(key, r)
 		r.Code = b.debit(r, decline)
 		return r.Code, r
@@ -125,7 +146,7 @@ func (b *books) debit(r *Record, decline string) string {
 		return decline
 	}
 	b.accounts[r.Account] = balance - r.Amount
-	r.State = Debited
+	r.State, r.Debit = Debited, b.post()
 	b.stats.Debited.add(r.Amount)
 	return codeApproved
 }
@@ -155,7 +176,7 @@ func (b *books) reverse(key loadKey, account string, amount money.Fen) (code str
 		return codeAmount, r
 	case r.State == Debited:
 		b.accounts[account] += amount
-		r.State = Reversed
+		r.State, r.Return = Reversed, b.post()
 		b.stats.Reversed.add(amount)
 	}
 	return codeApproved, r

@@ -19,10 +19,11 @@ const (
 	kindSignOff
 	kindEcho
 	kindQuery
+	kindTotals
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals"}
 
 // verb is what the bank does with a request.
 type verb uint8
@@ -113,8 +114,8 @@ func (p *program) next(k kind) behaviour {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off and echo; each
-// kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo and
+// totals; each kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
 func (p *program) addScript(text string) error {
 	return eachStep(text, func(k kind, words []string) error {
 		if words[0] == "always" {

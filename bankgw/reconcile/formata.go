@@ -81,12 +81,12 @@ func (r *reading) trailerA(text []byte) {
 	}
 	r.trailer.count = r.number(fieldCount, f[1], countDigits, 0, LinesMax)
 	r.trailer.sum = r.number(fieldSum, f[2], sumDigits, 0, sumMax)
-	digest := make([]byte, hex.DecodedLen(len(f[3])))
-	if _, err := hex.Decode(digest, f[3]); err != nil || len(digest) != sm3.Size {
+	signed := make([]byte, hex.DecodedLen(len(f[3])))
+	if _, err := hex.Decode(signed, f[3]); err != nil || len(signed) != sm3.Size {
 		r.faults.addValue(r.line, fieldDigest, f[3], "为 64 位十六进制", "be 64 hex digits")
 		return
 	}
-	r.digest = digest
+	r.signed = signed
 }
 
 // spoilTrailer: there is a trailer, and it says nothing that could be compared.

@@ -45,7 +45,11 @@ func Read(from io.Reader, source Source) (*File, error) {
 	if source.LinesMax <= 0 || source.LinesMax > LinesMax {
 		source.LinesMax = LinesMax
 	}
-	r := &reading{source: source, file: &File{Name: source.Name}, sm3: sm3.New(), sha256: sha256.New()}
+	r := &reading{source: source, file: &File{Name: source.Name}, sha256: sha256.New(), sm3: io.Discard}
+	if source.Format == FormatA {
+		r.digest = sm3.New()
+		r.sm3 = r.digest
+	}
 	r.faults.File = source.Name
 	if err := r.lines(bufio.NewReaderSize(from, readBuffer)); err != nil {
 		return nil, fmt.Errorf("读对账文件 %s / reading bank file %s: %w", source.Name, source.Name, err)
@@ -81,8 +85,9 @@ type reading struct {
 	header  control
 	trailer control
 	sha256  hash.Hash // of everything
-	sm3     hash.Hash // of everything before the trailer
-	digest  []byte    // what the trailer says that is
+	digest  hash.Hash // format A: SM3 of everything before the trailer
+	sm3     io.Writer // digest, or nowhere
+	signed  []byte    // what the trailer says that digest is
 }
 
 func (r *reading) lines(from *bufio.Reader) error {
@@ -222,8 +227,8 @@ func (r *reading) finish() {
 	}
 	r.compare(&r.header, "头记录", "header")
 	r.compare(&r.trailer, "尾记录", "trailer")
-	if r.source.Format == FormatA && r.digest != nil {
-		if sum := r.sm3.Sum(nil); !bytes.Equal(sum, r.digest) {
+	if r.signed != nil {
+		if sum := r.digest.Sum(nil); !bytes.Equal(sum, r.signed) {
 			r.faults.add(r.trailer.line, fieldDigest, "与文件内容不符,算得 %s", "is not of these bytes, which have %s", hex.EncodeToString(sum))
 		}
 	}
