@@ -181,7 +181,7 @@ func reconciled(t *testing.T, b *banksim.Bank, day uint32, carried []reconcile.I
 	require.NoError(t, err)
 	f, err := reconcile.Read(bytes.NewReader(text), reconcile.Source{Name: "bank.txt", Format: reconcile.FormatA})
 	require.NoError(t, err)
-	in := reconcile.Input{File: f, Carried: carried}
+	in := reconcile.Input{File: f, Carried: carried, Rules: reconcile.DefaultRules()}
 	if day == today {
 		in.Entries = ours()
 	}

@@ -47,7 +47,7 @@ func BenchmarkRun(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			entries, f := large(b, n)
 			for range b.N {
-				_, err := reconcile.Run(reconcile.Input{File: f, Entries: entries})
+				_, err := reconcile.Run(reconcile.Input{File: f, Entries: entries, Rules: reconcile.DefaultRules()})
 				require.NoError(b, err)
 			}
 			b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "loads/s")

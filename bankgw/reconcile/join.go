@@ -12,31 +12,24 @@ import (
 
 // Rules of a site and its bank.
 type Rules struct {
-	// Zone of the site's clock, ahead of UTC. 0: +08:00, for which -1 stands when it is UTC.
+	// Zone is how far the site's clock is ahead of UTC.
 	Zone time.Duration
-	// CutWindow is how long before the end of a day a load may be in the bank's next file. 0: 70 minutes, for a bank that cuts at 23:00
-	// and clocks that are ten minutes apart.
+	// CutWindow is how long before the end of a day a load may be in the bank's next file, up to half a day.
 	CutWindow time.Duration
-	// WaitDays is how many days a reversal under way is waited for. 0: 3.
+	// WaitDays is how many days a reversal under way is waited for.
 	WaitDays int
 }
 
-const (
-	zoneDefault     = 8 * time.Hour
-	cutDefault      = 70 * time.Minute
-	waitDaysDefault = 3
-)
+// DefaultRules are for a bank that cuts its day at 23:00 and clocks that are ten minutes apart.
+func DefaultRules() Rules {
+	return Rules{Zone: 8 * time.Hour, CutWindow: 70 * time.Minute, WaitDays: 3}
+}
 
-func (r Rules) filled() Rules {
-	switch r.Zone {
-	case 0:
-		r.Zone = zoneDefault
-	case -1:
-		r.Zone = 0
+func (r *Rules) check() error {
+	if r.Zone.Abs() > 14*time.Hour || r.CutWindow < time.Second || r.CutWindow > 12*time.Hour || r.WaitDays < 0 {
+		return fmt.Errorf("rules: zone %s, cut window %s, %d days to wait", r.Zone, r.CutWindow, r.WaitDays)
 	}
-	r.CutWindow = cmp.Or(r.CutWindow, cutDefault)
-	r.WaitDays = cmp.Or(r.WaitDays, waitDaysDefault)
-	return r
+	return nil
 }
 
 // Input of a run.
@@ -70,7 +63,7 @@ type meeting struct {
 	state   State
 	account Account
 	age     int
-	nearCut bool
+	nearCut bool // new today, and may be in the next file; nothing is put off twice
 }
 
 // Run reconciles the day of a file. An error says that the input is not what it should be; it never stands for a difference.
@@ -78,7 +71,9 @@ func Run(in Input) (*Result, error) {
 	if in.File == nil {
 		return nil, errors.New("reconcile: there is no file")
 	}
-	in.Rules = in.Rules.filled()
+	if err := in.Rules.check(); err != nil {
+		return nil, fmt.Errorf("reconcile: %w", err)
+	}
 	entries, carried := slices.Clone(in.Entries), slices.Clone(in.Carried)
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	slices.SortFunc(carried, func(a, b Item) int { return cmp.Compare(a.Sequence, b.Sequence) })
@@ -93,6 +88,9 @@ func Run(in Input) (*Result, error) {
 			break
 		}
 		r.take(&m)
+	}
+	if j.fault != nil {
+		return nil, fmt.Errorf("reconcile: %s of bank %s: %w", in.File.Day, in.File.Bank, j.fault)
 	}
 	slices.SortFunc(r.Items, func(a, b Item) int { return cmp.Or(cmp.Compare(a.Case, b.Case), cmp.Compare(a.Sequence, b.Sequence)) })
 	r.balance(&in, entries, carried)
@@ -145,6 +143,7 @@ type join struct {
 	lines   []Line
 	entries []Entry
 	carried []Item
+	fault   error // of the input, found on the way
 }
 
 // next is the next load of which any list knows.
@@ -178,8 +177,11 @@ func (j *join) next() (m meeting, more bool) {
 		m.carried, j.carried = &j.carried[0], j.carried[1:]
 	}
 	if m.entry == nil && m.carried == nil && j.in.Find != nil {
-		if found, ok := j.in.Find(m.sequence); ok && found.Sequence == m.sequence && found.Day != m.day {
+		if found, ok := j.in.Find(m.sequence); ok {
 			m.found = &found
+			if found.Sequence != m.sequence || found.Day == m.day {
+				j.fault = fmt.Errorf("load %d of %s is ours and not in our list", found.Sequence, found.Day)
+			}
 		}
 	}
 	m.reckon()

@@ -42,7 +42,7 @@ func (s State) open() bool { return s == StateUnknown || s == StateReversing || 
 // cutExpected: we do not know, the bank's file says nothing, and it may be in the next one. Without this a debit in the next file, whose
 // reversal is in the one after it, would look like one that nobody is taking back.
 func (m *meeting) cutExpected() bool {
-	return m.carried == nil && m.state.open() && m.bank == 0 && m.load == nil && m.reversal == nil && m.nearCut
+	return m.state.open() && m.bank == 0 && m.load == nil && m.reversal == nil && m.nearCut
 }
 
 func (m *meeting) judgeAmounts() verdict {
@@ -88,7 +88,7 @@ func (m *meeting) judgeLong() verdict {
 
 // cutOver: new today, and either we have it on our next day or it is so near the cut that we may.
 func (m *meeting) cutOver() bool {
-	return m.age == 0 && (m.found != nil && m.found.Day > m.day || m.found == nil && m.nearCut)
+	return m.found != nil && m.found.Day > m.day || m.found == nil && m.nearCut
 }
 
 // judgeShort: the holder has what the bank does not keep.
@@ -96,7 +96,7 @@ func (m *meeting) judgeShort() verdict {
 	switch {
 	case m.bankReversed():
 		return verdict{CaseStatusDiffers, ActionClaim, "银行已冲正,我方已入账", "reversed at the bank and not on our side"}
-	case m.age == 0 && m.nearCut && m.load == nil:
+	case m.nearCut && m.load == nil:
 		return verdict{CaseDateCut, ActionDefer, "临近日切,应在银行下一份文件", "near the cut of the day: expected in the next file"}
 	case m.load != nil:
 		return verdict{

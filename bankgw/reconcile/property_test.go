@@ -41,6 +41,7 @@ func fileOf(t require.TestingT, format reconcile.Format, day reconcile.Day, line
 }
 
 func run(t require.TestingT, in reconcile.Input) *reconcile.Result {
+	in.Rules = reconcile.DefaultRules()
 	r, err := reconcile.Run(in)
 	require.NoError(t, err)
 	require.True(t, r.Equation.Balanced(), "%+v", r.Equation)

@@ -176,9 +176,6 @@ func (r *Result) addUp(total *money.Fen, day Day, entries []Entry, carried []Ite
 	for i := range entries {
 		entry := &entries[i]
 		r.add(total, entry.credited())
-		if entry.Day == day {
-			continue
-		}
 		at, open := slices.BinarySearchFunc(carried, entry.Sequence, func(c Item, sequence uint64) int {
 			switch {
 			case c.Sequence < sequence:
@@ -191,7 +188,7 @@ func (r *Result) addUp(total *money.Fen, day Day, entries []Entry, carried []Ite
 		switch {
 		case open:
 			r.add(total, -carried[at].Ours)
-		case entry.State.takenBack():
+		case entry.Day < day && entry.State.takenBack():
 			r.add(total, -entry.Amount)
 		}
 	}

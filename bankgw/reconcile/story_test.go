@@ -38,7 +38,7 @@ type story struct {
 // TestDays runs the scripts in testdata/days: domain handbook 3.8. Each file goes through both formats, and both must say the same.
 func TestDays(t *testing.T) {
 	datadriven.Walk(t, "testdata/days", func(t *testing.T, path string) {
-		s := &story{t: t, all: make(map[uint64]reconcile.Entry)}
+		s := &story{t: t, rules: reconcile.DefaultRules(), all: make(map[uint64]reconcile.Entry)}
 		datadriven.RunTest(t, path, func(t *testing.T, c *datadriven.TestData) string {
 			s.t = t
 			switch c.Cmd {
