@@ -16,7 +16,10 @@ type Config struct {
 	Addresses []string `yaml:"addresses"`
 	// Links held at the same time.
 	Links int `yaml:"links"`
-	// Framing is how messages follow each other on a line: ascii4 (four digits) or binary2 (two bytes) of length.
+	// Policy is which link takes the next message: least_pending, round_robin or primary_standby.
+	Policy LinkPolicy `yaml:"policy"`
+	// Framing is how messages follow each other on a line: ascii4 or ascii6 (four or six digits) or binary2 (two bytes) of length, or cups46,
+	// the header of CUPS, in which Forwarding and Receiving are the stations.
 	Framing iso8583.BankFraming `yaml:"framing"`
 	// Institution is DE 32: our code as acquirer, at most 11 digits.
 	Institution string `yaml:"institution"`
@@ -26,7 +29,11 @@ type Config struct {
 	Receiving string `yaml:"receiving"`
 	// MerchantType is DE 18, four digits.
 	MerchantType string `yaml:"merchant_type"`
-	// MACMode of DE 128: sm4-cbc, x9.19 or aes-cmac.
+	// TLS of the links; without it they are plain.
+	TLS TLSConfig `yaml:"tls"`
+	// Dialect is the table of the bank's messages and codes.
+	Dialect Dialect `yaml:"dialect"`
+	// MACMode of the MAC on every message: sm4-cbc, x9.19 or aes-cmac.
 	MACMode string `yaml:"mac_mode"`
 	// MACKeyFile holds the key shared with the bank, 32 hexadecimal digits, readable by its owner only.
 	MACKeyFile string `yaml:"mac_key_file"`
@@ -59,13 +66,13 @@ type Config struct {
 	// StopTimeout is how long answers are waited for when the switch stops.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	// Zone is how far the bank's local time (DE 7, 12, 13) is ahead of UTC.
-	Zone time.Duration `yaml:"-"`
+	Zone time.Duration `yaml:"zone"`
 }
 
 // DefaultConfig holds two links to a bank on this machine.
 func DefaultConfig() Config {
 	return Config{
-		Addresses: []string{"127.0.0.1:8584"}, Links: 2, Framing: iso8583.FramingASCII4,
+		Addresses: []string{"127.0.0.1:8584"}, Links: 2, Policy: PolicyLeastPending, Framing: iso8583.FramingASCII4, Dialect: DefaultDialect(),
 		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(),
 		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second,
 		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
@@ -86,6 +93,8 @@ type keyFaults struct{ list []error }
 func (f *keyFaults) wrong(key, format string, args ...any) {
 	f.list = append(f.list, KeyError{key, fmt.Sprintf(format, args...)})
 }
+
+func (f *keyFaults) join() error { return errors.Join(f.list...) }
 
 func (f *keyFaults) bounds(key string, value, least, most int) {
 	if value < least || value > most {
@@ -115,9 +124,14 @@ func (c Config) Validate() error {
 		f.address(address)
 	}
 	f.bounds("links", c.Links, max(1, len(c.Addresses)), 16)
-	if c.Framing != iso8583.FramingASCII4 && c.Framing != iso8583.FramingBinary2 {
-		f.wrong("framing", "须为 ascii4 或 binary2 / must be ascii4 or binary2, is %q", c.Framing)
+	if _, known := policies[c.Policy]; !known {
+		f.wrong("policy", "须为 least_pending、round_robin 或 primary_standby / must be least_pending, round_robin or primary_standby, is %q", c.Policy)
 	}
+	if _, err := newFramer(&c); err != nil {
+		f.wrong("framing", "须为 ascii4、ascii6、binary2 或 cups46 / must be ascii4, ascii6, binary2 or cups46, is %q: %s", c.Framing, err)
+	}
+	c.TLS.validate(&f)
+	c.Dialect.validate(&f)
 	f.digits("institution", c.Institution, 1, 11)
 	f.digits("forwarding", c.Forwarding, 1, 11)
 	f.digits("receiving", c.Receiving, 0, 11)
@@ -130,7 +144,7 @@ func (c Config) Validate() error {
 	f.bounds("max_reversals_in_flight", c.MaxReversalsInFlight, 1, 1<<10)
 	f.bounds("max_message_bytes", c.MaxMessageBytes, 256, 4096)
 	c.validateTimes(&f)
-	return errors.Join(f.list...)
+	return f.join()
 }
 
 func (c *Config) validateTimes(f *keyFaults) {

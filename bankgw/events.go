@@ -76,13 +76,14 @@ const (
 	faultEchoMissed                   // no echo in time
 	faultNetworkRefused               // sign-on or echo answered with another code than 00
 	faultEncoding                     // an order that cannot be written as a message
+	faultRejected                     // the bank's front end gave a message back unread
 	faultCount
 )
 
 var faultLabels = [faultCount]string{
 	"mac", "unreadable", "too_long", "malformed", "unexpected", "unmatched", "wrong_reference", "wrong_identity", "wrong_amount",
 	"uncertain_code", "duplicate", "contradiction", "late", "timeout", "link_lost", "reversal_timeout", "reversal_refused",
-	"not_found_yet", "echo_missed", "network_refused", "encoding",
+	"not_found_yet", "echo_missed", "network_refused", "encoding", "rejected",
 }
 
 // Faults calls visit with every label of Fault.

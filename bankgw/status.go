@@ -22,6 +22,7 @@ type LinkStatus struct {
 	State     LinkState `json:"state"`
 	InFlight  int       `json:"in_flight"` // loads
 	Suspect   bool      `json:"suspect"`   // something stayed unanswered: no new work until something is heard
+	Draining  bool      `json:"draining"`  // an operator has taken it out of work
 	LastError string    `json:"last_error,omitempty"`
 }
 
@@ -66,6 +67,6 @@ func (g *Gateway) publish() {
 	}
 	s.Links = s.Links[:0]
 	for _, l := range g.links {
-		s.Links = append(s.Links, LinkStatus{l.address, l.state, l.loads, l.suspect, l.lastError})
+		s.Links = append(s.Links, LinkStatus{l.address, l.state, l.loads, l.suspect, l.draining, l.lastError})
 	}
 }

@@ -143,6 +143,19 @@ func (f *BankFramer) Read(r *bufio.Reader, buffer []byte) ([]byte, error) {
 	return payload, err
 }
 
+// Ready says that Read would not wait for bytes: a whole message has come, or what stands before one is wrong.
+func (f *BankFramer) Ready(r *bufio.Reader) bool {
+	if r.Buffered() < f.size {
+		return false
+	}
+	prefix, err := r.Peek(f.size)
+	if err != nil {
+		return true
+	}
+	length, _, err := f.length(prefix)
+	return err != nil || r.Buffered() >= f.size+length
+}
+
 // length reads what stands before a message.
 func (f *BankFramer) length(prefix []byte) (length int, rejected, err error) {
 	ok := true

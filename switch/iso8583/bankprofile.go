@@ -89,8 +89,16 @@ func parseBankField(f bankField, notation string) (bankField, error) {
 	return f, nil
 }
 
-// Has says whether the bank knows a field.
-func (p *BankProfile) Has(n int) bool {
-	_, ok := p.field(n)
-	return ok
+
+// FieldShape is what a field takes.
+type FieldShape struct {
+	Digits bool // digits only
+	Fixed  bool // always Length of them
+	Length int
+}
+
+// Shape is what a bank's field takes; false: the bank does not know it.
+func (p *BankProfile) Shape(n int) (FieldShape, bool) {
+	f, ok := p.field(n)
+	return FieldShape{f.kind == bankNumber || f.kind == bankPacked, f.digits == 0, f.length}, ok
 }
