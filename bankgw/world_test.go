@@ -217,6 +217,7 @@ type worldOptions struct {
 	change func(*bankgw.Config)
 	log    func(format string, args ...any)
 	tcp    bool
+	record bool  // the other dialect: records of fixed places
 	from   *disk // a site that is already there
 }
 
@@ -228,6 +229,10 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	}
 	if w.log == nil {
 		w.log = func(string, ...any) {}
+	}
+	if o.record {
+		o.bank.Records, o.bank.Framing = true, iso8583.FramingASCII6
+		w.config.Dialect.Kind, w.config.Framing = bankgw.DialectRecord, iso8583.FramingASCII6
 	}
 	o.bank.MACKey = bankKey
 	if o.bank.MACMode == 0 {
