@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"onecard/switch/iso8583"
@@ -12,6 +13,11 @@ import (
 
 // Config of the gateway to one bank. Every key has its bounds in Validate.
 type Config struct {
+	// Name of the bank in status, metrics and log.
+	Name string `yaml:"name"`
+	// Prefixes of the bank accounts and cards that are this bank's (BIN); the longest that fits wins. None: every account that is no other
+	// bank's.
+	Prefixes []string `yaml:"prefixes"`
 	// Addresses of the bank as host:port; the links take them in turn. None: no bank.
 	Addresses []string `yaml:"addresses"`
 	// Links held at the same time.
@@ -72,7 +78,7 @@ type Config struct {
 // DefaultConfig holds two links to a bank on this machine.
 func DefaultConfig() Config {
 	return Config{
-		Addresses: []string{"127.0.0.1:8584"}, Links: 2, Policy: PolicyLeastPending, Framing: iso8583.FramingASCII4, Dialect: DefaultDialect(),
+		Name: "bank", Prefixes: []string{}, Addresses: []string{"127.0.0.1:8584"}, Links: 2, Policy: PolicyLeastPending, Framing: iso8583.FramingASCII4, Dialect: DefaultDialect(),
 		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(),
 		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second,
 		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
@@ -80,6 +86,12 @@ func DefaultConfig() Config {
 		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
 		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
 	}
+}
+
+// SetDefaults are those of a bank in a list: DefaultConfig without a name and an address.
+func (c *Config) SetDefaults() {
+	*c = DefaultConfig()
+	c.Name, c.Addresses = "", nil
 }
 
 // KeyError says what is wrong with one key of the configuration.
@@ -117,6 +129,7 @@ func (f *keyFaults) digits(key, value string, least, most int) {
 // Validate joins a KeyError for every key that is out of bounds.
 func (c Config) Validate() error {
 	var f keyFaults
+	c.validateName(&f)
 	if len(c.Addresses) == 0 {
 		f.wrong("addresses", "须至少给出一个 主机:端口 / at least one host:port is needed")
 	}
@@ -145,6 +158,15 @@ func (c Config) Validate() error {
 	f.bounds("max_message_bytes", c.MaxMessageBytes, 256, 4096)
 	c.validateTimes(&f)
 	return f.join()
+}
+
+func (c *Config) validateName(f *keyFaults) {
+	if len(c.Name) == 0 || len(c.Name) > 32 || strings.ContainsFunc(c.Name, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' }) {
+		f.wrong("name", "须为 1 至 32 字节,不含空格与引号 / must be 1 to 32 bytes without spaces and quotes, is %q", c.Name)
+	}
+	for _, prefix := range c.Prefixes {
+		f.digits("prefixes", prefix, 1, 19)
+	}
 }
 
 func (c *Config) validateTimes(f *keyFaults) {

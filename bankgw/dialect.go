@@ -42,7 +42,20 @@ type Dialect struct {
 	UncertainCodes []string `yaml:"uncertain_codes"`
 	// NotFoundCodes say that there is nothing to take back.
 	NotFoundCodes []string `yaml:"not_found_codes"`
+	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal.
+	Features []string `yaml:"features"`
 }
+
+// Features of a bank. Not every bank has them (domain handbook 2.7).
+const (
+	FeatureQuery              = "query"     // it says what became of a load
+	FeatureBalance            = "balance"   // it says what an account has
+	FeatureAutoLoad           = "auto_load" // it takes loads that nobody has keyed a PIN for
+	FeatureReversalOfReversal = "reversal_of_reversal"
+)
+
+// Has says whether the bank has a feature.
+func (d *Dialect) Has(feature string) bool { return slices.Contains(d.Features, feature) }
 
 // DefaultDialect is "Bank-8583 v1" (wire handbook 5.2), and a record layout beside it that says the same.
 func DefaultDialect() Dialect {
@@ -61,7 +74,7 @@ func DefaultDialect() Dialect {
 		// An approval of another kind (10 a part, 11 VIP, 16 and A2 to A6 with a defect), a bank that has no answer itself (68, 98), a
 		// duplicate of something we sent once (94).
 		UncertainCodes: []string{"10", "11", "16", "A2", "A4", "A5", "A6", "68", "94", "98"},
-		NotFoundCodes:  []string{"25"},
+		NotFoundCodes:  []string{"25"}, Features: []string{},
 	}
 }
 
@@ -86,6 +99,13 @@ func (d *Dialect) validate(f *keyFaults) {
 		f.wrong("dialect.kind", "须为 iso8583 或 record / must be iso8583 or record, is %q", d.Kind)
 	}
 	d.validateCodes(f)
+	for _, feature := range d.Features {
+		switch feature {
+		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal:
+		default:
+			f.wrong("dialect.features", "须为 query、balance、auto_load 或 reversal_of_reversal / must be query, balance, auto_load or reversal_of_reversal, is %q", feature)
+		}
+	}
 }
 
 func (d *Dialect) validateCodes(f *keyFaults) {

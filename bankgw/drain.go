@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// errand is what an operator asks of a link.
+// errand is what an operator asks of a link, or an order that is no bank's and is given to a gateway to be answered for.
 type errand struct {
-	link  int
-	drain bool
+	link   int
+	drain  bool
+	nobody *order
 }
 
 // Drain takes a link out of work, for maintenance at the bank or on the line: it gets nothing new, what is in flight is waited for, then it
 // signs off and stays down until Resume. Any goroutine may call it; Status shows how far it is.
-func (g *Gateway) Drain(link int) error { return g.giveErrand(errand{link, true}) }
+func (g *Gateway) Drain(link int) error { return g.giveErrand(errand{link: link, drain: true}) }
 
 // Resume puts a link back to work.
-func (g *Gateway) Resume(link int) error { return g.giveErrand(errand{link, false}) }
+func (g *Gateway) Resume(link int) error { return g.giveErrand(errand{link: link}) }
 
 func (g *Gateway) giveErrand(e errand) error {
 	if e.link < 0 || e.link >= len(g.links) {
@@ -53,6 +54,10 @@ func (h *handover) takeErrands() []errand {
 
 func (g *Gateway) takeErrands(now time.Time) {
 	for _, e := range g.handover.takeErrands() {
+		if e.nobody != nil {
+			g.answerForNobody(e.nobody)
+			continue
+		}
 		l := g.links[e.link]
 		if l.draining == e.drain {
 			continue

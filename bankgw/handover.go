@@ -17,7 +17,7 @@ type order struct {
 type handover struct {
 	mu      sync.Mutex
 	orders  []order  // guarded by mu
-	errands []errand // guarded by mu; of an operator
+	errands []errand // guarded by mu
 	closed  bool     // guarded by mu: nobody takes any more
 
 	wake chan struct{} // holds one: there is something to take

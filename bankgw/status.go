@@ -7,6 +7,8 @@ import (
 
 // Status is what an operator sees.
 type Status struct {
+	Name            string       `json:"name"`
+	Features        []string     `json:"features,omitempty"` // what the bank can do besides
 	Links           []LinkStatus `json:"links"`
 	LoadsInFlight   int          `json:"loads_in_flight"`
 	ReversalsQueued int          `json:"reversals_queued"`         // not answered by the bank, in flight or waiting
@@ -59,6 +61,7 @@ func (g *Gateway) publish() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.status
+	s.Name, s.Features = g.config.Name, g.config.Dialect.Features
 	s.LoadsInFlight, s.ReversalsQueued, s.OutcomesWaiting = len(g.loads), len(g.reversals.list), len(g.outcomes)
 	s.Stopping, s.CutOverUntil = g.phase != phaseRunning, g.cutOver
 	s.OldestReversal = time.Time{}
