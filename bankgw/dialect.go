@@ -211,7 +211,7 @@ func fitField(f *keyFaults, key string, p *part, shape iso8583.FieldShape) {
 	if p.source != sourceLiteral {
 		width = sources[p.source].width
 	}
-	if shape.Fixed {
+	if p.number = shape.Digits; shape.Fixed {
 		p.width = shape.Length
 	}
 	switch {

@@ -2,6 +2,7 @@ package bankgw
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"onecard/ledger/money"
@@ -233,7 +234,7 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		a.message = m
 	}
 	if a.mti == mtiLoadAnswer || a.mti == mtiReversalAnswer {
-		a.load = readLoad(m.String(r.places.reference))
+		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
 		a.date = readMonthDay(m.String(r.places.dateTime))
 		copy(a.terminal[:], m.String(r.places.terminal))
 		a.readAmount(m.String(r.places.amount))

@@ -27,10 +27,12 @@ var loadPlaces = []place{
 }
 
 // reversalPlaces has the cause and the original data before them.
-var reversalPlaces = append([]place{{60, 4, true}, {90, 42, true}}, loadPlaces...)
+var reversalPlaces = tableOf([]place{{60, 4, true}, {90, 42, true}}, loadPlaces)
 
 // networkPlaces is: MMDDhhmmss | trace | sender | receiver | function | answer | words.
 var networkPlaces = []place{{7, 10, true}, {11, 6, true}, {33, 11, false}, {100, 11, false}, {70, 3, true}, {39, 6, false}, {0, 40, false}}
+
+func tableOf(first, rest []place) []place { return append(first, rest...) }
 
 // recordKind is a transaction code.
 type recordKind struct {
