@@ -88,7 +88,7 @@ func (d *Dialect) validate(f *keyFaults) {
 		reversal := fieldParts(f, "reversal", d.Reversal, profile)
 		needs(f, "reversal", reversal, sourceAmount, sourceTrace, sourceReference, sourceTerminal)
 		for _, s := range []source{sourceAmount, sourceTrace, sourceReference, sourceTerminal} {
-			if fieldOf(load, s) != fieldOf(reversal, s) {
+			if l, r := fieldOf(load, s), fieldOf(reversal, s); l != r && l*r != 0 {
 				f.wrong("dialect.reversal", "%s 须与 load 在同一域 / %[1]s must be in the same field as in load", sources[s].name)
 			}
 		}

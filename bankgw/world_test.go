@@ -217,8 +217,9 @@ type worldOptions struct {
 	change func(*bankgw.Config)
 	log    func(format string, args ...any)
 	tcp    bool
-	record bool  // the other dialect: records of fixed places
-	from   *disk // a site that is already there
+	secure func(net.Listener) net.Listener // puts TLS over the bank listener; nil: plain
+	record bool                            // the other dialect: records of fixed places
+	from   *disk                           // a site that is already there
 }
 
 // newWorld opens a bank and a site with one holder whose purse has 100.00, and starts the switch.
@@ -246,6 +247,9 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		w.config.Addresses = []string{listener.Addr().String()}
+		if o.secure != nil {
+			listener = o.secure(listener)
+		}
 	} else {
 		w.network = newNetwork()
 		listener = w.network

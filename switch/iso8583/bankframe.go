@@ -137,8 +137,11 @@ func (f *BankFramer) Read(r *bufio.Reader, buffer []byte) ([]byte, error) {
 		return nil, err
 	}
 	payload := slices.Grow(buffer[:0], length)[:length]
-	if _, err = io.ReadFull(r, payload); err == nil {
+	switch _, err = io.ReadFull(r, payload); {
+	case err == nil:
 		err = rejected
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
 	}
 	return payload, err
 }

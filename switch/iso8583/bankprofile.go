@@ -89,7 +89,6 @@ func parseBankField(f bankField, notation string) (bankField, error) {
 	return f, nil
 }
 
-
 // FieldShape is what a field takes.
 type FieldShape struct {
 	Digits bool // digits only
