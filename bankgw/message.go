@@ -19,6 +19,7 @@ const (
 	mtiReversalAnswer = "0430"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
+	mtiOther          = "other" // nobody has asked for it
 )
 
 // Network functions, DE 70.

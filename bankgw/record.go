@@ -280,7 +280,7 @@ func (r *recordReader) read(payload []byte) (answer, error) {
 	}
 	mti, known := r.table.mtis[string(record[:recordCodeSize])]
 	if !known {
-		return answer{mti: string(record[:recordCodeSize]), complete: true}, nil
+		return answer{mti: mtiOther, complete: true}, nil // not by its code: it might be called 0210
 	}
 	shape := r.table.shapes[mti]
 	if len(record) != shape.size {
