@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"onecard/switch/iso8583"
@@ -12,11 +13,19 @@ import (
 
 // Config of the gateway to one bank. Every key has its bounds in Validate.
 type Config struct {
+	// Name of the bank in status, metrics and log.
+	Name string `yaml:"name"`
+	// Prefixes of the bank accounts and cards that are this bank's (BIN); the longest that fits wins. None: every account that is no other
+	// bank's.
+	Prefixes []string `yaml:"prefixes"`
 	// Addresses of the bank as host:port; the links take them in turn. None: no bank.
 	Addresses []string `yaml:"addresses"`
 	// Links held at the same time.
 	Links int `yaml:"links"`
-	// Framing is how messages follow each other on a line: ascii4 (four digits) or binary2 (two bytes) of length.
+	// Policy is which link takes the next message: least_pending, round_robin or primary_standby.
+	Policy LinkPolicy `yaml:"policy"`
+	// Framing is how messages follow each other on a line: ascii4 or ascii6 (four or six digits) or binary2 (two bytes) of length, or cups46,
+	// the header of CUPS, in which Forwarding and Receiving are the stations.
 	Framing iso8583.BankFraming `yaml:"framing"`
 	// Institution is DE 32: our code as acquirer, at most 11 digits.
 	Institution string `yaml:"institution"`
@@ -26,7 +35,11 @@ type Config struct {
 	Receiving string `yaml:"receiving"`
 	// MerchantType is DE 18, four digits.
 	MerchantType string `yaml:"merchant_type"`
-	// MACMode of DE 128: sm4-cbc, x9.19 or aes-cmac.
+	// TLS of the links; without it they are plain.
+	TLS TLSConfig `yaml:"tls"`
+	// Dialect is the table of the bank's messages and codes.
+	Dialect Dialect `yaml:"dialect"`
+	// MACMode of the MAC on every message: sm4-cbc, x9.19 or aes-cmac.
 	MACMode string `yaml:"mac_mode"`
 	// MACKeyFile holds the key shared with the bank, 32 hexadecimal digits, readable by its owner only.
 	MACKeyFile string `yaml:"mac_key_file"`
@@ -36,8 +49,8 @@ type Config struct {
 	SignOnTimeout time.Duration `yaml:"sign_on_timeout"`
 	// RequestTimeout is how long the bank may take to answer a load; then its outcome is unknown and it is reversed.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
-	// QueryTimeout is how long the bank may take to say what became of a load that it did not answer (0600); 0: it cannot be asked, and such a
-	// load is reversed at once. RequestTimeout and QueryTimeout together must end before terminals stop waiting (60 s).
+	// QueryTimeout is how long a bank with the feature query may take to say what became of a load that it did not answer (0600); then the load
+	// is reversed. RequestTimeout and QueryTimeout together must end before terminals stop waiting (60 s).
 	QueryTimeout time.Duration `yaml:"query_timeout"`
 	// EchoInterval is how long a link may be silent before it is asked for an echo.
 	EchoInterval time.Duration `yaml:"echo_interval"`
@@ -66,21 +79,27 @@ type Config struct {
 	// StopTimeout is how long answers are waited for when the switch stops.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	// Zone is how far the bank's local time (DE 7, 12, 13) is ahead of UTC.
-	Zone time.Duration `yaml:"-"`
+	Zone time.Duration `yaml:"zone"`
 }
 
 // DefaultConfig holds two links to a bank on this machine.
 func DefaultConfig() Config {
 	return Config{
-		Addresses: []string{"127.0.0.1:8584"}, Links: 2, Framing: iso8583.FramingASCII4,
+		Name: "bank", Prefixes: []string{}, Addresses: []string{"127.0.0.1:8584"}, Links: 2, Policy: PolicyLeastPending, Framing: iso8583.FramingASCII4, Dialect: DefaultDialect(),
 		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(),
-		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second,
+		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second, QueryTimeout: 5 * time.Second,
 		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
 		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
 		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
 		ReversalExpiry: 24 * time.Hour, ReversalRefusals: 10,
 		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
 	}
+}
+
+// SetDefaults are those of a bank in a list: DefaultConfig without a name and an address.
+func (c *Config) SetDefaults() {
+	*c = DefaultConfig()
+	c.Name, c.Addresses = "", nil
 }
 
 // KeyError says what is wrong with one key of the configuration.
@@ -94,6 +113,8 @@ type keyFaults struct{ list []error }
 func (f *keyFaults) wrong(key, format string, args ...any) {
 	f.list = append(f.list, KeyError{key, fmt.Sprintf(format, args...)})
 }
+
+func (f *keyFaults) join() error { return errors.Join(f.list...) }
 
 func (f *keyFaults) bounds(key string, value, least, most int) {
 	if value < least || value > most {
@@ -116,6 +137,7 @@ func (f *keyFaults) digits(key, value string, least, most int) {
 // Validate joins a KeyError for every key that is out of bounds.
 func (c Config) Validate() error {
 	var f keyFaults
+	c.validateName(&f)
 	if len(c.Addresses) == 0 {
 		f.wrong("addresses", "须至少给出一个 主机:端口 / at least one host:port is needed")
 	}
@@ -123,9 +145,14 @@ func (c Config) Validate() error {
 		f.address(address)
 	}
 	f.bounds("links", c.Links, max(1, len(c.Addresses)), 16)
-	if c.Framing != iso8583.FramingASCII4 && c.Framing != iso8583.FramingBinary2 {
-		f.wrong("framing", "须为 ascii4 或 binary2 / must be ascii4 or binary2, is %q", c.Framing)
+	if _, known := policies[c.Policy]; !known {
+		f.wrong("policy", "须为 least_pending、round_robin 或 primary_standby / must be least_pending, round_robin or primary_standby, is %q", c.Policy)
 	}
+	if _, err := newFramer(&c); err != nil {
+		f.wrong("framing", "须为 ascii4、ascii6、binary2 或 cups46 / must be ascii4, ascii6, binary2 or cups46, is %q: %s", c.Framing, err)
+	}
+	c.TLS.validate(&f)
+	c.Dialect.validate(&f)
 	f.digits("institution", c.Institution, 1, 11)
 	f.digits("forwarding", c.Forwarding, 1, 11)
 	f.digits("receiving", c.Receiving, 0, 11)
@@ -138,18 +165,25 @@ func (c Config) Validate() error {
 	f.bounds("max_reversals_in_flight", c.MaxReversalsInFlight, 1, 1<<10)
 	f.bounds("max_message_bytes", c.MaxMessageBytes, 256, 4096)
 	c.validateTimes(&f)
-	return errors.Join(f.list...)
+	return f.join()
+}
+
+func (c *Config) validateName(f *keyFaults) {
+	if len(c.Name) == 0 || len(c.Name) > 32 || strings.ContainsFunc(c.Name, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' }) {
+		f.wrong("name", "须为 1 至 32 字节,不含空格与引号 / must be 1 to 32 bytes without spaces and quotes, is %q", c.Name)
+	}
+	for _, prefix := range c.Prefixes {
+		f.digits("prefixes", prefix, 1, 19)
+	}
 }
 
 func (c *Config) validateTimes(f *keyFaults) {
 	f.spans("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("sign_on_timeout", c.SignOnTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("request_timeout", c.RequestTimeout, 10*time.Millisecond, 90*time.Second)
-	if c.QueryTimeout != 0 {
-		f.spans("query_timeout", c.QueryTimeout, 10*time.Millisecond, 30*time.Second)
-		if sum := c.RequestTimeout + c.QueryTimeout; sum > 55*time.Second {
-			f.wrong("query_timeout", "与 request_timeout 合计不得超过 55s,终端只等 60s / with request_timeout at most 55s: terminals wait 60s; is %s", sum)
-		}
+	f.spans("query_timeout", c.QueryTimeout, 10*time.Millisecond, 30*time.Second)
+	if sum := c.RequestTimeout + c.QueryTimeout; c.Dialect.Has(FeatureQuery) && sum > 55*time.Second {
+		f.wrong("query_timeout", "与 request_timeout 合计不得超过 55s,终端只等 60s / with request_timeout at most 55s: terminals wait 60s; is %s", sum)
 	}
 	f.spans("echo_interval", c.EchoInterval, 10*time.Millisecond, time.Hour)
 	f.spans("echo_timeout", c.EchoTimeout, 10*time.Millisecond, time.Minute)

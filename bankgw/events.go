@@ -78,13 +78,16 @@ const (
 	faultEchoMissed                   // no echo in time
 	faultNetworkRefused               // sign-on or echo answered with another code than 00
 	faultEncoding                     // an order that cannot be written as a message
+	faultRejected                     // the bank's front end gave a message back unread
+	faultNoBank                       // a load to take back whose account is no bank's any more: it stays open in the ledger
 	faultCount
 )
 
 var faultLabels = [faultCount]string{
 	"mac", "unreadable", "too_long", "malformed", "unexpected", "unmatched", "wrong_reference", "wrong_identity", "wrong_amount",
 	"uncertain_code", "duplicate", "contradiction", "late", "timeout", "link_lost", "reversal_timeout", "reversal_refused", "query_failed", "given_up",
-	"not_found_yet", "echo_missed", "network_refused", "encoding",
+	"not_found_yet", "echo_missed", "network_refused", "encoding", "rejected",
+	"no_bank",
 }
 
 // Faults calls visit with every label of Fault.
@@ -101,10 +104,11 @@ const (
 	refusedCutOver
 	refusedEncoding
 	refusedStopping
+	refusedNoBank
 	refusalCount
 )
 
-var refusalLabels = [refusalCount]string{"no_link", "window_full", "key_in_use", "duplicate", "cut_over", "encoding", "stopping"}
+var refusalLabels = [refusalCount]string{"no_link", "window_full", "key_in_use", "duplicate", "cut_over", "encoding", "stopping", "no_bank"}
 
 // Refusals calls visit with every label of LoadRefused.
 func Refusals(visit func(label string)) { visitAll(refusalLabels[:], visit) }

@@ -15,7 +15,8 @@ import (
 
 // Bounds that are not worth a key.
 const (
-	happeningsBound = 256                   // what lines' goroutines have to tell; they wait when it is full
+	happeningsBound = 16                    // what lines' goroutines have to tell; they wait when it is full
+	answersTogether = 64                    // messages that a line tells at once at most
 	networkRoom     = 8                     // echoes, sign-ons and our answers to the bank's own, beside what is in flight
 	fatesBound      = 8192                  // ended loads remembered to tell late and repeated answers
 	badBeforeClose  = 5                     // messages in a row that are none close a link
@@ -32,19 +33,18 @@ type Options struct {
 // Gateway is transaction.Bank over ISO 8583 links to one bank.
 type Gateway struct {
 	config Config
-	mode   iso8583.MACMode
-	key    iso8583.Secret
 	dial   DialFunc
-	open   func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error)
+	framer *iso8583.BankFramer
 	submit func(transaction.Request) error
 	events Events
 
 	handover   handover
 	happenings chan happening
+	spare      chan []answer  // of happenings that have been taken
 	running    sync.WaitGroup // lines' goroutines
 
 	// Owner of all below: Run.
-	writer    writer
+	writer    codec
 	random    *rand.Rand
 	links     []*link
 	turn      int // of the last link chosen among equals
@@ -83,30 +83,30 @@ func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	mode, _ := bankMACMode(c.MACMode)
-	mac, err := iso8583.NewMAC(mode, macKey)
-	if err != nil {
-		return nil, KeyError{"mac_key_file", "密钥与 mac_mode 不符 / the key does not fit mac_mode: " + err.Error()}
-	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
+	}
+	dial, err := c.TLS.over(o.Dial)
+	if err != nil {
+		return nil, err
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
-	spec := iso8583.BankSpec()
 	g := &Gateway{
-		config: c, mode: mode, key: macKey, dial: o.Dial, submit: submit, events: events,
-		open: func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error) {
-			return iso8583.OpenBankMessage(spec, raw, mac)
-		},
+		config: c, dial: dial, submit: submit, events: events,
 		handover:   handover{wake: make(chan struct{}, 1)},
-		happenings: make(chan happening, happeningsBound),
-		random:     rand.New(rand.NewPCG(o.Seed, 0)),
-		loads:      make(map[uint64]*exchange), mux: make(map[muxKey]*exchange),
+		happenings: make(chan happening, happeningsBound), spare: make(chan []answer, happeningsBound),
+		random: rand.New(rand.NewPCG(o.Seed, 0)),
+		loads:  make(map[uint64]*exchange), mux: make(map[muxKey]*exchange),
 		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)},
 	}
-	g.writer = writer{config: &g.config, begin: func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) }, mac: mac}
+	if g.framer, err = newFramer(&g.config); err != nil {
+		return nil, KeyError{"framing", err.Error()}
+	}
+	if g.writer, err = newCodec(&g.config, macKey); err != nil {
+		return nil, err
+	}
 	for i := range c.Links {
 		g.links = append(g.links, &link{number: i, address: c.Addresses[i%len(c.Addresses)]})
 	}
@@ -137,8 +137,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	stop := ctx.Done()
 	for {
 		now := time.Now()
+		g.takeErrands(now)
 		g.takeOrders(now)
 		next := earliest(g.tick(now), g.offer(now))
+		g.flush()
 		g.publish()
 		if g.phase == phaseEnded {
 			return nil
@@ -150,7 +152,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		select {
 		case h := <-g.happenings:
-			g.happened(time.Now(), h)
+			g.happened(time.Now(), &h)
 		case <-g.handover.wake:
 		case <-timer.C:
 		case <-stop:

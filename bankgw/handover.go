@@ -15,9 +15,10 @@ type order struct {
 // handover keeps the owner's orders until the gateway's goroutine takes them, in their order: a load stands before its reversal. It is
 // not bounded by itself because the owner must neither wait nor lose an order: it holds at most the loads that are open in the ledger.
 type handover struct {
-	mu     sync.Mutex
-	orders []order // guarded by mu
-	closed bool    // guarded by mu: nobody takes any more
+	mu      sync.Mutex
+	orders  []order  // guarded by mu
+	errands []errand // guarded by mu
+	closed  bool     // guarded by mu: nobody takes any more
 
 	wake chan struct{} // holds one: there is something to take
 }

@@ -24,10 +24,14 @@ import (
 type imposter struct {
 	listener *network
 	answer   func(request *iso8583.BankMessage, mac *iso8583.MAC) [][]byte // frames for a 0200 or a 0420
+	profile  *iso8583.BankProfile                                          // nil: the standard one
 }
 
 func (i *imposter) serve(t *testing.T) {
-	spec := iso8583.BankSpec()
+	spec := i.profile
+	if spec == nil {
+		spec = iso8583.BankSpec()
+	}
 	for {
 		conn, err := i.listener.Accept()
 		if err != nil {
@@ -321,4 +325,15 @@ func TestReversalFollowsItsOriginal(t *testing.T) {
 		}
 		require.Equal(t, 42, reversals)
 	})
+}
+
+// runGateway runs a gateway until what it returns is called.
+func runGateway(t *testing.T, g *bankgw.Gateway) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	return func() {
+		cancel()
+		require.NoError(t, <-ended)
+	}
 }

@@ -26,6 +26,7 @@ type link struct {
 	failures   int                // since it was last up
 	bad        int                // messages in a row that are none
 	loads      int                // in flight
+	draining   bool               // taken out of work by an operator: see Drain
 	lastError  string
 
 	heard    time.Time // an authentic message came
@@ -45,7 +46,7 @@ func (g *Gateway) enter(l *link, s LinkState) {
 func (g *Gateway) tickLink(now time.Time, l *link) (next time.Time) {
 	switch l.state {
 	case LinkDown:
-		if g.phase != phaseRunning {
+		if g.phase != phaseRunning || l.draining {
 			return time.Time{}
 		}
 		if now.Before(l.due) {
@@ -64,13 +65,16 @@ func (g *Gateway) tickLink(now time.Time, l *link) (next time.Time) {
 		switch {
 		case l.state == LinkSigningOn:
 			g.lose(now, l, "签到未获应答 / no answer to the sign-on")
-		case g.phase == phaseRunning:
+		case g.phase == phaseRunning && !l.draining:
 			g.lose(now, l, "银行已签退 / the bank has signed off")
 		default:
 			g.drop(l)
 		}
 		return l.due
 	case LinkUp:
+		if l.draining && g.drained(now, l) {
+			return l.due
+		}
 		return g.tickEcho(now, l)
 	}
 	return time.Time{}
@@ -113,14 +117,14 @@ func (g *Gateway) askNetwork(now time.Time, l *link, function int, patience time
 	return true
 }
 
-// send hands a frame to a link's writer. REQUIRES: its line is not full.
+// send hands a message to a link's writer, which is woken by flush. REQUIRES: its line is not full.
 func (g *Gateway) send(l *link, mti string, frame []byte) {
-	l.line.outbox <- frame
+	l.line.outbox.add(g.framer, frame)
 	g.events.message("out", mti)
 }
 
 // happened takes what a line's goroutine tells.
-func (g *Gateway) happened(now time.Time, h happening) {
+func (g *Gateway) happened(now time.Time, h *happening) {
 	l := g.links[h.link]
 	if h.generation != l.generation {
 		return
@@ -136,11 +140,25 @@ func (g *Gateway) happened(now time.Time, h happening) {
 			g.lose(now, l, fmt.Sprintf("连续 %d 条报文无法识别 / %d messages in a row could not be read", l.bad, l.bad))
 		}
 	case lineHeard:
-		l.heard, l.suspect, l.misses, l.bad = now, false, 0, 0
-		g.reversals.changed()
-		g.events.message("in", h.answer.mti)
-		g.answered(now, l, &h.answer)
+		g.heard(now, l, h)
 	}
+}
+
+// heard gives the messages that came together to whom they are for. A message may take its link down; then the others belong to a line that
+// is gone.
+func (g *Gateway) heard(now time.Time, l *link, h *happening) {
+	if l.suspect || g.reversals.blocked {
+		g.reversals.changed()
+	}
+	l.heard, l.suspect, l.misses, l.bad = now, false, 0, 0
+	for i := range h.answers {
+		if h.generation != l.generation {
+			break
+		}
+		g.events.message("in", h.answers[i].mti)
+		g.answered(now, l, &h.answers[i])
+	}
+	g.giveSpare(h.answers)
 }
 
 func (g *Gateway) connected(now time.Time, l *link, connected *line) {
@@ -195,6 +213,7 @@ func (g *Gateway) networkAnswered(now time.Time, l *link, a *answer) {
 	case l.state == LinkSigningOn:
 		l.failures, l.lastError = 0, ""
 		g.enter(l, LinkUp)
+		g.reversals.changed()
 	}
 }
 
@@ -210,7 +229,7 @@ func (g *Gateway) networkAsked(now time.Time, l *link, a *answer) {
 	default:
 		code = transaction.NotSupported
 	}
-	if frame, err := g.writer.networkAnswer(a.message, code.String()); err == nil && !l.line.full() {
+	if frame, err := g.writer.networkAnswer(a, code.String()); err == nil && !l.line.full() {
 		g.send(l, mtiNetworkAnswer, frame)
 	}
 	if a.function == functionSignOff {
@@ -249,26 +268,4 @@ func (g *Gateway) drop(l *link) {
 	if l.state != LinkDown {
 		g.enter(l, LinkDown)
 	}
-}
-
-// usable says that a link takes new work.
-func (l *link) usable() bool { return l.state == LinkUp && !l.suspect && !l.line.full() }
-
-// choose returns the link with the fewest loads in flight among those that take work, the next in turn among equals; nil: none, and
-// whether only the windows are full.
-func (g *Gateway) choose(window int) (best *link, windowFull bool) {
-	for i := range g.links {
-		l := g.links[(g.turn+1+i)%len(g.links)]
-		switch {
-		case !l.usable():
-		case window > 0 && l.loads >= window:
-			windowFull = true
-		case best == nil || l.loads < best.loads:
-			best = l
-		}
-	}
-	if best != nil {
-		g.turn = best.number
-	}
-	return best, windowFull
 }

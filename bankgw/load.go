@@ -6,12 +6,13 @@ import (
 	"onecard/switch/transaction"
 )
 
-// muxKey is how an answer finds its request: the class of the message, DE 41 and DE 11 (as jPOS's QMUX). A second request with the key of
-// one in flight is not sent.
+// muxKey is how an answer finds its request: the class of the message, DE 41, DE 11 (as jPOS's QMUX) and the date of DE 7, because traces
+// come round. A second request with the key of one in flight is not sent.
 type muxKey struct {
 	class    class
 	terminal transaction.TerminalCode
 	trace    uint32
+	date     monthDay
 }
 
 type class uint8
@@ -22,8 +23,8 @@ const (
 	classQuery
 )
 
-func keyOf(c class, o *transaction.LoadOrder) muxKey {
-	return muxKey{c, o.TerminalCode, traceOf(o.Load)}
+func (g *Gateway) keyOf(c class, o *transaction.LoadOrder) muxKey {
+	return muxKey{c, o.TerminalCode, traceOf(o.Load), monthDayOf(g.config.local(o.Time))}
 }
 
 // exchange is a request on its way to the bank. Owner: Run.
@@ -56,7 +57,7 @@ func (g *Gateway) takeLoad(now time.Time, o *transaction.LoadOrder) {
 		return
 	}
 	g.newest = o.Load
-	key := keyOf(classLoad, o)
+	key := g.keyOf(classLoad, o)
 	l, windowFull := g.choose(g.config.MaxInFlight)
 	switch {
 	case g.phase != phaseRunning:
@@ -110,8 +111,8 @@ func (g *Gateway) exchange(now time.Time, l *link, mti string, frame []byte, ex 
 func (g *Gateway) finish(ex *exchange) {
 	ex.ended = true
 	delete(g.mux, ex.key)
-	g.reversals.changed() // a key or a place in the window is free
 	if ex.reversal != nil {
+		g.reversals.changed() // a key or a place in the window is free
 		ex.reversal.exchange = nil
 		g.reversals.inFlight--
 		return
@@ -171,12 +172,11 @@ func (g *Gateway) loadAnswered(now time.Time, a *answer) {
 		g.lateAnswer(now, a)
 		return
 	}
-	if a.trace != ex.key.trace || a.terminal != ex.key.terminal {
+	if !a.names(&ex.key) {
 		g.events.fault(faultIdentity)
 		return // it still waits for an answer that fits, and is reversed without
 	}
 	g.finish(ex)
-	code := a.code.String()
 	switch {
 	case a.code == transaction.Approved && a.hasAmount && a.amount == ex.order.Amount:
 		g.fates.remember(ex, fateConfirmed, true)
@@ -184,12 +184,12 @@ func (g *Gateway) loadAnswered(now time.Time, a *answer) {
 	case a.code == transaction.Approved:
 		g.events.fault(faultAmount)
 		g.unknown(ex, true)
-	case uncertainCodes[code]:
+	case a.uncertain:
 		g.events.fault(faultUncertain)
 		g.unknown(ex, true)
 	default:
 		g.fates.remember(ex, fateDeclined, true)
-		g.tell(transaction.KindLoadDeclined, a.load, terminalCode(a.code), a.bank)
+		g.tell(transaction.KindLoadDeclined, a.load, a.told, a.bank)
 	}
 }
 
@@ -201,18 +201,18 @@ func (g *Gateway) lateAnswer(now time.Time, a *answer) {
 		f = r.fate
 	}
 	switch {
-	case f == nil && g.mux[muxKey{classLoad, a.terminal, a.trace}] != nil:
+	case f == nil && g.mux[g.keyOfAnswer(now, classLoad, a)] != nil:
 		g.events.fault(faultReference)
 		return
 	case f == nil:
 		g.events.fault(faultUnmatched)
 		return
-	case a.trace != traceOf(f.order.Load) || a.terminal != f.order.TerminalCode:
+	case !a.isAbout(g, classLoad, &f.order):
 		g.events.fault(faultIdentity)
 		return
 	}
 	f.answered = true
-	took := a.code == transaction.Approved || uncertainCodes[a.code.String()]
+	took := a.code == transaction.Approved || a.uncertain
 	switch {
 	case f.end == fateConfirmed && took, f.end == fateDeclined && !took:
 		g.events.fault(faultDuplicate)

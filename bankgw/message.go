@@ -1,8 +1,8 @@
 package bankgw
 
 import (
-	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"onecard/ledger/money"
@@ -10,7 +10,7 @@ import (
 	"onecard/switch/transaction"
 )
 
-// Message types of the bank link.
+// Message types of the bank link. A dialect with other names for them has them by these inside the gateway.
 const (
 	mtiLoad           = "0200"
 	mtiLoadAnswer     = "0210"
@@ -21,6 +21,7 @@ const (
 	mtiQueryAnswer    = "0610"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
+	mtiOther          = "other" // nobody has asked for it
 )
 
 // Network functions, DE 70.
@@ -32,15 +33,10 @@ const (
 	functionEcho         = 301
 )
 
-// Codes of loads, DE 3, 22, 25, 49, and the causes of a reversal, DE 60.1 (wire handbook 3.5, 3.9).
+// Causes of a reversal, DE 60.1 (wire handbook 3.9).
 const (
-	processingLoad   = "600000"
-	entryManual      = "012"
-	conditionLoad    = "91"
-	currencyYuan     = "156"
-	causeNoAnswer    = "4021"
-	causeTerminal    = "4007"
-	originalNotFound = "25"
+	causeNoAnswer = "4021"
+	causeTerminal = "4007"
 )
 
 const traceSpace = 999_999 // DE 11 counts 1..999,999
@@ -48,124 +44,220 @@ const traceSpace = 999_999 // DE 11 counts 1..999,999
 // traceOf is DE 11 of everything about a load. It comes from the load's own number, so that it is the same after a restart.
 func traceOf(load uint64) uint32 { return uint32(load%traceSpace) + 1 }
 
-// writer builds messages. Everything about a load comes from its order, nothing from the moment: a repeat is the same message.
-type writer struct {
-	config *Config
-	begin  func(mti string) *iso8583.BankMessage
-	mac    *iso8583.MAC // owner: Run
-}
-
-// load is the 0200.
-func (w *writer) load(o *transaction.LoadOrder) ([]byte, error) {
-	return w.frame(w.financial(mtiLoad, o))
-}
-
-// reversal is the 0420, or the 0421 when it may have been sent before. F90 names the original.
-func (w *writer) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
-	return w.frame(w.financial(mti, o).Set(60, cause).Set(90, w.original(o)))
-}
-
-// original names a load in F90: MTI, trace, F7, F32 and F33.
-func (w *writer) original(o *transaction.LoadOrder) string {
-	return fmt.Sprintf("%s%06d%s%011s%011s", mtiLoad, traceOf(o.Load), w.local(o.Time).Format("0102150405"), w.config.Institution, w.config.Forwarding)
-}
-
-func (w *writer) financial(mti string, o *transaction.LoadOrder) *iso8583.BankMessage {
-	decided := w.local(o.Time)
-	account := strconv.FormatUint(o.BankAccount, 10)
-	return w.begin(mti).
-		Set(2, account).Set(3, processingLoad).SetNumber(4, uint64(o.Amount)).Set(7, decided.Format("0102150405")).
-		SetNumber(11, uint64(traceOf(o.Load))).Set(12, decided.Format("150405")).Set(13, decided.Format("0102")).
-		Set(18, w.config.MerchantType).Set(22, entryManual).Set(25, conditionLoad).
-		Set(32, w.config.Institution).Set(33, w.config.Forwarding).Set(37, transaction.ReferenceOf(o.Load).String()).
-		Set(41, o.TerminalCode.String()).Set(42, o.MerchantCode.String()).Set(49, currencyYuan).
-		Set(102, account).Set(103, strconv.FormatUint(uint64(o.Card), 10))
-}
-
-// network is the 0820.
-func (w *writer) network(function int, trace uint32, now time.Time) ([]byte, error) {
-	m := w.begin(mtiNetwork).Set(7, w.local(now.UnixMicro()).Format("0102150405")).SetNumber(11, uint64(trace)).
-		Set(33, w.config.Forwarding).SetNumber(70, uint64(function)).Set(100, w.config.Receiving)
-	return w.frame(m)
-}
-
-// networkAnswer echoes the bank's own 0820.
-func (w *writer) networkAnswer(request *iso8583.BankMessage, code string) ([]byte, error) {
-	m := w.begin(mtiNetworkAnswer)
-	for _, n := range []int{7, 11, 33, 70, 100} {
-		m.Set(n, request.String(n))
-	}
-	return w.frame(m.Set(39, code))
-}
-
-func (w *writer) local(micros int64) time.Time {
-	return time.UnixMicro(micros).UTC().Add(w.config.Zone)
-}
-
-func (w *writer) frame(m *iso8583.BankMessage) ([]byte, error) {
-	payload, err := m.Seal(w.mac)
-	if err != nil {
-		return nil, err
-	}
-	return iso8583.AppendBankFrame(nil, w.config.Framing, payload), nil
-}
-
 // answer is an authentic message of the bank, taken apart.
 type answer struct {
 	mti       string
-	code      transaction.ResponseCode
+	code      transaction.ResponseCode // as the ledger keeps it
+	told      transaction.ResponseCode // as a terminal is told
+	uncertain bool                     // the code does not say that nothing was taken
+	notFound  bool                     // the code says that there is nothing to take back
 	trace     uint32
-	load      uint64 // from our reference; 0: none
+	date      monthDay // when we sent the request, as the bank gives it back; 0: it does not
+	load      uint64   // from our reference; 0: none
 	terminal  transaction.TerminalCode
 	amount    money.Fen
 	hasAmount bool
-	fate      transaction.ResponseCode // of a query: what the load was answered, DE 44
-	function  uint64                   // network messages
-	bank      [12]byte                 // the bank's own reference: its authorization code, else DE 37
-	complete  bool                     // trace, and for financial answers code, reference and terminal are there
+	fate      *answer  // of a query: code, told and uncertain of what the load was answered; nil: it does not say
+	function  uint64   // network messages
+	bank      [12]byte // the bank's own reference: its authorization code, else DE 37
+	complete  bool     // trace, and for financial answers code, reference and terminal are there
 
-	message *iso8583.BankMessage // the bank's own requests, to be echoed
+	message any // the bank's own requests, to be echoed: the codec's own
 }
 
-func readAnswer(m *iso8583.BankMessage) answer {
-	a := answer{mti: m.MTI(), message: m}
-	trace, ok := m.Number(11)
-	a.trace, a.complete = uint32(trace), ok
-	a.function, _ = m.Number(70)
-	coded := len(m.String(39)) == len(a.code)
-	copy(a.code[:], m.String(39))
+// monthDay is MMDD as a number.
+type monthDay uint16
+
+func monthDayOf(t time.Time) monthDay { return monthDay(100*int(t.Month()) + t.Day()) }
+
+// readMonthDay reads MMDD at the front of a text; 0 when it is not there.
+func readMonthDay(text string) monthDay {
+	if len(text) < 4 || !onlyDigits(text[:4]) {
+		return 0
+	}
+	n, _ := strconv.Atoi(text[:4])
+	return monthDay(n)
+}
+
+// finish fills in what follows from what was read.
+func (a *answer) finish(coded bool, bank, reference string) {
 	if a.mti == mtiNetworkAnswer {
 		a.complete = a.complete && coded
 	}
-	if a.mti != mtiLoadAnswer && a.mti != mtiReversalAnswer && a.mti != mtiQueryAnswer {
-		return a
+	if !financial(a.mti) {
+		return
 	}
-	copy(a.fate[:], m.String(44))
-	a.load, _ = m.Number(37)
-	copy(a.terminal[:], m.String(41))
-	if amount, ok := m.Number(4); ok && amount <= uint64(money.Max) {
-		a.amount, a.hasAmount = money.Fen(amount), true
+	if copy(a.bank[:], "            "); copy(a.bank[:], bank) == 0 {
+		copy(a.bank[:], reference)
 	}
-	if copy(a.bank[:], "            "); copy(a.bank[:], m.String(38)) == 0 {
-		copy(a.bank[:], m.String(37))
+	a.complete = a.complete && coded && a.load != 0 && a.terminal != transaction.TerminalCode{}
+}
+
+// financial says whether an answer is about a load.
+func financial(mti string) bool {
+	return mti == mtiLoadAnswer || mti == mtiReversalAnswer || mti == mtiQueryAnswer
+}
+
+// readLoad reads our reference; 0 when it is none.
+func readLoad(text string) uint64 {
+	if len(text) == 0 || !onlyDigits(text) {
+		return 0
 	}
-	a.complete = a.complete && coded && a.load != 0 && m.Has(41)
+	load, _ := strconv.ParseUint(text, 10, 64)
+	return load
+}
+
+// readAmount reads an amount in fen, if it is one.
+func (a *answer) readAmount(text string) {
+	if len(text) == 0 || !onlyDigits(text) {
+		return
+	}
+	if fen, err := strconv.ParseUint(text, 10, 64); err == nil && fen <= uint64(money.Max) {
+		a.amount, a.hasAmount = money.Fen(fen), true
+	}
+}
+
+// fieldCodec writes ISO 8583 messages by the tables of a dialect. Everything about a load comes from its order, nothing from the moment: a
+// repeat is the same message.
+type fieldCodec struct {
+	config  *Config
+	rules   *codeRules
+	profile *iso8583.BankProfile
+	mode    iso8583.MACMode
+	key     iso8583.Secret
+	mac     *iso8583.MAC
+	places  fieldPlaces
+
+	loadParts, reversalParts, queryParts, networkParts []part
+	loads, reversals, queries, networks, answers       *iso8583.BankMessage // written again and again
+	scratch                                            []byte
+}
+
+// fieldPlaces are where answers have what the core looks at: 0: nowhere.
+type fieldPlaces struct{ amount, trace, reference, terminal, dateTime, networkTrace, function int }
+
+const (
+	fieldAuthorization = 38
+	fieldCode          = 39
+	fieldFate          = 44 // of a query's answer: what the load was answered
+)
+
+func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*fieldCodec, error) {
+	mac, err := iso8583.NewMAC(mode, key)
+	if err != nil {
+		return nil, err
+	}
+	w := &fieldCodec{config: c, rules: rules, mode: mode, key: key, mac: mac}
+	var f keyFaults
+	w.profile = c.Dialect.profile(&f)
+	w.loadParts = fieldParts(&f, "load", c.Dialect.Load, w.profile)
+	w.reversalParts = fieldParts(&f, "reversal", c.Dialect.Reversal, w.profile)
+	w.queryParts = fieldParts(&f, "query", c.Dialect.Query, w.profile)
+	w.networkParts = fieldParts(&f, "network", c.Dialect.Network, w.profile)
+	w.places = fieldPlaces{
+		amount: fieldOf(w.loadParts, sourceAmount), trace: fieldOf(w.loadParts, sourceTrace), reference: fieldOf(w.loadParts, sourceReference),
+		terminal: fieldOf(w.loadParts, sourceTerminal), dateTime: fieldOf(w.loadParts, sourceDateTime),
+		networkTrace: fieldOf(w.networkParts, sourceTrace), function: fieldOf(w.networkParts, sourceFunction),
+	}
+	for _, m := range []struct {
+		mti  string
+		into **iso8583.BankMessage
+	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}} {
+		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
+	}
+	return w, f.join()
+}
+
+func fieldOf(parts []part, s source) int {
+	for i := range parts {
+		if parts[i].source == s {
+			return parts[i].field
+		}
+	}
+	return 0
+}
+
+func (w *fieldCodec) load(o *transaction.LoadOrder) ([]byte, error) {
+	about := w.config.ofOrder(o)
+	return w.build(w.loads.Restart(mtiLoad), w.loadParts, &about)
+}
+
+func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
+	about := w.config.ofOrder(o)
+	about.cause = cause
+	return w.build(w.reversals.Restart(mti), w.reversalParts, &about)
+}
+
+func (w *fieldCodec) query(o *transaction.LoadOrder) ([]byte, error) {
+	about := w.config.ofOrder(o)
+	return w.build(w.queries.Restart(mtiQuery), w.queryParts, &about)
+}
+
+func (w *fieldCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
+	about := content{config: w.config, moment: w.config.local(now.UnixMicro()), trace: trace, function: function}
+	return w.build(w.networks.Restart(mtiNetwork), w.networkParts, &about)
+}
+
+// networkAnswer echoes what the bank's message has of the fields that ours have.
+func (w *fieldCodec) networkAnswer(request *answer, code string) ([]byte, error) {
+	m, asked := w.answers.Restart(mtiNetworkAnswer), request.message.(*iso8583.BankMessage)
+	for i := range w.networkParts {
+		m.Set(w.networkParts[i].field, asked.String(w.networkParts[i].field))
+	}
+	return m.Set(fieldCode, code).Seal(w.mac)
+}
+
+func (w *fieldCodec) build(m *iso8583.BankMessage, parts []part, about *content) ([]byte, error) {
+	for i := range parts {
+		w.scratch = about.append(w.scratch[:0], &parts[i])
+		m.Set(parts[i].field, string(w.scratch))
+	}
+	return m.Seal(w.mac)
+}
+
+func (w *fieldCodec) reader() (reader, error) {
+	mac, err := iso8583.NewMAC(w.mode, w.key)
+	return &fieldReader{profile: w.profile, mac: mac, places: w.places, rules: w.rules}, err
+}
+
+// fieldReader takes ISO 8583 messages apart.
+type fieldReader struct {
+	profile *iso8583.BankProfile
+	mac     *iso8583.MAC
+	places  fieldPlaces
+	rules   *codeRules
+}
+
+func (r *fieldReader) read(payload []byte) (answer, error) {
+	m, err := iso8583.OpenBankMessage(r.profile, payload, r.mac)
+	if err != nil {
+		return answer{}, err
+	}
+	return r.take(m), nil
+}
+
+func (r *fieldReader) take(m *iso8583.BankMessage) answer {
+	a := answer{mti: m.MTI()}
+	place := r.places.trace
+	if a.mti == mtiNetwork || a.mti == mtiNetworkAnswer {
+		place = r.places.networkTrace
+		a.function, _ = m.Number(r.places.function)
+	}
+	trace, ok := m.Number(place)
+	a.trace, a.complete = uint32(trace), ok
+	coded := r.rules.weigh(&a, m.String(fieldCode))
+	if a.mti == mtiNetwork {
+		a.message = m
+	}
+	if a.mti == mtiQueryAnswer {
+		a.fate = r.rules.fateOf(strings.TrimRight(m.String(fieldFate), " "))
+	}
+	if financial(a.mti) {
+		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
+		a.date = readMonthDay(m.String(r.places.dateTime))
+		copy(a.terminal[:], m.String(r.places.terminal))
+		a.readAmount(m.String(r.places.amount))
+	}
+	a.finish(coded, m.String(fieldAuthorization), m.String(r.places.reference))
 	return a
-}
-
-// uncertainCodes do not say that nothing was taken: an approval of another kind (10 a part, 11 VIP, 16 and A2 to A6 with a defect), a bank
-// that has no answer itself (68, 98), a duplicate of something we sent once (94). The load is taken back.
-var uncertainCodes = map[string]bool{
-	"10": true, "11": true, "16": true, "A2": true, "A4": true, "A5": true, "A6": true, "68": true, "94": true, "98": true,
-}
-
-// linkCodes are about the link between the bank and us. A terminal that read them would take them for its own and sign on again, so it is
-// told that the bank cannot operate.
-var linkCodes = map[string]bool{"97": true, "99": true, "A0": true, "C1": true}
-
-func terminalCode(bank transaction.ResponseCode) transaction.ResponseCode {
-	if linkCodes[bank.String()] {
-		return transaction.BankCannotOperate
-	}
-	return bank
 }

@@ -22,13 +22,18 @@ func FuzzReadAnswer(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(raw[:len(raw)-iso8583.MACSize])
 	}
+	c := DefaultConfig()
+	codec, err := newCodec(&c, key)
+	require.NoError(f, err)
+	reading, err := codec.reader()
+	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		sum := sealing.Sum(nil, payload)
 		m, err := iso8583.OpenBankMessage(spec, append(payload[:len(payload):len(payload)], sum[:]...), sealing)
 		if err != nil {
 			return
 		}
-		a := readAnswer(m)
+		a := reading.(*fieldReader).take(m)
 		if !a.complete {
 			return
 		}

@@ -1,7 +1,6 @@
 package bankgw
 
 import (
-	"strconv"
 	"time"
 
 	"onecard/switch/transaction"
@@ -15,15 +14,12 @@ import (
 // The terminal waits meanwhile, and so does the ledger: the load stands as sent, so a crash makes it unknown at the next start, as it would
 // have without a query. A late 0210 that comes while the query is on its way is in time still, and ends it.
 
-// processingQuery is DE 3 of a query.
-const processingQuery = "380000"
-
 // query asks about a load whose time is over; false when the bank cannot be asked.
 func (g *Gateway) query(now time.Time, ex *exchange) bool {
-	if g.config.QueryTimeout == 0 || g.phase != phaseRunning {
+	if !g.config.Dialect.Has(FeatureQuery) || g.phase != phaseRunning {
 		return false
 	}
-	key := keyOf(classQuery, &ex.order)
+	key := g.keyOf(classQuery, &ex.order)
 	l := g.linkForQuery(ex)
 	if l == nil || g.mux[key] != nil {
 		return false
@@ -56,14 +52,6 @@ func (g *Gateway) linkForQuery(ex *exchange) *link {
 	return nil
 }
 
-// query is the 0600: the load's own trace and reference, so that it is the same after a restart, and F90.
-func (w *writer) query(o *transaction.LoadOrder) ([]byte, error) {
-	decided := w.local(o.Time)
-	return w.frame(w.begin(mtiQuery).Set(3, processingQuery).Set(7, decided.Format("0102150405")).SetNumber(11, uint64(traceOf(o.Load))).
-		Set(32, w.config.Institution).Set(33, w.config.Forwarding).Set(37, transaction.ReferenceOf(o.Load).String()).Set(41, o.TerminalCode.String()).
-		Set(42, o.MerchantCode.String()).Set(90, w.original(o)).Set(102, strconv.FormatUint(o.BankAccount, 10)))
-}
-
 // expireQueries gives up the queries that were not answered.
 func (g *Gateway) expireQueries(now time.Time) {
 	for len(g.queries) > 0 {
@@ -78,28 +66,29 @@ func (g *Gateway) expireQueries(now time.Time) {
 	}
 }
 
-// queryAnswered weighs a 0610: DE 39 is of the query, DE 44 what the load was answered, DE 4 its amount.
+// queryAnswered weighs a 0610: its code is of the query, its fate what the load was answered, its amount the load's.
 func (g *Gateway) queryAnswered(a *answer) {
-	ex := g.mux[muxKey{classQuery, a.terminal, a.trace}]
+	ex := g.loads[a.load]
 	switch {
-	case ex == nil:
+	case ex == nil || ex.key.class != classQuery:
 		g.events.fault(faultUnmatched)
 		return
-	case a.load != ex.order.Load:
-		g.events.fault(faultReference)
+	case !a.names(&ex.key):
+		g.events.fault(faultIdentity)
 		return
 	}
 	g.finish(ex)
-	switch told := a.code == transaction.Approved; {
-	case told && a.fate == transaction.Approved && a.hasAmount && a.amount == ex.order.Amount:
+	told := a.code == transaction.Approved && a.fate != nil
+	switch {
+	case told && a.fate.code == transaction.Approved && a.hasAmount && a.amount == ex.order.Amount:
 		g.fates.remember(ex, fateConfirmed, true)
-		g.tell(transaction.KindLoadConfirmed, a.load, a.fate, a.bank)
-	case told && a.fate == transaction.Approved:
+		g.tell(transaction.KindLoadConfirmed, a.load, a.fate.code, a.bank)
+	case told && a.fate.code == transaction.Approved:
 		g.events.fault(faultAmount)
 		g.unknown(ex, true)
-	case told && a.fate != (transaction.ResponseCode{}) && !uncertainCodes[a.fate.String()]:
+	case told && !a.fate.uncertain:
 		g.fates.remember(ex, fateDeclined, true)
-		g.tell(transaction.KindLoadDeclined, a.load, terminalCode(a.fate), a.bank)
+		g.tell(transaction.KindLoadDeclined, a.load, a.fate.told, a.bank)
 	default:
 		g.events.fault(faultQueryFailed)
 		g.unknown(ex, false)

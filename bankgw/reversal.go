@@ -27,10 +27,11 @@ type reversals struct {
 	inFlight int
 	lookAt   time.Time // nothing is due before; zero: look now
 	idle     bool      // nothing is due at all until something changes
+	blocked  bool      // one is due and found no link
 }
 
 // changed says that something may be sent that could not before.
-func (q *reversals) changed() { q.lookAt, q.idle = time.Time{}, false }
+func (q *reversals) changed() { q.lookAt, q.idle, q.blocked = time.Time{}, false, false }
 
 func (q *reversals) add(r *reversal) {
 	i, _ := slices.BinarySearchFunc(q.list, r.order.Load, func(r *reversal, load uint64) int {
@@ -119,12 +120,13 @@ func (g *Gateway) sendReversals(now time.Time) (next time.Time) {
 // sendReversal sends one, behind its original on the same line while that stands, so that it cannot overtake it. Without a line it waits
 // for one: that is a change.
 func (g *Gateway) sendReversal(now time.Time, r *reversal) {
-	key := keyOf(classReversal, &r.order)
+	key := g.keyOf(classReversal, &r.order)
 	l := r.fate.link
 	if l == nil || r.fate.generation != l.generation || !l.usable() {
 		l, _ = g.choose(0)
 	}
 	if l == nil || g.mux[key] != nil {
+		g.reversals.blocked = l == nil
 		return
 	}
 	mti := mtiReversal
@@ -172,20 +174,19 @@ func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
 	case r == nil && g.fates.byLoad[a.load] != nil:
 		g.events.fault(faultDuplicate)
 		return
-	case r == nil && g.mux[muxKey{classReversal, a.terminal, a.trace}] != nil:
+	case r == nil && g.mux[g.keyOfAnswer(now, classReversal, a)] != nil:
 		g.events.fault(faultReference)
 		return
 	case r == nil || r.attempts == 0:
 		g.events.fault(faultUnmatched)
 		return
-	case a.trace != traceOf(a.load) || a.terminal != r.order.TerminalCode:
+	case !a.isAbout(g, classReversal, &r.order):
 		g.events.fault(faultIdentity)
 		return
 	case a.hasAmount && a.amount != r.order.Amount:
 		g.events.fault(faultAmount)
 		return
 	}
-	notFound := a.code.String() == originalNotFound
 	believedAt := time.UnixMicro(r.order.Time).Add(g.config.NotFoundAfter)
 	if r.exchange != nil {
 		g.finish(r.exchange)
@@ -193,11 +194,11 @@ func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
 	switch {
 	case a.code == transaction.Approved:
 		g.reversed(r, fateReversed, a)
-	case notFound && !r.fate.answered && now.Before(believedAt):
+	case a.notFound && !r.fate.answered && now.Before(believedAt):
 		g.events.fault(faultNotFoundYet)
 		r.due = believedAt
 		g.reversals.changed()
-	case notFound:
+	case a.notFound:
 		g.reversed(r, fateNotFound, a)
 	default:
 		g.events.fault(faultReversalRefused)

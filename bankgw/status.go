@@ -7,6 +7,8 @@ import (
 
 // Status is what an operator sees.
 type Status struct {
+	Name            string       `json:"name"`
+	Features        []string     `json:"features,omitempty"` // what the bank can do besides
 	Links           []LinkStatus `json:"links"`
 	LoadsInFlight   int          `json:"loads_in_flight"`
 	ReversalsQueued int          `json:"reversals_queued"`         // not answered by the bank, in flight or waiting
@@ -22,6 +24,7 @@ type LinkStatus struct {
 	State     LinkState `json:"state"`
 	InFlight  int       `json:"in_flight"` // loads
 	Suspect   bool      `json:"suspect"`   // something stayed unanswered: no new work until something is heard
+	Draining  bool      `json:"draining"`  // an operator has taken it out of work
 	LastError string    `json:"last_error,omitempty"`
 }
 
@@ -58,6 +61,7 @@ func (g *Gateway) publish() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.status
+	s.Name, s.Features = g.config.Name, g.config.Dialect.Features
 	s.LoadsInFlight, s.ReversalsQueued, s.OutcomesWaiting = len(g.loads), len(g.reversals.list), len(g.outcomes)
 	s.Stopping, s.CutOverUntil = g.phase != phaseRunning, g.cutOver
 	s.OldestReversal = time.Time{}
@@ -66,6 +70,6 @@ func (g *Gateway) publish() {
 	}
 	s.Links = s.Links[:0]
 	for _, l := range g.links {
-		s.Links = append(s.Links, LinkStatus{l.address, l.state, l.loads, l.suspect, l.lastError})
+		s.Links = append(s.Links, LinkStatus{l.address, l.state, l.loads, l.suspect, l.draining, l.lastError})
 	}
 }

@@ -51,7 +51,7 @@ func TestStorm(t *testing.T) {
 
 func storm(t *testing.T, site *disk, seed uint64) *world {
 	random := rand.New(rand.NewPCG(seed, 7))
-	w := newWorld(t, worldOptions{bank: banksim.Config{Mix: temper, Seed: seed}, from: site})
+	w := newWorld(t, worldOptions{bank: banksim.Config{Mix: temper, Seed: seed}, from: site, record: seed%2 == 1})
 	t.Cleanup(w.bury)
 	trace, cutFor := uint32(0), 0
 	for range 240 { // about ten minutes

@@ -38,13 +38,15 @@ func (w *world) awaitLinks(t *testing.T, n int) {
 
 // TestOverTCP takes loads over real sockets with each framing and each MAC: approved, declined, taken back after a cut, and a polite stop.
 func TestOverTCP(t *testing.T) {
-	for _, framing := range []iso8583.BankFraming{iso8583.FramingASCII4, iso8583.FramingBinary2} {
+	for _, framing := range []iso8583.BankFraming{iso8583.FramingASCII4, iso8583.FramingASCII6, iso8583.FramingBinary2, iso8583.FramingCUPS46} {
 		for _, mode := range []iso8583.MACMode{iso8583.MACSM4CBC, iso8583.MACX919, iso8583.MACAESCMAC} {
 			t.Run(fmt.Sprintf("%s %s", framing, mode), func(t *testing.T) {
 				w := newWorld(t, worldOptions{
-					tcp: true, bank: banksim.Config{Framing: framing, MACMode: mode, Script: "approve; decline 51; drop"},
+					tcp: true, bank: banksim.Config{
+						Framing: framing, MACMode: mode, Script: "approve; decline 51; drop", Station: "01050000", Campus: bankgw.DefaultConfig().Forwarding,
+					},
 					change: func(g *bankgw.Config) {
-						g.Framing, g.MACMode = framing, mode.String()
+						g.Framing, g.MACMode, g.Receiving = framing, mode.String(), "01050000"
 						g.ReconnectMin = time.Millisecond
 					},
 				})

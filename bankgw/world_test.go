@@ -217,7 +217,9 @@ type worldOptions struct {
 	change func(*bankgw.Config)
 	log    func(format string, args ...any)
 	tcp    bool
-	from   *disk // a site that is already there
+	secure func(net.Listener) net.Listener // puts TLS over the bank listener; nil: plain
+	record bool                            // the other dialect: records of fixed places
+	from   *disk                           // a site that is already there
 }
 
 // newWorld opens a bank and a site with one holder whose purse has 100.00, and starts the switch.
@@ -228,6 +230,10 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	}
 	if w.log == nil {
 		w.log = func(string, ...any) {}
+	}
+	if o.record {
+		o.bank.Records, o.bank.Framing = true, iso8583.FramingASCII6
+		w.config.Dialect.Kind, w.config.Framing = bankgw.DialectRecord, iso8583.FramingASCII6
 	}
 	o.bank.MACKey = bankKey
 	if o.bank.MACMode == 0 {
@@ -241,6 +247,9 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		w.config.Addresses = []string{listener.Addr().String()}
+		if o.secure != nil {
+			listener = o.secure(listener)
+		}
 	} else {
 		w.network = newNetwork()
 		listener = w.network

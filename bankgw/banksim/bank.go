@@ -19,6 +19,10 @@ type Config struct {
 	MACKey  iso8583.Secret
 	MACMode iso8583.MACMode
 	Framing iso8583.BankFraming // "": ascii4
+	// Station and Campus are the stations in the header of cups46: the bank's and the campus's.
+	Station, Campus string
+	// Records makes the bank speak records of fixed places instead of ISO 8583 (see record.go).
+	Records bool
 	// DefaultBalance of an account that is heard of for the first time; 0: 10,000.00 yuan.
 	DefaultBalance money.Fen
 	// Script and Mix say how the bank behaves (see Bank.Script and Bank.Mix); Seed is of the mix.
@@ -57,9 +61,10 @@ func (c *Config) fill() {
 // Bank is a bank in software. Its methods may be called by any goroutine.
 type Bank struct {
 	config Config
+	framer *iso8583.BankFramer
 	begin  func(mti string) *iso8583.BankMessage
-	open   func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error)
-	serves sync.WaitGroup // readers of links
+	wire   func() (wire, error) // one for each direction of a link
+	serves sync.WaitGroup       // readers of links
 
 	mu      sync.Mutex
 	books   books          // guarded by mu
@@ -80,12 +85,20 @@ func New(c Config) (*Bank, error) {
 	if _, err := iso8583.NewMAC(c.MACMode, c.MACKey); err != nil {
 		return nil, fmt.Errorf("bank simulator: %w", err)
 	}
+	framer, err := iso8583.NewBankFramer(c.Framing, c.Station, c.Campus)
+	if err != nil {
+		return nil, fmt.Errorf("bank simulator: %w", err)
+	}
 	spec := iso8583.BankSpec()
 	b := &Bank{
-		config: c,
-		begin:  func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) },
-		open: func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error) {
-			return iso8583.OpenBankMessage(spec, raw, mac)
+		config: c, framer: framer,
+		begin: func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) },
+		wire: func() (wire, error) {
+			mac, err := iso8583.NewMAC(c.MACMode, c.MACKey)
+			if c.Records {
+				return &recordWire{profile: spec, mac: mac}, err
+			}
+			return &fieldWire{profile: spec, mac: mac}, err
 		},
 		books: books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
 		links: make(map[*link]bool),
@@ -160,15 +173,15 @@ func (b *Bank) Serve(ctx context.Context, listener net.Listener) error {
 
 // admit refuses links while the line is cut.
 func (b *Bank) admit(conn net.Conn) (*link, bool) {
-	reading, err := iso8583.NewMAC(b.config.MACMode, b.config.MACKey)
+	reading, err := b.wire()
 	if err != nil {
 		return nil, false
 	}
-	sealing, err := iso8583.NewMAC(b.config.MACMode, b.config.MACKey)
+	sealing, err := b.wire()
 	if err != nil {
 		return nil, false
 	}
-	l := &link{conn: conn, framing: b.config.Framing, reading: reading, sealing: sealing}
+	l := &link{conn: conn, reading: reading, sealing: sealing}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.cut || b.stopped {

@@ -204,6 +204,7 @@ func (b *Bank) giveBack(l *link, m *iso8583.BankMessage, how behaviour, key load
 	b.mu.Unlock()
 	b.behave(l, m, how, code, nil)
 	if held != nil {
+		l.rest() // it is a message of its own
 		held()
 	}
 }

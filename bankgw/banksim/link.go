@@ -15,15 +15,52 @@ const writeTimeout = 10 * time.Second
 // link is one connection of the campus.
 type link struct {
 	conn     net.Conn
-	framing  iso8583.BankFraming
-	reading  *iso8583.MAC // owner: serve
-	signedOn bool         // owner: serve
+	signedOn bool // owner: serve
+	reading  wire // owner: serve
 
 	mu      sync.Mutex
-	sealing *iso8583.MAC // guarded by mu
+	sealing wire   // guarded by mu
+	out     []byte // guarded by mu; frames that serve writes when it has answered all that has come
+	serving bool   // guarded by mu: serve is answering, and will write
 }
 
-func (l *link) close() { _ = l.conn.Close() }
+// close writes what was answered before, and closes.
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flush()
+	_ = l.conn.Close()
+}
+
+// flush writes the frames that wait with one call. REQUIRES: mu is held.
+func (l *link) flush() {
+	if len(l.out) == 0 {
+		return
+	}
+	out := l.out
+	l.out = l.out[:0]
+	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return
+	}
+	if _, err := l.conn.Write(out); err != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// rest writes before serve waits for more.
+func (l *link) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flush()
+	l.serving = false
+}
+
+// answering keeps frames back until serve rests.
+func (l *link) answering() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serving = true
+}
 
 // serve reads a link to its end.
 func (b *Bank) serve(l *link) {
@@ -34,16 +71,20 @@ func (b *Bank) serve(l *link) {
 		defer b.mu.Unlock()
 		delete(b.links, l)
 	}()
-	buffered := bufio.NewReader(l.conn)
+	buffered, payload := bufio.NewReaderSize(l.conn, readBufferBytes), []byte(nil)
 	for {
-		payload, err := iso8583.ReadBankFrame(buffered, l.framing)
-		if err != nil {
+		if !b.framer.Ready(buffered) {
+			l.rest()
+		}
+		var err error
+		if payload, err = b.framer.Read(buffered, payload); err != nil {
 			return
 		}
 		if len(payload) == 0 {
 			continue
 		}
-		m, err := b.open(payload, l.reading)
+		l.answering()
+		m, err := l.reading.open(payload)
 		if err != nil {
 			b.mu.Lock()
 			b.books.stats.BadInbound++
@@ -54,6 +95,9 @@ func (b *Bank) serve(l *link) {
 		b.take(l, m)
 	}
 }
+
+// readBufferBytes is how much of what has come is taken from the kernel at once.
+const readBufferBytes = 64 << 10
 
 func (b *Bank) told(direction string, m *iso8583.BankMessage) {
 	if b.config.Trace == nil {
@@ -68,19 +112,17 @@ func (b *Bank) told(direction string, m *iso8583.BankMessage) {
 func (b *Bank) send(l *link, m *iso8583.BankMessage, spoil func(payload []byte) []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	payload, err := m.Seal(l.sealing)
+	payload, err := l.sealing.seal(m)
 	if err != nil {
-		l.close() // the request had a field that cannot be echoed
+		_ = l.conn.Close() // the request had a field that cannot be echoed
 		return
 	}
 	b.told("out", m)
 	if spoil != nil {
 		payload = spoil(payload)
 	}
-	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return
-	}
-	if _, err := l.conn.Write(iso8583.AppendBankFrame(nil, l.framing, payload)); err != nil {
-		l.close()
+	l.out = b.framer.Append(l.out, payload)
+	if !l.serving || len(l.out) > readBufferBytes {
+		l.flush()
 	}
 }

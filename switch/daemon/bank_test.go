@@ -26,7 +26,16 @@ func (c *campus) withBank(t *testing.T) *banksim.Bank {
 	require.NoError(t, os.WriteFile(path, []byte(key+"\n"), 0o600))
 	secret, err := daemon.LoadBankKey(path)
 	require.NoError(t, err)
-	bank, err := banksim.New(banksim.Config{MACKey: secret, MACMode: iso8583.MACSM4CBC})
+	bank, address := startBank(t, banksim.Config{MACKey: secret, MACMode: iso8583.MACSM4CBC})
+	c.config.Bank.Addresses, c.config.Bank.MACKeyFile = []string{address}, path
+	c.config.Bank.RequestTimeout, c.config.Bank.ReversalBackOff = 300*time.Millisecond, []time.Duration{50 * time.Millisecond}
+	c.config.Bank.NotFoundAfter, c.config.Bank.ReconnectMin = 0, 20*time.Millisecond
+	return bank
+}
+
+func startBank(t *testing.T, o banksim.Config) (bank *banksim.Bank, address string) {
+	t.Helper()
+	bank, err := banksim.New(o)
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -34,10 +43,7 @@ func (c *campus) withBank(t *testing.T) *banksim.Bank {
 	done := make(chan error, 1)
 	go func() { done <- bank.Serve(ctx, listener) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	c.config.Bank.Addresses, c.config.Bank.MACKeyFile = []string{listener.Addr().String()}, path
-	c.config.Bank.RequestTimeout, c.config.Bank.ReversalBackOff = 300*time.Millisecond, []time.Duration{50 * time.Millisecond}
-	c.config.Bank.NotFoundAfter, c.config.Bank.ReconnectMin = 0, 20*time.Millisecond
-	return bank
+	return bank, listener.Addr().String()
 }
 
 // kiosk is the first kiosk of the campus, signed on.

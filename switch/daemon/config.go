@@ -26,8 +26,9 @@ type Config struct {
 	Data      DataConfig       `yaml:"data"`
 	Archive   ArchiveConfig    `yaml:"archive"`
 	Terminals terminals.Config `yaml:"terminals"`
-	// Bank without addresses is no bank: loads are refused with 91.
+	// Bank without addresses is no bank. Banks are more of them; without any, loads are refused with 91.
 	Bank        bankgw.Config     `yaml:"bank"`
+	Banks       []bankgw.Config   `yaml:"banks"`
 	Consumption ConsumptionConfig `yaml:"consumption"`
 	Operations  OperationsConfig  `yaml:"operations"`
 	Log         LogConfig         `yaml:"log"`
@@ -98,6 +99,7 @@ func DefaultConfig() Config {
 		Archive:     ArchiveConfig{Interval: 5 * time.Minute},
 		Terminals:   terminals.DefaultConfig(),
 		Bank:        bank,
+		Banks:       []bankgw.Config{},
 		Consumption: ConsumptionConfig{AmountMaxFen: 500_000},
 		Operations:  OperationsConfig{Listen: "127.0.0.1:9583"},
 		Log:         LogConfig{Level: "info"},
@@ -207,12 +209,7 @@ func (c *Config) Validate() error {
 		wrong("log.level", "须为 debug、info、warn 或 error / must be debug, info, warn or error, is %q", c.Log.Level)
 	}
 	faults = append(faults, inGroup("terminals", c.Terminals.Validate())...)
-	if c.hasBank() {
-		faults = append(faults, inGroup("bank", c.Bank.Validate())...)
-		if c.Bank.MACKeyFile == "" {
-			wrong("bank.mac_key_file", "启用银行时须给出 / must be given when the bank is enabled")
-		}
-	}
+	faults = append(faults, c.validateBanks()...)
 	return errors.Join(faults...)
 }
 
@@ -238,8 +235,6 @@ func inGroup(group string, err error) []error {
 	}
 	return []error{err}
 }
-
-func (c *Config) hasBank() bool { return len(c.Bank.Addresses) > 0 }
 
 // SiteKeyPath is where the site key is.
 func (c *Config) SiteKeyPath() string {

@@ -62,20 +62,21 @@ func (s *server) terminalEvents() terminals.Events {
 	}
 }
 
-func (s *server) bankEvents() bankgw.Events {
+func (s *server) bankEvents(bank string) bankgw.Events {
+	name := zap.String("bank", bank)
 	return bankgw.Events{
 		LinkState: func(link int, state string) {
-			s.log.Info("银行链路 / bank link", zap.Int("link", link), zap.String("state", state))
+			s.log.Info("银行链路 / bank link", name, zap.Int("link", link), zap.String("state", state))
 		},
 		LinkLost: func(link int, reason string) {
-			s.log.Warn("银行链路中断 / bank link lost", zap.Int("link", link), zap.String("reason", reason))
+			s.log.Warn("银行链路中断 / bank link lost", name, zap.Int("link", link), zap.String("reason", reason))
 		},
-		Message:     s.metrics.BankMessage,
-		LoadRefused: s.metrics.BankRefused,
+		Message:     func(direction, mti string) { s.metrics.BankMessage(bank, direction, mti) },
+		LoadRefused: func(cause string) { s.metrics.BankRefused(bank, cause) },
 		OwnerBusy:   s.metrics.OwnerBusy,
 		Fault: func(fault string) {
-			s.metrics.BankFault(fault)
-			s.log.Warn("银行侧异常 / the bank did not do what was expected", zap.String("fault", fault))
+			s.metrics.BankFault(bank, fault)
+			s.log.Warn("银行侧异常 / the bank did not do what was expected", name, zap.String("fault", fault))
 		},
 	}
 }
@@ -105,12 +106,17 @@ func (s *server) registerGauges() {
 	gauge("onecard_pebble_l0_files", "Files in Pebble's level 0.", func() float64 { return float64(s.opened.store.Metrics().L0Files) })
 	gauge("onecard_pebble_disk_bytes", "Bytes of the ledger on disk.", func() float64 { return float64(s.opened.store.Metrics().DiskBytes) })
 	gauge("onecard_recovery_seconds", "Time to open the ledger at the start.", func() float64 { return s.recovered.Seconds() })
-	if s.bank == nil {
-		return
+	s.eachBank(s.registerBank)
+}
+
+// registerBank shows what is looked at of one bank.
+func (s *server) registerBank(name string, bank *bankgw.Gateway) {
+	s.metrics.ExpectBank(name, bankgw.Faults, bankgw.Refusals, bankgw.MessageTypes)
+	gauge := func(metric, help string, read func(bankgw.Status) float64) {
+		s.metrics.Gauge(metric, help, map[string]string{"bank": name}, func() float64 { return read(bank.Status()) })
 	}
-	m.ExpectBank(bankgw.Faults, bankgw.Refusals, bankgw.MessageTypes)
-	gauge("onecard_bank_links_up", "Bank links that are signed on.", func() float64 { return float64(s.bank.Status().LinksUp()) })
-	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func() float64 { return float64(s.bank.Status().LoadsInFlight) })
-	gauge("onecard_bank_oldest_reversal_seconds", "How long the oldest reversal has been without the bank's answer; 0: there is none.", func() float64 { return s.bank.Status().OldestReversalAge(time.Now()).Seconds() })
-	gauge("onecard_bank_reversals_queued", "Reversals that the bank has not answered.", func() float64 { return float64(s.bank.Status().ReversalsQueued) })
+	gauge("onecard_bank_links_up", "Bank links that are signed on.", func(b bankgw.Status) float64 { return float64(b.LinksUp()) })
+	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func(b bankgw.Status) float64 { return float64(b.LoadsInFlight) })
+	gauge("onecard_bank_oldest_reversal_seconds", "How long the oldest reversal has been without the bank's answer; 0: there is none.", func(b bankgw.Status) float64 { return b.OldestReversalAge(time.Now()).Seconds() })
+	gauge("onecard_bank_reversals_queued", "Reversals that the bank has not answered.", func(b bankgw.Status) float64 { return float64(b.ReversalsQueued) })
 }

@@ -16,7 +16,6 @@ import (
 	"onecard/switch/iso8583"
 	"onecard/switch/query"
 	"onecard/switch/telemetry"
-	"onecard/switch/transaction"
 	"onecard/terminals"
 )
 
@@ -45,7 +44,7 @@ type server struct {
 	opened      *opened
 	pulse       *pulse
 	terminals   *terminals.Server
-	bank        *bankgw.Gateway // nil: no bank
+	banks       *bankgw.Banks // nil: no bank
 	desk        *desk
 	operations  *operations
 	control     *control
@@ -70,7 +69,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 		s.options.Random = rand.Reader
 	}
 	s.log, s.metrics, s.pulse = newLogger(c.Log, s.options.Log), telemetry.New(o.Version), newPulse(s.clock)
-	bankKey, err := s.bankKey() // before a ledger is made beside a configuration that cannot run
+	bankKeys, err := loadBankKeys(c.banks()) // before a ledger is made beside a configuration that cannot run
 	if err != nil {
 		return err
 	}
@@ -78,7 +77,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.connect(bankKey); err != nil {
+	if err := s.connect(bankKeys); err != nil {
 		return err
 	}
 	return s.serve(ctx)
@@ -103,17 +102,9 @@ func (s *server) open(ctx context.Context) error {
 	return nil
 }
 
-// bankKey reads the key that is shared with the bank; nil when there is no bank.
-func (s *server) bankKey() (iso8583.Secret, error) {
-	if !s.config.hasBank() {
-		return nil, nil
-	}
-	return LoadBankKey(s.config.Bank.MACKeyFile)
-}
-
 // connect opens the ports and the way to the bank. The operations port and the control socket come last: whoever asks them may look at
 // every part.
-func (s *server) connect(bankKey iso8583.Secret) error {
+func (s *server) connect(bankKeys []iso8583.Secret) error {
 	keys, err := newTerminalKeys(s.opened.site)
 	if err != nil {
 		return err
@@ -121,12 +112,9 @@ func (s *server) connect(bankKey iso8583.Secret) error {
 	if s.terminals, err = terminals.Listen(s.config.Terminals, keys, s.options.Random, s.clock.micros, s.terminalEvents()); err != nil {
 		return err
 	}
-	var bank transaction.Bank = noBank{}
-	if s.config.hasBank() {
-		if s.bank, err = bankgw.New(s.config.Bank, bankKey, s.opened.engine.Submit, s.bankEvents(), bankgw.Options{Dial: s.options.Dial}); err != nil {
-			return err
-		}
-		bank = s.bank
+	bank, err := s.connectBanks(bankKeys)
+	if err != nil {
+		return err
 	}
 	s.opened.engine.Connect(s.terminals, bank)
 	s.registerGauges()
@@ -160,7 +148,7 @@ func (s *server) serve(ctx context.Context) error {
 	parts.start(func() { s.endDays(running) })
 	bankContext, stopBank := context.WithCancel(running)
 	bankDone := make(chan struct{})
-	go func() { defer close(bankDone); s.runBank(bankContext) }()
+	go func() { defer close(bankDone); s.runBanks(bankContext) }()
 	a := s.addresses()
 	s.log.Info("交换机就绪 / the switch is ready", zap.String("terminals", a.Terminals), zap.String("operations", a.Operations), zap.String("control", a.Control))
 	s.operations.ready.Store(true)
@@ -201,15 +189,6 @@ func (s *server) drain() {
 	}
 }
 
-func (s *server) runBank(ctx context.Context) {
-	if s.bank == nil {
-		return
-	}
-	if err := s.bank.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		s.log.Error("银行网关停止 / the bank gateway ended", zap.Error(err))
-	}
-}
-
 // close closes what open and connect have opened, the ledger last. A clean stop leaves a checkpoint behind, so that the next start has
 // nothing to replay.
 func (s *server) close() error {
@@ -235,10 +214,3 @@ func (s *server) close() error {
 	_ = s.log.Sync() // standard error cannot be synced
 	return err
 }
-
-// noBank stands where a bank would: the subsystem refuses every load before it begins. A load that was open when the bank was taken out of
-// the configuration stays open until there is a bank again.
-type noBank struct{}
-
-func (noBank) Load(transaction.LoadOrder)    {}
-func (noBank) Reverse(transaction.LoadOrder) {}

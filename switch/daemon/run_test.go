@@ -268,8 +268,8 @@ func TestOperationsPort(t *testing.T) {
 	}
 	require.Contains(t, metrics, `onecard_transactions_total{code="00",kind="purchase",reason="none"} 1`)
 	for _, series := range []string{
-		`onecard_terminal_frames_rejected_total{fault="mac"} 0`, `onecard_terminal_connections_closed_total{reason="idle"} 0`, `onecard_bank_faults_total{fault="late"} 0`,
-		`onecard_bank_loads_refused_total{cause="no_link"} 0`, `onecard_bank_messages_total{direction="in",mti="0430"} 0`,
+		`onecard_terminal_frames_rejected_total{fault="mac"} 0`, `onecard_terminal_connections_closed_total{reason="idle"} 0`, `onecard_bank_faults_total{bank="bank",fault="late"} 0`,
+		`onecard_bank_loads_refused_total{bank="bank",cause="no_link"} 0`, `onecard_bank_messages_total{bank="bank",direction="in",mti="0430"} 0`,
 	} {
 		require.Contains(t, metrics, series, "there before its first event")
 	}

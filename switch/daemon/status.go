@@ -43,7 +43,9 @@ type Status struct {
 
 	DiskFreeBytes uint64         `json:"disk_free_bytes"`
 	DiskLow       bool           `json:"disk_low"`
-	Bank          *bankgw.Status `json:"bank,omitempty"`
+	Bank          *bankgw.Status `json:"bank,omitempty"` // the first
+
+	Banks []bankgw.Status `json:"banks,omitempty"` // all of them
 }
 
 func (s *server) status() Status {
@@ -59,9 +61,9 @@ func (s *server) status() Status {
 		Groups: s.pulse.groups.Load(), GroupEntries: s.pulse.entries.Load(), SyncMicros: s.pulse.syncMicros.Load(), SyncLongestMicros: s.pulse.syncLongest.Swap(0),
 		DiskFreeBytes: free, DiskLow: low,
 	}
-	if s.bank != nil {
-		bank := s.bank.Status()
-		status.Bank = &bank
+	s.eachBank(func(_ string, bank *bankgw.Gateway) { status.Banks = append(status.Banks, bank.Status()) })
+	if len(status.Banks) > 0 {
+		status.Bank = &status.Banks[0]
 	}
 	return status
 }

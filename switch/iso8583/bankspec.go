@@ -17,6 +17,7 @@ const (
 	bankNumber bankKind = iota // ASCII digits
 	bankText                   // printable ASCII
 	bankBytes                  // bytes, GBK text included
+	bankPacked                 // digits, two a byte; an odd one has a zero before it
 )
 
 type bankField struct {
@@ -76,13 +77,43 @@ var bankFields = map[int]bankField{
 	128: {bankBytes, 8, 0, "MAC", "message authentication code", true},
 }
 
-// BankSpec is the moov specification of the bank link. It is made once per gateway or simulator and shared.
-func BankSpec() *moov.MessageSpec {
+// fieldsMax is the last field of a message with two bitmaps.
+const fieldsMax = 128
+
+// BankProfile is the fields that a bank knows, and where it has the MAC. It is made once per gateway or simulator and shared.
+type BankProfile struct {
+	spec     *moov.MessageSpec
+	fields   [fieldsMax + 1]bankField // length 0: not in the profile
+	macField int                      // 128, or 64: see Seal
+}
+
+// BankSpec is "Bank-8583 v1".
+func BankSpec() *BankProfile {
+	p := &BankProfile{macField: fieldsMax}
+	for n, f := range bankFields {
+		p.fields[n] = f
+	}
+	p.makeSpec()
+	return p
+}
+
+func (p *BankProfile) field(n int) (*bankField, bool) {
+	if n < 2 || n > fieldsMax || p.fields[n].length == 0 {
+		return &bankField{}, false
+	}
+	return &p.fields[n], true
+}
+
+func (p *BankProfile) makeSpec() {
 	all := map[int]field.Field{
 		0: field.NewString(&field.Spec{Length: 4, Description: "MTI", Enc: asciiDigits{}, Pref: fixedLength{}}),
 		1: field.NewBitmap(&field.Spec{Description: "bitmap", Enc: encoding.Binary, Pref: prefix.Binary.Fixed}),
 	}
-	for n, f := range bankFields {
+	for n := range p.fields {
+		f, ok := p.field(n)
+		if !ok {
+			continue
+		}
 		spec := &field.Spec{Length: f.length, Description: "F" + strconv.Itoa(n) + " " + f.en, Enc: f.encoder(), Pref: fixedLength{}}
 		if f.digits > 0 {
 			spec.Pref = asciiLength{f.digits}
@@ -93,17 +124,27 @@ func BankSpec() *moov.MessageSpec {
 			all[n] = field.NewString(spec)
 		}
 	}
-	return &moov.MessageSpec{Name: "Bank-8583 v1", Fields: all}
+	p.spec = &moov.MessageSpec{Name: "Bank-8583 v1", Fields: all}
 }
 
-func (f bankField) encoder() encoding.Encoder {
+func (f *bankField) encoder() encoding.Encoder {
 	switch f.kind {
 	case bankNumber:
 		return asciiDigits{}
 	case bankText:
 		return asciiText{}
+	case bankPacked:
+		return packedNumber{}
 	}
 	return plainBytes{}
+}
+
+// bytes is how many bytes a value of a length takes.
+func (f *bankField) bytes(length int) int {
+	if f.kind == bankPacked {
+		return (length + 1) / 2
+	}
+	return length
 }
 
 // The encoders refuse what moov's let through: letters in numbers, control characters, and lengths such as "+5".
@@ -139,6 +180,39 @@ func ascii(data []byte, length int, first, last byte) ([]byte, error) {
 		}
 	}
 	return data[:length:length], nil
+}
+
+// packedNumber are digits, two a byte.
+type packedNumber struct{}
+
+func (packedNumber) Encode(data []byte) ([]byte, error) {
+	if _, err := ascii(data, len(data), '0', '9'); err != nil {
+		return nil, err
+	}
+	packed := make([]byte, (len(data)+1)/2)
+	for i, c := range data {
+		nibble := i + len(data)%2
+		packed[nibble/2] |= (c - '0') << (4 * (1 - nibble%2))
+	}
+	return packed, nil
+}
+
+func (packedNumber) Decode(data []byte, length int) ([]byte, int, error) {
+	size := (length + 1) / 2
+	if size > len(data) {
+		return nil, 0, parseErrors[0][FaultTruncated]
+	}
+	digits := make([]byte, 0, 2*size)
+	for _, b := range data[:size] {
+		if b>>4 > 9 || b&0x0F > 9 {
+			return nil, 0, parseErrors[0][FaultNibble]
+		}
+		digits = append(digits, '0'+b>>4, '0'+b&0x0F)
+	}
+	if length%2 == 1 && digits[0] != '0' {
+		return nil, 0, parseErrors[0][FaultNibble]
+	}
+	return digits[length%2:], size, nil
 }
 
 // asciiLength is LL or LLL in digits.

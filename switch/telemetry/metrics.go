@@ -84,9 +84,9 @@ func New(version string) *Metrics {
 		rejected:     counters("onecard_terminal_frames_rejected_total", "Frames refused before the core saw them, by fault.", "fault"),
 		closed:       counters("onecard_terminal_connections_closed_total", "Terminal connections closed, by reason.", "reason"),
 		macFailures:  counter("onecard_terminal_mac_failures_total", "Messages with a wrong MAC."),
-		bankMessages: counters("onecard_bank_messages_total", "Messages on the bank links, by direction and MTI.", "direction", "mti"),
-		bankFaults:   counters("onecard_bank_faults_total", "Answers of the bank that fit nothing, by fault.", "fault"),
-		bankRefusals: counters("onecard_bank_loads_refused_total", "Loads declined because they could not be sent to the bank, by cause.", "cause"),
+		bankMessages: counters("onecard_bank_messages_total", "Messages on the bank links, by bank, direction and MTI.", "bank", "direction", "mti"),
+		bankFaults:   counters("onecard_bank_faults_total", "Answers of a bank that fit nothing, by bank and fault.", "bank", "fault"),
+		bankRefusals: counters("onecard_bank_loads_refused_total", "Loads declined because they could not be sent to the bank, by bank and cause.", "bank", "cause"),
 		ownerBusy:    counter("onecard_bank_owner_busy_total", "Times outcomes of loads had to wait because the owner's inbox was full."),
 		checkpointed: prometheus.NewHistogram(histogram("onecard_checkpoint_duration_seconds", "Time to write a checkpoint behind the switch.", durationBuckets)),
 		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
@@ -114,7 +114,7 @@ func (m *Metrics) prepare() {
 		m.transactions[kind] = make([]prometheus.Counter, reasons)
 		m.tally[kind] = make([]int, reasons)
 	}
-	for _, state := range []string{"sent", "confirmed", "declined", "unknown", "reversed", "late"} {
+	for _, state := range []string{"sent", "confirmed", "declined", "unknown", "reversed", "late", "manual"} {
 		m.loads.WithLabelValues(state)
 	}
 	m.kinds.WithLabelValues("purchase", "00", "none")
@@ -136,13 +136,13 @@ func (m *Metrics) ExpectTerminals(rejections, closeReasons Labels) {
 	closeReasons(func(label string) { m.closed.WithLabelValues(label) })
 }
 
-// ExpectBank does the same for the bank.
-func (m *Metrics) ExpectBank(faults, refusals, messageTypes Labels) {
-	faults(func(label string) { m.bankFaults.WithLabelValues(label) })
-	refusals(func(label string) { m.bankRefusals.WithLabelValues(label) })
+// ExpectBank does the same for a bank.
+func (m *Metrics) ExpectBank(bank string, faults, refusals, messageTypes Labels) {
+	faults(func(label string) { m.bankFaults.WithLabelValues(bank, label) })
+	refusals(func(label string) { m.bankRefusals.WithLabelValues(bank, label) })
 	messageTypes(func(mti string) {
-		m.bankMessages.WithLabelValues("in", mti)
-		m.bankMessages.WithLabelValues("out", mti)
+		m.bankMessages.WithLabelValues(bank, "in", mti)
+		m.bankMessages.WithLabelValues(bank, "out", mti)
 	})
 }
 
@@ -211,19 +211,19 @@ func (m *Metrics) Held(bound string) { m.held.WithLabelValues(bound).Inc() }
 // AnswerDropped counts an answer whose asker had gone.
 func (m *Metrics) AnswerDropped() { m.dropped.Inc() }
 
-// BankMessage counts a message on a bank link; direction is "in" or "out".
-func (m *Metrics) BankMessage(direction, mti string) {
-	m.bankMessages.WithLabelValues(direction, mti).Inc()
+// BankMessage counts a message on a link of a bank; direction is "in" or "out".
+func (m *Metrics) BankMessage(bank, direction, mti string) {
+	m.bankMessages.WithLabelValues(bank, direction, mti).Inc()
 }
 
-// BankRefused counts a load that could not be sent to the bank.
-func (m *Metrics) BankRefused(cause string) { m.bankRefusals.WithLabelValues(cause).Inc() }
+// BankRefused counts a load that could not be sent to a bank.
+func (m *Metrics) BankRefused(bank, cause string) { m.bankRefusals.WithLabelValues(bank, cause).Inc() }
 
 // OwnerBusy counts a wait for the owner's inbox.
 func (m *Metrics) OwnerBusy() { m.ownerBusy.Inc() }
 
-// BankFault counts an answer of the bank that fits nothing.
-func (m *Metrics) BankFault(fault string) { m.bankFaults.WithLabelValues(fault).Inc() }
+// BankFault counts an answer of a bank that fits nothing.
+func (m *Metrics) BankFault(bank, fault string) { m.bankFaults.WithLabelValues(bank, fault).Inc() }
 
 // Checkpointed counts a checkpoint and how long it took.
 func (m *Metrics) Checkpointed(took time.Duration) { m.checkpointed.Observe(took.Seconds()) }

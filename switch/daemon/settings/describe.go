@@ -37,6 +37,16 @@ func describe(b *strings.Builder, path string, depth int, target reflect.Value, 
 			}
 			continue
 		}
+		if isGroupList(field) && field.Len() > 0 {
+			fmt.Fprintf(b, "%s%s:\n", indent, key)
+			for i := range field.Len() {
+				fmt.Fprintf(b, "%s  -\n", indent)
+				if err := describe(b, fmt.Sprintf("%s[%d]", full, i), depth+2, field.Index(i), origins); err != nil {
+					return err
+				}
+			}
+			continue
+		}
 		value, err := yaml.MarshalWithOptions(field.Interface(), yaml.Flow(true))
 		if err != nil {
 			return fmt.Errorf("printing %s: %w", full, err)

@@ -125,6 +125,9 @@ func (w *walker) mapping(path string, node ast.Node, target reflect.Value) {
 			w.fault(full, "键重复 / key given twice")
 		case isGroup(field):
 			w.mapping(full, v.Value, field)
+		case isGroupList(field):
+			w.list(full, v.Value, field)
+			w.origins[full] = fmt.Sprintf("%s:%d", w.name, v.Key.GetToken().Position.Line)
 		default:
 			if err := yaml.NodeToValue(v.Value, field.Addr().Interface(), yaml.Strict()); err != nil {
 				w.fault(full, "%s", typeText(field, v.Value.String()))
@@ -133,6 +136,31 @@ func (w *walker) mapping(path string, node ast.Node, target reflect.Value) {
 		}
 		seen[key] = true
 	}
+}
+
+// Defaulter is an element of a list of groups that begins with defaults, over which its keys are read.
+type Defaulter interface{ SetDefaults() }
+
+// list walks a list of groups. The keys of its elements are named banks[0].links.
+func (w *walker) list(path string, node ast.Node, target reflect.Value) {
+	sequence, ok := node.(*ast.SequenceNode)
+	if !ok {
+		if _, null := node.(*ast.NullNode); !null {
+			w.fault(path, "须为列表,每项一组键值 / a list is expected here, each item a group of keys")
+		}
+		return
+	}
+	target.Set(reflect.MakeSlice(target.Type(), len(sequence.Values), len(sequence.Values)))
+	for i, item := range sequence.Values {
+		element := target.Index(i)
+		element.Addr().Interface().(Defaulter).SetDefaults()
+		w.mapping(fmt.Sprintf("%s[%d]", path, i), item, element)
+	}
+}
+
+// isGroupList says whether a field is a list of groups.
+func isGroupList(v reflect.Value) bool {
+	return v.Kind() == reflect.Slice && reflect.PointerTo(v.Type().Elem()).Implements(reflect.TypeFor[Defaulter]())
 }
 
 func (w *walker) environment(lines []string, target reflect.Value) {
@@ -169,6 +197,9 @@ func lookup(target reflect.Value, path, name string) (string, reflect.Value, boo
 	for _, key := range keysOf(target) {
 		field, _ := fieldOf(target, key)
 		upper := strings.ToUpper(key)
+		if isGroupList(field) {
+			continue // it has too many keys for one variable
+		}
 		if !isGroup(field) {
 			if name == upper {
 				return join(path, key), field, true

@@ -1,0 +1,242 @@
+package bankgw
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"onecard/switch/iso8583"
+)
+
+// DialectKind is how a bank's messages are made.
+type DialectKind string
+
+// Kinds: fields behind a bitmap, or records whose fields stand at fixed places.
+const (
+	DialectISO8583 DialectKind = "iso8583"
+	DialectRecord  DialectKind = "record"
+)
+
+// Dialect is the table of one bank: what its messages hold and what its codes mean. It is data, read and checked at the start.
+//
+// A line of a message's table says what is filled from what: "4=amount" in ISO 8583, "amount:12" in a record. On the right, or before the
+// colon, stands a source (see source.go), digits as they are, or 'text' as it is. What has no value is left out, or left blank.
+type Dialect struct {
+	// Kind of messages: iso8583 or record.
+	Kind DialectKind `yaml:"kind"`
+	// Fields of ISO 8583 that are different at this bank, such as "102=ans..32"; see iso8583.NewBankProfile.
+	Fields []string `yaml:"fields"`
+	// MACField is where the MAC is: 128, or 64 in messages that have no field above 64.
+	MACField int `yaml:"mac_field"`
+	// Load, Reversal, Query and Network are the fields of ISO 8583 messages. What a query tells of the load stands in field 44.
+	Load     []string `yaml:"load"`
+	Reversal []string `yaml:"reversal"`
+	Query    []string `yaml:"query"`
+	Network  []string `yaml:"network"`
+	// Record is the layout of records.
+	Record RecordLayout `yaml:"record"`
+	// Codes of the bank and what a terminal is told for them, such as "A0=91". A code of two characters that is not here is told as it is;
+	// a longer one is uncertain.
+	Codes []string `yaml:"codes"`
+	// UncertainCodes do not say that nothing was taken: the load is taken back.
+	UncertainCodes []string `yaml:"uncertain_codes"`
+	// NotFoundCodes say that there is nothing to take back.
+	NotFoundCodes []string `yaml:"not_found_codes"`
+	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal.
+	Features []string `yaml:"features"`
+}
+
+// Features of a bank. Not every bank has them (domain handbook 2.7).
+const (
+	FeatureQuery              = "query"     // it says what became of a load
+	FeatureBalance            = "balance"   // it says what an account has
+	FeatureAutoLoad           = "auto_load" // it takes loads that nobody has keyed a PIN for
+	FeatureReversalOfReversal = "reversal_of_reversal"
+)
+
+// Has says whether the bank has a feature.
+func (d *Dialect) Has(feature string) bool { return slices.Contains(d.Features, feature) }
+
+// DefaultDialect is "Bank-8583 v1" (wire handbook 5.2), and a record layout beside it that says the same.
+func DefaultDialect() Dialect {
+	// Codes of loads: DE 3, 22, 25, 49 (wire handbook 3.5).
+	load := []string{
+		"2=account", "3=600000", "4=amount", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "22=012", "25=91",
+		"32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "49=156", "102=account", "103=card",
+	}
+	return Dialect{
+		Kind: DialectISO8583, Fields: []string{}, MACField: 128,
+		Load: load, Reversal: append(slices.Clone(load), "60=cause", "90=original"),
+		Query: []string{
+			"3=380000", "4=amount", "7=date_time", "11=trace", "32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "90=original", "102=account",
+		},
+		Network: []string{"7=date_time", "11=trace", "33=forwarding", "70=function", "100=receiving"},
+		Record:  defaultRecordLayout(),
+		// About the link between the bank and us: a terminal that read them would take them for its own and sign on again.
+		Codes: []string{"97=91", "99=91", "A0=91", "C1=91"},
+		// An approval of another kind (10 a part, 11 VIP, 16 and A2 to A6 with a defect), a bank that has no answer itself (68, 98), a
+		// duplicate of something we sent once (94).
+		UncertainCodes: []string{"10", "11", "16", "A2", "A4", "A5", "A6", "68", "94", "98"},
+		NotFoundCodes:  []string{"25"}, Features: []string{},
+	}
+}
+
+// validate reports what is wrong with the keys of a dialect.
+func (d *Dialect) validate(f *keyFaults) {
+	switch d.Kind {
+	case DialectISO8583:
+		profile := d.profile(f)
+		load := fieldParts(f, "load", d.Load, profile)
+		needs(f, "load", load, sourceAmount, sourceTrace, sourceReference, sourceTerminal)
+		reversal := fieldParts(f, "reversal", d.Reversal, profile)
+		needs(f, "reversal", reversal, sourceAmount, sourceTrace, sourceReference, sourceTerminal)
+		query := fieldParts(f, "query", d.Query, profile)
+		if d.Has(FeatureQuery) {
+			needs(f, "query", query, sourceTrace, sourceReference, sourceTerminal)
+		}
+		for _, s := range []source{sourceAmount, sourceTrace, sourceReference, sourceTerminal} {
+			for name, other := range map[string]int{"reversal": fieldOf(reversal, s), "query": fieldOf(query, s)} {
+				if l := fieldOf(load, s); l != other && l*other != 0 {
+					f.wrong("dialect."+name, "%s 须与 load 在同一域 / %[1]s must be in the same field as in load", sources[s].name)
+				}
+			}
+		}
+		needs(f, "network", fieldParts(f, "network", d.Network, profile), sourceTrace, sourceFunction)
+	case DialectRecord:
+		d.Record.validate(f)
+	default:
+		f.wrong("dialect.kind", "须为 iso8583 或 record / must be iso8583 or record, is %q", d.Kind)
+	}
+	d.validateCodes(f)
+	for _, feature := range d.Features {
+		switch feature {
+		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal:
+		default:
+			f.wrong("dialect.features", "须为 query、balance、auto_load 或 reversal_of_reversal / must be query, balance, auto_load or reversal_of_reversal, is %q", feature)
+		}
+	}
+}
+
+func (d *Dialect) validateCodes(f *keyFaults) {
+	seen := map[string]bool{}
+	for _, line := range d.Codes {
+		bank, _, ok := cutCode(line)
+		switch {
+		case !ok:
+			f.wrong("dialect.codes", "须如 A0=91:银行的 2 至 6 位,我方的 2 位 / must be like A0=91, 2 to 6 characters of the bank's and 2 of ours, is %q", line)
+		case seen[bank]:
+			f.wrong("dialect.codes", "%s 出现两次 / %[1]s is there twice", bank)
+		}
+		seen[bank] = true
+	}
+	for key, codes := range map[string][]string{"dialect.uncertain_codes": d.UncertainCodes, "dialect.not_found_codes": d.NotFoundCodes} {
+		for _, code := range codes {
+			if !isBankCode(code) {
+				f.wrong(key, "须为 2 至 6 位字母数字 / must be 2 to 6 letters or digits, is %q", code)
+			}
+			if code == "00" || strings.HasSuffix(ofBankCode(d.Codes, code), "=00") {
+				f.wrong(key, "%s 是成功 / %[1]s is an approval", code)
+			}
+		}
+	}
+}
+
+// ofBankCode is the line about a code, "" when there is none.
+func ofBankCode(lines []string, code string) string {
+	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, code+"=") })
+	if at < 0 {
+		return ""
+	}
+	return lines[at]
+}
+
+// cutCode reads a line such as A0=91.
+func cutCode(line string) (bank, ours string, ok bool) {
+	bank, ours, ok = strings.Cut(line, "=")
+	return bank, ours, ok && isBankCode(bank) && len(ours) == 2 && isBankCode(ours)
+}
+
+func isBankCode(code string) bool {
+	return len(code) >= 2 && len(code) <= sources[sourceCode].width && !strings.ContainsFunc(code, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+	})
+}
+
+// profile is the fields as the bank has them.
+func (d *Dialect) profile(f *keyFaults) *iso8583.BankProfile {
+	fields := map[int]string{}
+	for _, line := range d.Fields {
+		number, notation, _ := strings.Cut(line, "=")
+		n, err := strconv.Atoi(number)
+		if err != nil || fields[n] != "" {
+			f.wrong("dialect.fields", "须如 102=ans..32,每域一次 / must be like 102=ans..32, each field once, is %q", line)
+			continue
+		}
+		fields[n] = notation
+	}
+	profile, faults := iso8583.NewBankProfile(fields, d.MACField)
+	for n, err := range faults {
+		if n == 0 {
+			f.wrong("dialect.mac_field", "%s", err)
+			continue
+		}
+		f.wrong("dialect.fields", "域 %d / field %[1]d: %s", n, err)
+	}
+	return profile
+}
+
+// fieldParts reads the table of one ISO 8583 message.
+func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.BankProfile) []part {
+	key, parts, seen := "dialect."+message, make([]part, 0, len(lines)), map[int]bool{}
+	for _, line := range lines {
+		number, text, _ := strings.Cut(line, "=")
+		p, err := parseSource(text)
+		n, notNumber := strconv.Atoi(number)
+		if err = errors.Join(notNumber, err); err != nil {
+			f.wrong(key, "须如 4=amount / must be like 4=amount, is %q: %s", line, err)
+			continue
+		}
+		shape, known := profile.Shape(n)
+		switch {
+		case !known, n == 64, n == 128:
+			f.wrong(key, "银行没有域 %d / the bank has no field %[1]d", n)
+		case seen[n]:
+			f.wrong(key, "域 %d 出现两次 / field %[1]d is there twice", n)
+		case p.source >= sourceCode:
+			f.wrong(key, "%s 只在应答中 / %[1]s is in answers only", sources[p.source].name)
+		default:
+			p.field = n
+			fitField(f, key, &p, shape)
+			parts = append(parts, p)
+		}
+		seen[n] = true
+	}
+	return parts
+}
+
+// fitField sees that what a field is filled from always fits it.
+func fitField(f *keyFaults, key string, p *part, shape iso8583.FieldShape) {
+	width, number := len(p.literal), p.number
+	if p.source != sourceLiteral {
+		width = sources[p.source].width
+	}
+	if p.number = shape.Digits; shape.Fixed {
+		p.width = shape.Length
+	}
+	switch {
+	case shape.Digits && !number:
+		f.wrong(key, "域 %d 只能是数字 / field %[1]d holds digits only", p.field)
+	case width > shape.Length:
+		f.wrong(key, "域 %d 有 %d 位,需要 %d 位 / field %[1]d has room for %[2]d, %[3]d are needed", p.field, shape.Length, width)
+	}
+}
+
+// needs sees that a message holds what its answer is recognised by.
+func needs(f *keyFaults, message string, parts []part, wanted ...source) {
+	for _, s := range wanted {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.source == s }) {
+			f.wrong("dialect."+message, "缺少 %s / %[1]s is missing", sources[s].name)
+		}
+	}
+}

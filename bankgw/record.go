@@ -1,0 +1,377 @@
+package bankgw
+
+import (
+	"bytes"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"onecard/switch/iso8583"
+	"onecard/switch/transaction"
+)
+
+// RecordLayout describes records as many Chinese banks have them: every field stands at a fixed place, filled up with zeros in front when
+// it is a number, else with spaces behind. The framing has the length, in four or six digits; request and answer have one layout, in which
+// the answer's own fields are blank in the request.
+//
+//	length 4 or 6 | transaction code 4 | fields of the layout, in their order | MAC: 16 hexadecimal digits or 8 bytes
+//
+// The MAC is over everything from the transaction code to the last field.
+type RecordLayout struct {
+	// MAC at the end: hex16 or binary8.
+	MAC string `yaml:"mac"`
+	// Text is how the bank's words are encoded: ascii or gbk.
+	Text string `yaml:"text"`
+	// Codes are the transaction codes: load, load_answer, reversal, repeat, reversal_answer, query, query_answer, network, network_answer. The
+	// bank's own network messages have the code of ours.
+	Codes []string `yaml:"codes"`
+	// Load, Reversal, Query and Network are the fields, as source:width.
+	Load     []string `yaml:"load"`
+	Reversal []string `yaml:"reversal"`
+	Query    []string `yaml:"query"`
+	Network  []string `yaml:"network"`
+}
+
+const (
+	recordMACHex    = "hex16"
+	recordMACBytes  = "binary8"
+	recordTextASCII = "ascii"
+	recordTextGBK   = "gbk"
+	recordCodeSize  = 4
+	recordSizeMax   = 2048
+)
+
+// recordCode is the name of a transaction code and the message type that it stands for.
+type recordCode struct {
+	name, mti string
+	inbound   bool
+}
+
+var recordCodes = []recordCode{
+	{"load", mtiLoad, false},
+	{"load_answer", mtiLoadAnswer, true},
+	{"reversal", mtiReversal, false},
+	{"repeat", mtiRepeat, false},
+	{"reversal_answer", mtiReversalAnswer, true},
+	{"query", mtiQuery, false},
+	{"query_answer", mtiQueryAnswer, true},
+	{"network", mtiNetwork, true},
+	{"network_answer", mtiNetworkAnswer, true},
+}
+
+func defaultRecordLayout() RecordLayout {
+	load := []string{
+		"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "account:19",
+		"card:19", "amount:12", "156:3", "code:6", "bank_reference:12", "text:40",
+	}
+	return RecordLayout{
+		MAC: recordMACHex, Text: recordTextGBK,
+		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002"},
+		Load:  load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
+		Network: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "code:6", "text:40"},
+	}
+}
+
+// recordPart is a part at its place.
+type recordPart struct {
+	part
+	at int
+}
+
+// recordShape is the layout of one kind of message.
+type recordShape struct {
+	parts []recordPart
+	size  int // without MAC
+}
+
+func (s *recordShape) find(wanted source) *recordPart {
+	at := slices.IndexFunc(s.parts, func(p recordPart) bool { return p.source == wanted })
+	if at < 0 {
+		return nil
+	}
+	return &s.parts[at]
+}
+
+// recordTable is a layout, read.
+type recordTable struct {
+	codes  map[string]string // by message type
+	mtis   map[string]string // of what comes in, by code
+	shapes map[string]*recordShape
+	hexMAC bool
+	gbk    bool
+}
+
+// validate reports what is wrong with the keys of a layout.
+func (l *RecordLayout) validate(f *keyFaults) { l.table(f) }
+
+func (l *RecordLayout) table(f *keyFaults) *recordTable {
+	t := &recordTable{codes: map[string]string{}, mtis: map[string]string{}, hexMAC: l.MAC == recordMACHex, gbk: l.Text == recordTextGBK}
+	if l.MAC != recordMACHex && l.MAC != recordMACBytes {
+		f.wrong("dialect.record.mac", "须为 hex16 或 binary8 / must be hex16 or binary8, is %q", l.MAC)
+	}
+	if l.Text != recordTextASCII && l.Text != recordTextGBK {
+		f.wrong("dialect.record.text", "须为 ascii 或 gbk / must be ascii or gbk, is %q", l.Text)
+	}
+	l.readCodes(f, t)
+	load, reversal := recordShapeOf(f, "load", l.Load), recordShapeOf(f, "reversal", l.Reversal)
+	network, query := recordShapeOf(f, "network", l.Network), recordShapeOf(f, "query", l.Query)
+	query.needs(f, "query", sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceCode, sourceFate)
+	for name, shape := range map[string]*recordShape{"load": load, "reversal": reversal} {
+		shape.needs(f, name, sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceCode)
+	}
+	network.needs(f, "network", sourceTrace, sourceFunction, sourceCode)
+	t.shapes = map[string]*recordShape{
+		mtiLoad: load, mtiLoadAnswer: load, mtiReversal: reversal, mtiRepeat: reversal, mtiReversalAnswer: reversal, mtiQuery: query, mtiQueryAnswer: query, mtiNetwork: network, mtiNetworkAnswer: network,
+	}
+	return t
+}
+
+func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
+	for _, line := range l.Codes {
+		name, code, _ := strings.Cut(line, "=")
+		at := slices.IndexFunc(recordCodes, func(c recordCode) bool { return c.name == name })
+		if at < 0 || len(code) != recordCodeSize || !isBankCode(code) {
+			f.wrong("dialect.record.codes", "须如 load=2001,四位 / must be like load=2001, four characters, is %q", line)
+			continue
+		}
+		kind := recordCodes[at]
+		if t.codes[kind.mti] != "" || kind.inbound && t.mtis[code] != "" {
+			f.wrong("dialect.record.codes", "%s 重复或与另一来报同码 / %[1]s is there twice, or has the code of another message that comes in", line)
+			continue
+		}
+		if t.codes[kind.mti] = code; kind.inbound {
+			t.mtis[code] = kind.mti
+		}
+	}
+	for _, kind := range recordCodes {
+		if t.codes[kind.mti] == "" {
+			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", kind.name)
+		}
+	}
+}
+
+func recordShapeOf(f *keyFaults, message string, lines []string) *recordShape {
+	shape, key := &recordShape{size: recordCodeSize}, "dialect.record."+message
+	for _, line := range lines {
+		text, size, _ := strings.Cut(line, ":")
+		p, err := parseSource(text)
+		width, notNumber := strconv.Atoi(size)
+		if err != nil || notNumber != nil || width < 1 {
+			f.wrong(key, "须如 amount:12 / must be like amount:12, is %q; sources are %s", line, sourceNames())
+			continue
+		}
+		about := sources[p.source]
+		switch {
+		case p.source == sourceLiteral && len(p.literal) > width, p.source != sourceLiteral && !about.fits(p.source, width):
+			f.wrong(key, "%s 的宽度不合 / the width of %[1]s does not fit", line)
+		case p.source != sourceLiteral && shape.find(p.source) != nil:
+			f.wrong(key, "%s 出现两次 / %[1]s is there twice", about.name)
+		}
+		// What is always as long, and an amount, is a number in its place; an account begins at the left.
+		p.width, p.number = width, p.number && (about.fixed || p.source == sourceAmount || p.source == sourceLiteral)
+		shape.parts = append(shape.parts, recordPart{p, shape.size})
+		shape.size += width
+	}
+	if shape.size > recordSizeMax {
+		f.wrong(key, "记录长 %d 字节,最多 %d / a record of %[1]d bytes, at most %[2]d", shape.size, recordSizeMax)
+	}
+	return shape
+}
+
+// fits says whether a source fits a width. What the bank fills in may be as wide as it likes, within reason.
+func (s sourceInfo) fits(which source, width int) bool {
+	switch {
+	case which == sourceCode, which == sourceFate:
+		return width >= 2 && width <= s.width
+	case which > sourceCode:
+		return width <= recordSizeMax/8
+	case s.fixed:
+		return width == s.width
+	}
+	return width >= s.width
+}
+
+func (s *recordShape) needs(f *keyFaults, message string, wanted ...source) {
+	for _, w := range wanted {
+		if s.find(w) == nil {
+			f.wrong("dialect.record."+message, "缺少 %s / %[1]s is missing", sources[w].name)
+		}
+	}
+}
+
+// recordCodec writes records by a layout.
+type recordCodec struct {
+	config  *Config
+	rules   *codeRules
+	table   *recordTable
+	mode    iso8583.MACMode
+	key     iso8583.Secret
+	mac     *iso8583.MAC
+	scratch []byte
+}
+
+func newRecordCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*recordCodec, error) {
+	mac, err := iso8583.NewMAC(mode, key)
+	if err != nil {
+		return nil, err
+	}
+	var f keyFaults
+	return &recordCodec{config: c, rules: rules, table: c.Dialect.Record.table(&f), mode: mode, key: key, mac: mac}, f.join()
+}
+
+func (w *recordCodec) load(o *transaction.LoadOrder) ([]byte, error) {
+	about := w.config.ofOrder(o)
+	return w.build(mtiLoad, &about), nil
+}
+
+func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
+	about := w.config.ofOrder(o)
+	about.cause = cause
+	return w.build(mti, &about), nil
+}
+
+func (w *recordCodec) query(o *transaction.LoadOrder) ([]byte, error) {
+	about := w.config.ofOrder(o)
+	return w.build(mtiQuery, &about), nil
+}
+
+func (w *recordCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
+	about := content{config: w.config, moment: w.config.local(now.UnixMicro()), trace: trace, function: function}
+	return w.build(mtiNetwork, &about), nil
+}
+
+// networkAnswer gives the bank's record back with our code.
+func (w *recordCodec) networkAnswer(request *answer, code string) ([]byte, error) {
+	w.scratch = append(w.scratch[:0], request.message.([]byte)...)
+	copy(w.scratch, w.table.codes[mtiNetworkAnswer])
+	p := w.table.shapes[mtiNetwork].find(sourceCode)
+	place := w.scratch[p.at : p.at+p.width]
+	copy(place, bytes.Repeat([]byte{' '}, p.width))
+	copy(place, code)
+	return w.seal(), nil
+}
+
+func (w *recordCodec) build(mti string, about *content) []byte {
+	w.scratch = append(w.scratch[:0], w.table.codes[mti]...)
+	shape := w.table.shapes[mti]
+	for i := range shape.parts {
+		w.scratch = about.append(w.scratch, &shape.parts[i].part)
+	}
+	return w.seal()
+}
+
+func (w *recordCodec) seal() []byte {
+	sum := w.mac.Sum(nil, w.scratch)
+	if w.table.hexMAC {
+		w.scratch = append(w.scratch, strings.ToUpper(hex.EncodeToString(sum[:]))...)
+	} else {
+		w.scratch = append(w.scratch, sum[:]...)
+	}
+	return w.scratch
+}
+
+func (w *recordCodec) reader() (reader, error) {
+	mac, err := iso8583.NewMAC(w.mode, w.key)
+	return &recordReader{table: w.table, mac: mac, rules: w.rules}, err
+}
+
+// recordReader takes records apart.
+type recordReader struct {
+	table *recordTable
+	mac   *iso8583.MAC
+	rules *codeRules
+}
+
+func (r *recordReader) read(payload []byte) (answer, error) {
+	record, err := r.authentic(payload)
+	if err != nil {
+		return answer{}, err
+	}
+	mti, known := r.table.mtis[string(record[:recordCodeSize])]
+	if !known {
+		return answer{mti: mtiOther, complete: true}, nil // not by its code: it might be called 0210
+	}
+	shape := r.table.shapes[mti]
+	if len(record) != shape.size {
+		return answer{}, notAMessage("record %s of %d bytes, its layout has %d", record[:recordCodeSize], len(record), shape.size)
+	}
+	for i := range shape.parts {
+		if !r.table.wellFormed(&shape.parts[i], record) {
+			return answer{}, notAMessage("record %s: what stands at %d cannot be there", record[:recordCodeSize], shape.parts[i].at)
+		}
+	}
+	return r.take(mti, shape, record), nil
+}
+
+// authentic cuts off the MAC when it is the MAC of the record.
+func (r *recordReader) authentic(payload []byte) ([]byte, error) {
+	size, sum := iso8583.MACSize, [iso8583.MACSize]byte{}
+	if r.table.hexMAC {
+		size = 2 * iso8583.MACSize
+	}
+	if len(payload) < recordCodeSize+size {
+		return nil, iso8583.ErrBankMAC
+	}
+	record, tail := payload[:len(payload)-size], payload[len(payload)-size:]
+	if !r.table.hexMAC {
+		copy(sum[:], tail)
+	} else if _, err := hex.Decode(sum[:], tail); err != nil {
+		return nil, iso8583.ErrBankMAC
+	}
+	if !r.mac.Verify(nil, record, sum[:]) {
+		return nil, iso8583.ErrBankMAC
+	}
+	return record, nil
+}
+
+// wellFormed says whether a place holds what it may: digits or nothing where a number is, text of its encoding elsewhere.
+func (t *recordTable) wellFormed(p *recordPart, record []byte) bool {
+	value := record[p.at : p.at+p.width]
+	blank := len(bytes.TrimRight(value, " ")) == 0
+	switch {
+	case p.number:
+		return blank || onlyDigits(string(value))
+	case p.source == sourceText && t.gbk:
+		text, err := simplifiedchinese.GBK.NewDecoder().Bytes(bytes.TrimRight(value, " "))
+		return err == nil && !bytes.ContainsRune(text, utf8.RuneError)
+	}
+	return !slices.ContainsFunc(value, func(c byte) bool { return c < ' ' || c > '~' })
+}
+
+func (r *recordReader) take(mti string, shape *recordShape, record []byte) answer {
+	a := answer{mti: mti}
+	value := func(s source) string {
+		p := shape.find(s)
+		if p == nil {
+			return ""
+		}
+		return strings.TrimRight(string(record[p.at:p.at+p.width]), " ")
+	}
+	trace, err := strconv.ParseUint(value(sourceTrace), 10, 32)
+	a.trace, a.complete = uint32(trace), err == nil
+	coded := r.rules.weigh(&a, value(sourceCode))
+	if mti == mtiNetwork || mti == mtiNetworkAnswer {
+		a.function, _ = strconv.ParseUint(value(sourceFunction), 10, 64)
+		if mti == mtiNetwork {
+			a.message = bytes.Clone(record)
+		}
+		a.finish(coded, "", "")
+		return a
+	}
+	reference := value(sourceReference)
+	a.load = readLoad(reference)
+	a.date = readMonthDay(value(sourceDateTime))
+	if terminal := shape.find(sourceTerminal); value(sourceTerminal) != "" {
+		copy(a.terminal[:], record[terminal.at:]) // its spaces are its own
+	}
+	a.readAmount(value(sourceAmount))
+	a.fate = r.rules.fateOf(value(sourceFate))
+	bank := value(sourceBank)
+	a.finish(coded, bank[max(0, len(bank)-len(a.bank)):], reference) // of a long number the end tells most
+	return a
+}
