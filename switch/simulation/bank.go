@@ -157,6 +157,9 @@ func (b *bank) receive(o transaction.LoadOrder, m mood) {
 // unasked says whether nobody has asked for a load's reversal: neither on its way to the bank nor on its way to the disk.
 func (b *bank) unasked(id uint64) bool {
 	_, undoing := b.undoing[id]
+	if l := b.w.books.loads[id]; l != nil && (l.stage == loadReversing || l.stage == loadReturning) {
+		return false // asked, whether or not the gateway still does
+	}
 	return !undoing && len(b.w.lot) == 0 && b.w.engine.State().Book().Sequence() == b.w.books.sequence
 }
 
