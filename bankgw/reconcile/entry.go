@@ -62,6 +62,7 @@ type Entry struct {
 	State    State
 	Account  Account
 	Time     int64 // when it was decided, microseconds since 1970 UTC
+	BankDay  Day   // the bank's settlement date, DE 15 of its answer; 0: it has not said
 }
 
 // credited is what the holder has of it.

@@ -14,7 +14,8 @@ import (
 type Rules struct {
 	// Zone is how far the site's clock is ahead of UTC.
 	Zone time.Duration
-	// CutWindow is how long before the end of a day a load may be in the bank's next file, up to half a day.
+	// CutWindow is how long before the end of a day a load may be in the bank's next file, up to half a day, where Entry.BankDay does not
+	// say it.
 	CutWindow time.Duration
 	// WaitDays is how many days a reversal under way is waited for.
 	WaitDays int
@@ -63,7 +64,7 @@ type meeting struct {
 	state   State
 	account Account
 	age     int
-	nearCut bool // new today, and may be in the next file; nothing is put off twice
+	nearCut bool // new today, and its other side may be of the next day; nothing is put off twice
 }
 
 // Run reconciles the day of a file. An error says that the input is not what it should be; it never stands for a difference.
@@ -213,10 +214,19 @@ func (m *meeting) reckon() {
 	if m.account == 0 && line != nil {
 		m.account = line.Account
 	}
-	if m.carried == nil {
-		cut := (m.day + 1).at(0) - Moment(m.rules.CutWindow/time.Second)
-		m.nearCut = m.moment() >= cut
+	m.nearCut = m.carried == nil && m.expectedLater()
+}
+
+// expectedLater says whether the other side of a load that is new today may be of the next day: by the date that the bank has given it, by our
+// own of a load that the bank has before us, else by the clock.
+func (m *meeting) expectedLater() bool {
+	switch {
+	case m.entry != nil && m.entry.BankDay != 0:
+		return m.entry.BankDay > m.day
+	case m.found != nil:
+		return m.found.Day > m.day
 	}
+	return m.moment() >= (m.day+1).at(0)-Moment(m.rules.CutWindow/time.Second)
 }
 
 // broughtIn is what stood before this day for an entry that is not carried. One of an earlier day that was taken back today had been

@@ -46,7 +46,7 @@ func (m *meeting) cutExpected() bool {
 }
 
 func (m *meeting) judgeAmounts() verdict {
-	if m.bank > m.ours && m.bank%m.ours == 0 && m.load != nil && m.before.bank > 0 {
+	if m.bank > m.ours && m.before.bank > 0 && m.load.kept() > 0 {
 		return verdict{CaseAmountDiffers, ActionManual, "银行重复扣款", "the bank debited more than once"}
 	}
 	return verdict{CaseAmountDiffers, ActionManual, "双方金额不同,挂暂收,双人处理", "the amounts differ: suspense, and two persons"}
@@ -68,7 +68,7 @@ func (m *meeting) judgeLong() verdict {
 	case StateManual:
 		return verdict{CaseBankOnly, ActionManual, "银行已扣款,人工处理中", "the bank debited, two persons have it in hand"}
 	case StateNone, StateConfirmed:
-		if m.cutOver() {
+		if m.nearCut {
 			return verdict{CaseDateCut, ActionDefer, "银行先于我方记账日,待我方次日记录", "of our next day: wait for it"}
 		}
 		if m.state == StateConfirmed {
@@ -84,11 +84,6 @@ func (m *meeting) judgeLong() verdict {
 		return verdict{CaseBankOnly, ActionMakeUp, "银行已扣款,我方按拒绝处理", "the bank debited, we took it for declined"}
 	}
 	return verdict{CaseBankOnly, ActionManual, "银行已扣款,与我方状态矛盾", "the bank debited, which our state contradicts"}
-}
-
-// cutOver: new today, and either we have it on our next day or it is so near the cut that we may.
-func (m *meeting) cutOver() bool {
-	return m.found != nil && m.found.Day > m.day || m.found == nil && m.nearCut
 }
 
 // judgeShort: the holder has what the bank does not keep.

@@ -167,6 +167,9 @@ func (s *story) ours(c *datadriven.TestData) string {
 			require.NoError(s.t, e.State.UnmarshalText([]byte(r.word)))
 			midnight := time.Unix(int64(day)*24*60*60, 0).Add(-site)
 			e.Time = midnight.Add(r.clock).UnixMicro()
+			if text, ok := r.more["bank-day"]; ok {
+				e.BankDay = dayOf(s.t, text)
+			}
 			s.entries = append(s.entries, e)
 			s.all[sequence] = e
 			if e.State == reconcile.StateConfirmed {
