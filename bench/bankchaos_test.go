@@ -24,14 +24,21 @@ func builtSwitch(t *testing.T) string {
 	return path
 }
 
-// TestBankChaos is a small run with real processes: one kill, one restart of the bank, one cut of everything.
-func TestBankChaos(t *testing.T) {
+// TestBanks runs what needs a real switch and a bank, small.
+func TestBanks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the switch and kills it")
 	}
+	binary := builtSwitch(t)
+	t.Run("chaos", func(t *testing.T) { t.Parallel(); smallChaos(t, binary) })
+	t.Run("noon", func(t *testing.T) { t.Parallel(); smallNoon(t, binary) })
+}
+
+// smallChaos has one kill, one restart of the bank, one cut of everything.
+func smallChaos(t *testing.T, binary string) {
 	folder := t.TempDir()
 	k := bankChaos{
-		common: common{binary: builtSwitch(t), work: folder, seed: 5}, loads: 600, kiosks: 8, flight: 4, kills: 1, banks: 1, cuts: 1, holders: 100,
+		common: common{binary: binary, work: folder, seed: 5}, loads: 600, kiosks: 8, flight: 4, kills: 1, banks: 1, cuts: 1, holders: 100,
 		json: filepath.Join(folder, "bankchaos.json"),
 	}
 	var out bytes.Buffer
@@ -42,11 +49,44 @@ func TestBankChaos(t *testing.T) {
 	var result chaosResult
 	require.NoError(t, json.Unmarshal(contents, &result))
 	require.Positive(t, result.Paths[pathConfirmed])
-	require.Positive(t, result.Paths[pathUnknown]+result.Paths[pathUnknownNothing]+result.Paths[pathRestart]+result.Paths[pathRestartNothing]+result.Paths[pathTerminal]+result.Paths[pathTerminalNone])
+	taken := 0
+	for path, count := range result.Paths {
+		if path != pathConfirmed && path != pathDeclined && path != pathNotSent && path != pathRefused {
+			taken += count
+		}
+	}
+	require.Positive(t, taken, "loads that were taken back: %v", result.Paths)
 	require.Zero(t, result.Paths[pathOpen])
 	require.Equal(t, result.BankHolds, result.InTransit)
 	require.Positive(t, result.BankHolds)
 	require.Equal(t, statementsCompared, result.Statements)
+}
+
+// smallNoon: each state of the bank shows in what kiosks are told, and purchases go through in all of them.
+func smallNoon(t *testing.T, binary string) {
+	folder := t.TempDir()
+	n := bankNoon{
+		common: common{binary: binary, work: folder, seed: 5}, rate: 100, loads: 40, seconds: 0.5, rounds: 1, pos: 8, holders: 100,
+		json: filepath.Join(folder, "banknoon.json"),
+	}
+	var out bytes.Buffer
+	require.NoError(t, n.run(t.Context(), &out), "%s", &out)
+	contents, err := os.ReadFile(n.json)
+	require.NoError(t, err)
+	var rows []noonRow
+	require.NoError(t, json.Unmarshal(contents, &rows))
+	require.Len(t, rows, len(noonStates))
+	for _, r := range rows {
+		require.Positive(t, r.Accepted, r.State)
+		require.Zero(t, r.Refused, r.State)
+		require.NotEmpty(t, r.LoadCodes, r.State)
+	}
+	healthy, silent, down := rows[0], rows[2], rows[3]
+	require.Positive(t, healthy.LoadCodes["00"])
+	require.Zero(t, silent.LoadCodes["00"])
+	require.Len(t, down.LoadCodes, 1)
+	require.Positive(t, down.LoadCodes["91"])
+	require.Contains(t, down.LoadText, "银行暂不可用")
 }
 
 // TestCompare: a fen of difference is found, on either side, and so is a load that has not ended.
