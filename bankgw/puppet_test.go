@@ -2,6 +2,7 @@ package bankgw_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"strings"
@@ -32,6 +33,8 @@ type puppet struct {
 	state    banksim.State        // of the load in the books; 0: unheard of
 	nothing  bool                 // it forgets, and has said 25 to a reversal
 	fault    error                // something came that must not
+	seen     [][]byte             // every payload, as it came
+	signOn   []byte               // a frame that answers sign-ons in another's words; nil: our own
 }
 
 func newPuppet(forgets bool) (*puppet, error) {
@@ -92,6 +95,7 @@ func (p *puppet) read(conn net.Conn) {
 
 // take keeps a request until the proof has it booked. REQUIRES: mu.
 func (p *puppet) take(payload []byte) {
+	p.seen = append(p.seen, bytes.Clone(payload))
 	m, err := p.open(payload)
 	if err != nil {
 		p.fault = fmt.Errorf("the bank cannot read what came: %w", err)
@@ -106,6 +110,10 @@ func (p *puppet) take(payload []byte) {
 	case "0420", "0421":
 		p.reversal = m
 	case "0820":
+		if function, _ := m.Number(70); function == 1 && p.signOn != nil {
+			_, _ = p.conn.Write(p.signOn) // as in send
+			return
+		}
 		p.send(p.answer(m, "00"))
 	case "0830":
 	default:
