@@ -205,7 +205,9 @@ func (w *smallWorld) actions() []string {
 	if p.conn != nil {
 		list = append(list, "cut-over begins", "cut-over ends")
 		for _, name := range p.answers() {
-			list = append(list, "hear "+name)
+			if name != "0430/25" || w.fresh() {
+				list = append(list, "hear "+name)
+			}
 		}
 	}
 	if p.cut {
@@ -226,6 +228,12 @@ func (w *smallWorld) actions() []string {
 // has passed, or never: that is what the key asks of a bank.
 func (w *smallWorld) bookable() bool {
 	return !w.puppet.forgets || w.age() < 2
+}
+
+// fresh says that a 25 may still arrive. One that was said before the original was booked does so before not_found_after has passed, or
+// never: nothing in a 0430 tells which repeat of the reversal it answers.
+func (w *smallWorld) fresh() bool {
+	return !w.puppet.forgets || w.puppet.state != banksim.Debited && w.puppet.state != banksim.Reversed || w.age() < 2
 }
 
 // entries is how many of each kind the ledger has about the load, and of day switches.
@@ -249,7 +257,7 @@ func (w *smallWorld) ledger() (counted entries, decided int64) {
 	counted = make(entries)
 	for _, b := range w.disk.blocks[w.before:] {
 		_ = b.Each(func(_ uint64, e *ledger.Entry) error { // a block is checked when it is opened
-			if counted[e.Kind]++; e.Kind == transaction.KindLoad {
+			if counted[e.Kind]++; e.Kind == transaction.KindLoad && decided == 0 { // another one refuses a repeat
 				decided = e.Time
 			}
 			return nil

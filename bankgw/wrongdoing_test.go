@@ -12,6 +12,7 @@ type wrongdoing struct {
 	found     string // a word of what the proof says
 	forgets   bool   // found with a bank that forgets reversals which find nothing
 	atOnce    bool   // found in a state, not only in what becomes of it
+	after     []move // the search begins behind these, to be quick
 	configure func(*bankgw.Config)
 	// ordered stands between the core and the gateway, told between the gateway and the core; nil passes on.
 	ordered func(w *smallWorld, o transaction.LoadOrder, reverse bool) (drop bool)
@@ -56,7 +57,7 @@ var wrongdoings = []wrongdoing{
 		},
 	},
 	{
-		name: "a late approval credits: the reversal goes out before it is on disk", found: "credited", atOnce: true,
+		name: "a late approval credits: the reversal goes out before it is on disk", found: "credited", atOnce: true, after: []move{{action: "load"}, {action: "bank approves"}},
 		told: func(w *smallWorld, r *transaction.Request) bool {
 			switch {
 			case r.Kind == transaction.KindLoadUnknown:
@@ -92,7 +93,7 @@ var wrongdoings = []wrongdoing{
 		ordered: func(_ *smallWorld, _ transaction.LoadOrder, reverse bool) bool { return reverse },
 	},
 	{
-		name: "not found is believed while the original is under way", found: "in the end", forgets: true,
+		name: "not found is believed while the original is under way", found: "in the end", forgets: true, after: []move{{action: "load"}, {action: "time"}},
 		configure: func(c *bankgw.Config) { c.NotFoundAfter = 0 },
 	},
 	{
