@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	proofAmount money.Fen = 5000
-	proofTrace            = 7
+	proofAmount = money.Fen(5000)
+	proofTrace  = 7
 )
 
 // move of a history: an action, and the point in it at which the machine dies; 0: it does not.

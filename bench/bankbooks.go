@@ -179,9 +179,18 @@ const (
 )
 
 var paths = []struct{ name, zh string }{
-	{pathConfirmed, "即时确认"}, {pathTakenBack, "确认后终端冲正"}, {pathDeclined, "银行拒绝"}, {pathNotSent, "未发出"}, {pathRefused, "本机拒绝"},
-	{pathUnknown, "超时后冲正"}, {pathUnknownNothing, "超时,银行无此笔"}, {pathRestart, "重启后冲正"}, {pathRestartNothing, "重启,银行无此笔"},
-	{pathTerminal, "终端放弃后冲正"}, {pathTerminalNone, "终端放弃,银行无此笔"}, {pathOpen, "未了结"},
+	{pathConfirmed, "即时确认"},
+	{pathTakenBack, "确认后终端冲正"},
+	{pathDeclined, "银行拒绝"},
+	{pathNotSent, "未发出"},
+	{pathRefused, "本机拒绝"},
+	{pathUnknown, "超时后冲正"},
+	{pathUnknownNothing, "超时,银行无此笔"},
+	{pathRestart, "重启后冲正"},
+	{pathRestartNothing, "重启,银行无此笔"},
+	{pathTerminal, "终端放弃后冲正"},
+	{pathTerminalNone, "终端放弃,银行无此笔"},
+	{pathOpen, "未了结"},
 }
 
 // bankNotFound is DE 39 of a reversal whose original the bank does not have.

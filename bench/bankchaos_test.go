@@ -121,8 +121,10 @@ func TestCompare(t *testing.T) {
 		require.Len(t, compare(loads, &bankBook{"bank", held}), 1, name)
 	}
 	books := bankBooks([]banksim.Record{
-		{Reference: "a", Amount: 100, State: banksim.Debited}, {Reference: "a", Amount: 7, State: banksim.Debited},
-		{Reference: "b", Amount: 200, State: banksim.Reversed}, {Reference: "c", Amount: 300, State: banksim.Declined},
+		{Reference: "a", Amount: 100, State: banksim.Debited},
+		{Reference: "a", Amount: 7, State: banksim.Debited},
+		{Reference: "b", Amount: 200, State: banksim.Reversed},
+		{Reference: "c", Amount: 300, State: banksim.Declined},
 	})
 	require.Equal(t, map[string]money.Fen{"a": 107}, books[0].Held)
 }
