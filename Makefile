@@ -1,4 +1,4 @@
-# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · diskfull · slowdisk · bench · lint · clean — each is one line below. `make help` lists them.
+# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · diskfull · slowdisk · bench · lint · clean · proof-bank · bank-chaos · conformance — each is one line below. `make help` lists them.
 SHELL := /bin/bash
 GO ?= go
 ROUNDS ?= 10
@@ -8,14 +8,15 @@ POINTS ?= 5000
 FLIPS ?= 5000
 FEW ?= 20
 FUZZTIME ?= 20s
+LOADS ?= 100000
 export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test race fuzz sim kill crash eio rot diskfull slowdisk bench lint clean
+.PHONY: help run build test race fuzz sim kill crash eio rot diskfull slowdisk bench lint clean proof-bank bank-chaos conformance
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 run: ## build and start everything: switch, bank, a small campus at lunch; a live screen
 	@configs/build.sh $(MAKE) --no-print-directory build
@@ -65,3 +66,12 @@ lint: ## gofumpt, staticcheck, go vet, and the house rules
 
 clean: ## what make has built; data stays
 	@rm -rf bin out
+
+proof-bank: ## every order of everything that can happen to one bank load, a death at every point, until the space is closed; out/bankproof.json
+	@configs/bankproof.sh
+
+bank-chaos: build ## LOADS bank loads at a bad bank, the switch killed and the bank restarted, compared load by load; out/bankchaos.json
+	@bin/bench bankchaos --binary bin/onecard --loads $(LOADS) --seed $(SEED) --json out/bankchaos.json
+
+conformance: ## clients that are not ours read and build our bank messages: moov's own encoders, npm's iso_8583 (needs node and npm)
+	@configs/conformance.sh

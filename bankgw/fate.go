@@ -8,7 +8,7 @@ type fate struct {
 	end        fateEnd
 	link       *link // the line that the load went out on; nil: another life of the gateway
 	generation uint64
-	answered   bool // the bank has answered the load, so it cannot be under way there any more
+	answered   bool // the bank has answered the load and not with a late approval, so it cannot be under way there any more
 	reported   bool // a late answer is in the ledger
 }
 

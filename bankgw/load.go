@@ -211,8 +211,8 @@ func (g *Gateway) lateAnswer(now time.Time, a *answer) {
 		g.events.fault(faultIdentity)
 		return
 	}
-	f.answered = true
 	took := a.code == transaction.Approved || a.uncertain
+	f.answered = !took // what was taken must be found: a 25 that was said before it was taken may still come
 	switch {
 	case f.end == fateConfirmed && took, f.end == fateDeclined && !took:
 		g.events.fault(faultDuplicate)

@@ -48,7 +48,10 @@ const (
 func TestMatrix(t *testing.T) {
 	site := newSite(t, time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC))
 	var cases atomic.Int64
-	t.Cleanup(func() { t.Logf("%d cases", cases.Load()) })
+	t.Cleanup(func() {
+		t.Logf("%d cases", cases.Load())
+		noteProof(t, "matrix_cases", cases.Load())
+	})
 	for _, script := range behaviours {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()

@@ -23,21 +23,33 @@ type bank struct {
 	done    chan error
 }
 
+// bankOpening is what every account at the bank has in the beginning.
+const bankOpening money.Fen = 100_000_000
+
 // newBank opens a bank on a port of its own. mix is how it behaves, in banksim's words; "" approves everything.
 func newBank(ctx context.Context, seed uint64, mix string) (*bank, error) {
 	key := iso8583.Secret("bench bank key 1")
-	sim, err := banksim.New(banksim.Config{MACKey: key, MACMode: iso8583.MACSM4CBC, DefaultBalance: 100_000_000, Mix: mix, Seed: seed})
+	sim, err := banksim.New(banksim.Config{MACKey: key, MACMode: iso8583.MACSM4CBC, DefaultBalance: bankOpening, Mix: mix, Seed: seed})
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	b := &bank{Bank: sim, address: "127.0.0.1:0", key: key}
+	if err := b.open(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// open takes links. The address is the same ever after.
+func (b *bank) open(ctx context.Context) error {
+	l, err := net.Listen("tcp", b.address)
 	if err != nil {
-		return nil, fmt.Errorf("opening the bank: %w", err)
+		return fmt.Errorf("opening the bank: %w", err)
 	}
 	serving, stop := context.WithCancel(ctx)
-	b := &bank{Bank: sim, address: l.Addr().String(), key: key, stop: stop, done: make(chan error, 1)}
-	go func() { b.done <- sim.Serve(serving, l) }()
-	return b, nil
+	b.address, b.stop, b.done = l.Addr().String(), stop, make(chan error, 1)
+	go func() { b.done <- b.Serve(serving, l) }()
+	return nil
 }
 
 func (b *bank) close() {

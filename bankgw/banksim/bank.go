@@ -139,8 +139,12 @@ func (b *Bank) Mix(text string) error {
 	return b.program.addMix(text)
 }
 
-// Serve takes links from the listener until the context ends, closes them and the listener, and returns when all is quiet.
+// Serve takes links from the listener until the context ends, closes them and the listener, and returns when all is quiet. A bank that has
+// been stopped may serve again: its books are as they were, what it had not yet answered it has forgotten.
 func (b *Bank) Serve(ctx context.Context, listener net.Listener) error {
+	b.mu.Lock()
+	b.stopped = false
+	b.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() {
 		_ = listener.Close()
 		b.mu.Lock()
