@@ -26,7 +26,7 @@ const (
 	kindDrawerClosed   = 57
 	kindCountsIssued   = 63
 	kindExpired        = 67
-	kindOperationLast  = 67
+	kindOperationLast  = 74
 	kindBatch          = 80
 	kindBatchLines     = 81
 	kindBatchDecided   = 82
@@ -247,6 +247,7 @@ var flows = map[byte]flow{
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
 	67: {[]uint16{subsidy, count}, []uint16{receivable}},
+	74: {[]uint16{main}, []uint16{third}},
 	90: {},
 	91: {[]uint16{payable, suspense}, []uint16{payable, custody, serviceIncome, deductionIncome, suspense}},
 }

@@ -53,6 +53,7 @@ var goodActs = []actStep{
 	{kind: "service_fee", who: "wang", body: `{"merchant":"100000000000001","amount":"0.80"}`},
 	{kind: "third_party_load", who: "wang", body: `{"holder":"2026009","amount":"50.00","document":"WX-1"}`},
 	{kind: "third_party_settled", who: "wang", body: `{"amount":"50.00","document":"WX-D1"}`},
+	{kind: "third_party_refund", who: "wang", body: `{"holder":"2026009","amount":"20.00","document":"WX-1R1"}`},
 	{kind: "subsidy_received", who: "wang", body: `{"purse":"aid","amount":"50.00","document":"BK-1"}`},
 	{kind: "bank_statement", who: "wang", body: `{"amount":"1234.56","document":"DZ-1"}`},
 	{kind: "meter_start", who: "zhang", body: `{"holder":"2026010","terminal":"10000001","amount":"5.00"}`},

@@ -60,6 +60,7 @@ var catalogue = [...]CatalogueRow{
 	{KindCountSale, "count_sale", "计次消费", "count sale", RoleCashier, false, []string{"holder", "purse", "terminal", "amount"}, nil, countSale},
 	{KindUnclaimed, "unclaimed", "转无人认领", "balance to unclaimed", RoleAccountant, true, []string{"holder", "reason"}, nil, toUnclaimed},
 	{KindThirdPartySettled, "third_party_settled", "第三方款到账", "third-party money arrived", RoleAccountant, true, []string{"amount", "document"}, nil, thirdPartySettled},
+	{KindThirdPartyRefunded, "third_party_refund", "第三方退款", "third-party refund", RoleCashier | RoleAccountant, false, []string{"holder", "amount", "document"}, nil, thirdPartyRefund},
 }
 
 // Catalogue calls visit with every kind of operation.
@@ -71,10 +72,11 @@ func Catalogue(visit func(CatalogueRow)) {
 
 // CatalogueOf finds a kind's row; false for what nobody can ask for.
 func CatalogueOf(kind Kind) (CatalogueRow, bool) {
-	if kind < KindCashDeposit || int(kind-KindCashDeposit) >= len(catalogue) {
+	i := slices.IndexFunc(catalogue[:], func(row CatalogueRow) bool { return row.Kind == kind })
+	if i < 0 {
 		return CatalogueRow{}, false
 	}
-	return catalogue[kind-KindCashDeposit], true
+	return catalogue[i], true
 }
 
 // given says which fields of an operation are not zero.

@@ -183,7 +183,7 @@ func (r *operationRecord) decode(src []byte, kind Kind) error {
 func IsOperation(kind Kind) bool { return kind >= KindCashDeposit && kind <= kindOperationLast }
 
 // kindOperationLast is the highest kind with an operation's payload.
-const kindOperationLast = KindSubsidyExpired
+const kindOperationLast = KindThirdPartyRefunded
 
 // OperationLine is an operation's entry read for statements and reports. Rows are counted from 1, 0 is none.
 type OperationLine struct {
