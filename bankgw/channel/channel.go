@@ -292,6 +292,12 @@ func (c *Channel) named(name string) (*Order, error) {
 	return c.find(string(number))
 }
 
+// Known says whether an order has been made under a request's name.
+func (c *Channel) Known(by, key string) (bool, error) {
+	o, err := c.named(nameOf("order", by, key))
+	return o != nil, err
+}
+
 // change reads an order, changes it and writes it, under its lock.
 func (c *Channel) change(sequence uint64, how func(*Order)) (*Order, error) {
 	lock := c.stripe(sequence)

@@ -150,3 +150,10 @@ func sequenceOf(prefix, number string) (sequence uint64, ok bool) {
 	}
 	return sequence, true
 }
+
+// RefundStates calls visit with every state of a refund.
+func RefundStates(visit func(RefundState)) {
+	for _, s := range []RefundState{RefundIntended, RefundTaken, RefundRejected, RefundPaid, RefundRefused, RefundReturned, RefundManual} {
+		visit(s)
+	}
+}

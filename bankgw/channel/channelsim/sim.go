@@ -25,6 +25,9 @@ type Config struct {
 	Zone           *time.Location
 	Clock          func() time.Time
 	NotifyURL      string // "": where each order says
+	// Watch is called with every request, as "POST /v3/...", before it is carried out and, unless it is lost, after it; it must not ask the
+	// channel anything. nil: nobody watches.
+	Watch func(request string, done bool)
 }
 
 // Sim is a channel. Its methods may be called by any goroutine.
@@ -69,6 +72,11 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Forged++
 		s.answer(w, http.StatusUnauthorized, saying{"SIGN_ERROR", err.Error()})
 		return
+	}
+	if s.config.Watch != nil {
+		request := r.Method + " " + r.URL.Path
+		s.config.Watch(request, false)
+		defer s.config.Watch(request, true) // after it is carried out and before the answer is on its way: it is still in the buffer
 	}
 	s.mux.ServeHTTP(w, r.WithContext(withBody(r.Context(), body)))
 }
