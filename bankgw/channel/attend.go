@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -58,6 +59,7 @@ func (c *Channel) due(now int64) (list []uint64) {
 		t.at = now + pause.Microseconds()
 		t.step++
 	}
+	slices.Sort(list) // the oldest first
 	return list
 }
 

@@ -43,6 +43,7 @@ type Order struct {
 	Transaction string    `json:"transaction,omitempty"` // the channel's number of the payment
 	PaidAt      int64     `json:"paid_at,omitempty"`     // by the channel's clock: its file of that day has it
 	Record      uint64    `json:"record,omitempty"`      // the entry that credited it
+	Claim       uint64    `json:"claim,omitempty"`       // the entry that took the credit back: the channel has denied the payment
 	Refunds     []Refund  `json:"refunds,omitempty"`     // at most the last is open; sum of those not refused or returned <= Amount
 	Cause       string    `json:"cause,omitempty"`       // why it waits for a person, or how it ended
 }

@@ -315,7 +315,7 @@ func (c *Channel) claim(ctx context.Context, d *Difference, now int64) error {
 		d.Cause = "通道称未付;订单状态 " + string(o.State) + ",须人工 / the channel says it is not paid; a person must look"
 		return nil
 	}
-	_, err = c.reverse(ctx, "claim", o.Number, o.Record, now)
+	record, err := c.reverse(ctx, "claim", o.Number, o.Record, now)
 	var refused *transaction.Refused
 	if errors.As(err, &refused) && !passing(refused) {
 		d.act(false, "", "")
@@ -326,6 +326,6 @@ func (c *Channel) claim(ctx context.Context, d *Difference, now int64) error {
 		return err
 	}
 	d.act(true, "reversed", "通道称未付,已收回 / the channel says it is not paid: taken back")
-	o.State, o.Record, o.Cause = Manual, 0, d.Cause
+	o.Record, o.Claim = 0, record
 	return c.leaveToPerson(o, nil, d.Cause)
 }

@@ -20,6 +20,31 @@ func (c *Channel) keyOf(what, number string) transaction.Key {
 // Settle takes the channel's word that an order has been paid, from wherever it came, and credits the holder once. It returns when the
 // credit is durable; an error says that it is not, and the evidence should come again. What does not fit moves nothing.
 func (c *Channel) Settle(ctx context.Context, p Payment, now int64) error {
+	return c.settle(ctx, p, now, false)
+}
+
+// Again asks the channel about an order that waits for a person, once what was in the way has been seen to, and credits it if it may be.
+func (c *Channel) Again(ctx context.Context, number string, now int64) (Order, error) {
+	o, err := c.find(number)
+	if err != nil {
+		return Order{}, err
+	}
+	if o.State != Manual || o.credited() || o.Claim != 0 {
+		return Order{}, &transaction.Refused{
+			Field: "number", Rule: "order_manual", Chinese: "订单状态为 " + string(o.State) + ",无可补办", English: "the order is " + string(o.State) + ": there is nothing to settle by hand",
+		}
+	}
+	p, err := c.provider.Query(ctx, number)
+	if err == nil {
+		err = c.settle(ctx, p, now, true)
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	return c.Order(number)
+}
+
+func (c *Channel) settle(ctx context.Context, p Payment, now int64, asked bool) error {
 	sequence, ok := sequenceOf(c.config.Prefix, p.Number)
 	if !ok {
 		return ErrNoOrder
@@ -40,7 +65,7 @@ func (c *Channel) Settle(ctx context.Context, p Payment, now int64) error {
 		}
 		return nil
 	}
-	if o.State == Manual {
+	if o.State == Manual && !asked || o.Claim != 0 {
 		return nil
 	}
 	if fault := c.misfit(o, &p, now); fault != "" {

@@ -19,6 +19,7 @@ import (
 //
 //	place HOLDER AMOUNT [key=]     an order, answered with its text for a QR code
 //	refund ORDER AMOUNT [key=]     asks for money back
+//	again ORDER                    a person has seen to what was in the way
 //	pay ORDER [AMOUNT]             the holder pays at the channel
 //	script                         misbehaviour of the channel that is next
 //	deliver | late                 the channel sends its notifications | those that it has kept back
@@ -64,6 +65,12 @@ func (s *site) command(d *datadriven.TestData) string {
 			return "refused: " + err.Error() + "\n"
 		}
 		return s.told(&o) + again(repeated) + "\n"
+	case "again":
+		o, err := s.channel.Again(s.t.Context(), s.number(argument(0)), s.micros())
+		if err != nil {
+			return "refused: " + s.short(err.Error()) + "\n"
+		}
+		return s.told(&o) + "\n"
 	case "pay":
 		if argument(1) != "" {
 			return complaint(s.sim.PayWrong(s.number(argument(0)), amount(1)))

@@ -312,14 +312,32 @@ func (s *channelSite) books() (purses map[string]money.Fen, transit money.Fen) {
 	return purses, -state.Book().Account(account).Balance // an asset: its debit side is what channels owe
 }
 
+// days are those on which something was paid or paid back: a test may run past midnight.
+func (s *channelSite) days() map[string]bool {
+	days, zone := map[string]bool{}, time.FixedZone("", 8*3600)
+	for _, number := range s.sim.Numbers() {
+		o, _ := s.sim.Order(number)
+		if o.Taken > 0 {
+			days[o.PaidAt.In(zone).Format(time.DateOnly)] = true
+		}
+		for _, r := range o.Refunds {
+			days[r.At.In(zone).Format(time.DateOnly)] = true
+		}
+	}
+	return days
+}
+
 // agrees stops the switch politely and compares the three books.
 func (s *channelSite) agrees() {
 	t := s.t
-	var day console.ChannelDay
-	today := time.Now().In(time.FixedZone("", 8*3600)).Format(time.DateOnly)
-	require.NoError(t, s.ask(http.MethodPost, "/channels/wechat/reconciliations/"+today, "name-reconcile", "", &day))
-	require.True(t, day.Settled, "%+v", day)
-	require.Empty(t, day.Differences)
+	theirs := money.Fen(0)
+	for day := range s.days() {
+		var d console.ChannelDay
+		require.NoError(t, s.ask(http.MethodPost, "/channels/wechat/reconciliations/"+day, "name-reconcile", "", &d))
+		require.True(t, d.Settled, "%+v", d)
+		require.Empty(t, d.Differences)
+		theirs += money.Fen(d.TheirsPaid)
+	}
 	require.NoError(t, s.process.Process.Signal(os.Interrupt))
 	require.NoError(t, s.process.Wait())
 	totals := s.sim.Totals()
@@ -330,7 +348,7 @@ func (s *channelSite) agrees() {
 	}
 	require.Equal(t, totals.Taken-totals.Returned, transit, "the channel's books and account 1012")
 	require.Equal(t, transit, credited+s.fees(), "account 1012 and the holders' credits")
-	require.Equal(t, day.TheirsPaid.String(), totals.Taken.String())
+	require.Equal(t, totals.Taken, theirs)
 	require.NoError(t, s.sim.Check())
 	out, errOut, code := onecard("verify", "--data", s.config.Data.Directory)
 	require.Zero(t, code, "%s\n%s", out, errOut)
@@ -344,4 +362,63 @@ func (s *channelSite) fees() money.Fen {
 	defer store.Close()
 	account, _ := engine.State().SiteAccount(0, ledger.CodeManagementFee)
 	return engine.State().Book().Account(account).Balance
+}
+
+// TestDeskChannel: the desk's commands for payment channels, from an order to the comparison of its day.
+func TestDeskChannel(t *testing.T) {
+	s := newChannelSite(t)
+	t.Setenv("ONECARD_TOKEN", s.token)
+	t.Setenv("ONECARD_ADDRESS", s.address)
+	run := func(want int, arguments ...string) string {
+		out, errOut, code := onecard(append([]string{"desk", "channel"}, arguments...)...)
+		require.Equal(t, want, code, "%v: %s %s", arguments, out, errOut)
+		return out + errOut
+	}
+	require.Contains(t, run(0, "list"), "wechat")
+	var holder string
+	for i := range s.campus.Holders {
+		if h := &s.campus.Holders[i]; h.State == "active" && h.Expires == "" && s.holds[h.Number] < 50_000 {
+			holder = h.Number
+		}
+	}
+	require.Contains(t, run(1, "order", "wechat", "--holder", "nobody", "--amount", "10.00"), "not registered")
+	require.Contains(t, run(1, "order", "alipay", "--holder", holder, "--amount", "10.00"), "no payment channel alipay")
+	require.Contains(t, run(1, "order", "wechat", "--holder", holder, "--amount", "99999.00"), "purse cap")
+	run(0, "order", "wechat", "--holder", holder, "--amount", "30.00", "--key", "desk-key-1")
+	require.Contains(t, run(0, "order", "wechat", "--holder", holder, "--amount", "30.00", "--key", "desk-key-1"), "weixin://")
+	require.Contains(t, run(1, "order", "wechat", "--holder", holder, "--amount", "31.00", "--key", "desk-key-1"), "used for another order")
+	numbers := s.sim.Numbers()
+	require.Len(t, numbers, 1)
+	require.Contains(t, run(1, "refund", "wechat", numbers[0], "--amount", "1.00", "--reason", "x"), "only a paid one")
+	require.NoError(t, s.sim.Pay(numbers[0]))
+	require.Equal(t, []int{http.StatusOK}, s.deliver())
+	require.Contains(t, run(0, "show", "wechat", numbers[0]), "paid")
+	require.Contains(t, run(0, "refund", "wechat", numbers[0], "--amount", "10.00", "--reason", "x"), "R1  10.00  paid")
+	require.Contains(t, run(1, "settle", "wechat", numbers[0]), "nothing to settle")
+	paid, _ := s.sim.Order(numbers[0])
+	today := paid.PaidAt.In(time.FixedZone("", 8*3600)).Format(time.DateOnly)
+	require.Contains(t, run(1, "reconcile", "wechat", today, "--last"), "has not been compared")
+	require.Contains(t, run(0, "reconcile", "wechat", today), "相符 equal")
+	s.sim.Alter(numbers[0], 2_999)
+	require.Contains(t, run(3, "reconcile", "wechat", today), "amount_differs")
+	require.Contains(t, run(3, "reconcile", "wechat", today, "--last"), "manual")
+	response, err := s.http.RoundTrip(mustRequest(t, "http://"+s.address+"/metrics"))
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var metrics bytes.Buffer
+	_, err = metrics.ReadFrom(response.Body)
+	require.NoError(t, err)
+	for _, line := range []string{
+		`onecard_channel_orders_total{channel="wechat",state="paid"} 2`, `onecard_channel_notifications_total{channel="wechat",outcome="taken"} 1`,
+		`onecard_channel_refunds_total{channel="wechat",state="paid"} 1`, `onecard_channel_reconciled{case="amount_differs",channel="wechat"} 1`, `onecard_channel_waiting{channel="wechat"} 0`,
+	} {
+		require.Contains(t, metrics.String(), line)
+	}
+}
+
+func mustRequest(t *testing.T, address string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	require.NoError(t, err)
+	return r
 }

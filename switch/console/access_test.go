@@ -58,6 +58,7 @@ var allowedTo = map[string][]string{
 	"POST /channels/{channel}/orders":                  {"cashier", "accountant"},
 	"GET /channels/{channel}/orders/{number}":          {"cashier", "cards", "accountant", "approver", "reader"},
 	"POST /channels/{channel}/orders/{number}/refunds": {"cashier", "accountant"},
+	"POST /channels/{channel}/orders/{number}/settle":  {"accountant"},
 	"POST /channels/{channel}/reconciliations/{day}":   {"accountant"},
 	"GET /channels/{channel}/reconciliations/{day}":    {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /proofs/{number}":                             {"cashier", "cards", "accountant", "approver", "reader"},

@@ -17,6 +17,8 @@ type Channels interface {
 	Order(ctx context.Context, channel, number string) (ChannelOrder, error)
 	// Refund asks for money back; the order says how far it got.
 	Refund(ctx context.Context, by, key, channel, number string, amount Yuan, reason string) (ChannelOrder, error)
+	// Settle asks the channel again about an order that waits for a person, and credits it if it may be.
+	Settle(ctx context.Context, channel, number string) (ChannelOrder, error)
 	// Reconcile holds a day against the channel's file, now; Reconciled is what the last comparison said.
 	Reconcile(ctx context.Context, channel, day string) (ChannelDay, error)
 	Reconciled(ctx context.Context, channel, day string) (ChannelDay, error)
@@ -117,6 +119,10 @@ type (
 			Reason string `json:"reason" minLength:"1" maxLength:"80" doc:"事由 / why"`
 		}
 	}
+	channelSettleAsked struct {
+		Idempotency
+		ChannelOrderNamed
+	}
 	channelReconcileAsked struct {
 		Idempotency
 		ChannelDayNamed
@@ -164,6 +170,13 @@ func (c *Console) registerChannels(api huma.API) {
 		id: "channel_refund", method: http.MethodPost, path: "/channels/{channel}/orders/{number}/refunds", chinese: "充值退款", english: "a refund of an order",
 		need: channelPlacers, tag: "channels", status: http.StatusCreated,
 	}, c.refundOrder)
+	register(c, api, route{
+		id: "channel_settle", method: http.MethodPost, path: "/channels/{channel}/orders/{number}/settle", chinese: "待人工订单补办", english: "settle an order that waits for a person",
+		need: channelReconcilers, tag: "channels",
+	}, func(ctx context.Context, _ person, in *channelSettleAsked, n *note) (*channelOrderAnswer, error) {
+		n.subject, n.outcome = "order "+in.Number, "done"
+		return ordered(http.StatusOK)(withChannels(c, func() (ChannelOrder, error) { return c.channels.Settle(ctx, in.Channel, in.Number) }))
+	})
 	register(c, api, route{
 		id: "channel_reconcile", method: http.MethodPost, path: "/channels/{channel}/reconciliations/{day}", chinese: "与通道对账", english: "hold a day against the channel's file",
 		need: channelReconcilers, tag: "channels",

@@ -80,6 +80,19 @@ func (d channelDesk) Refund(ctx context.Context, by, key, name, number string, a
 	return d.view(p, &o, repeated), nil
 }
 
+// Settle asks the channel again about an order that waits for a person.
+func (d channelDesk) Settle(ctx context.Context, name, number string) (console.ChannelOrder, error) {
+	p, err := d.find(name)
+	if err != nil {
+		return console.ChannelOrder{}, err
+	}
+	o, err := p.Again(ctx, number, d.s.clock.micros())
+	if err != nil {
+		return console.ChannelOrder{}, orderProblem(err)
+	}
+	return d.view(p, &o, false), nil
+}
+
 // Reconcile holds a day against the channel's file.
 func (d channelDesk) Reconcile(ctx context.Context, name, day string) (console.ChannelDay, error) {
 	p, err := d.find(name)

@@ -181,7 +181,7 @@ func (s *Sim) Alter(number string, amount money.Fen) {
 // Script puts behaviours ahead of what the channel does next, one a line: what, how. Each is used once, in order.
 //
 //	create     drop (done, no answer) | lose (not done, no answer) | refuse | busy | pay (paid as soon as it is made)
-//	query      drop | busy | amount FEN (it tells another amount) | forged (its answer is signed by somebody else)
+//	query      drop | busy | amount FEN (it tells another amount) | forged (its signature is of something else)
 //	close      drop | lose | busy
 //	refund     drop | lose | busy | reject | process | close | abnormal
 //	notify     lose | twice | late | forged | stale | amount FEN

@@ -3,8 +3,6 @@ package channelsim
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -71,16 +69,14 @@ func (s *Sim) request(ctx context.Context, d *delivery) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, key := s.config.Clock(), s.config.Key
+	at, signed := s.config.Clock(), body
 	switch d.how {
 	case "stale":
 		at = at.Add(-6 * time.Minute)
 	case "forged":
-		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-			return nil, err
-		}
+		signed = append(bytes.Clone(body), ' ') // what was signed is something else
 	}
-	s.sign(r.Header, body, at, key)
+	s.sign(r.Header, signed, at)
 	return r, nil
 }
 

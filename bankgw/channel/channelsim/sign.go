@@ -38,9 +38,9 @@ func nonce() string {
 }
 
 // sign signs a body of the channel's.
-func (s *Sim) sign(h http.Header, body []byte, at time.Time, key *rsa.PrivateKey) {
+func (s *Sim) sign(h http.Header, body []byte, at time.Time) {
 	stamp, once := strconv.FormatInt(at.Unix(), 10), nonce()
-	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digestOf(stamp, once, string(body)))
+	signature, err := rsa.SignPKCS1v15(nil, s.config.Key, crypto.SHA256, digestOf(stamp, once, string(body)))
 	if err != nil {
 		panic(err) // a key that cannot sign
 	}

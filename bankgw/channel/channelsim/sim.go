@@ -1,7 +1,6 @@
 package channelsim
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
@@ -92,7 +91,7 @@ func (s *Sim) answer(w http.ResponseWriter, status int, value any) {
 	if value != nil {
 		body, _ = json.Marshal(value)
 	}
-	s.sign(w.Header(), body, s.config.Clock(), s.config.Key)
+	s.sign(w.Header(), body, s.config.Clock())
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
@@ -196,8 +195,7 @@ func (s *Sim) query(w http.ResponseWriter, r *http.Request) {
 	}
 	if verb == "forged" {
 		body, _ := json.Marshal(p)
-		other, _ := rsa.GenerateKey(rand.Reader, 2048)
-		s.sign(w.Header(), body, s.config.Clock(), other)
+		s.sign(w.Header(), append(body, ' '), s.config.Clock()) // what it has signed is something else
 		_, _ = w.Write(body)
 		return
 	}
