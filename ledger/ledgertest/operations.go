@@ -253,6 +253,7 @@ var flows = map[byte]flow{
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
 	67: {[]uint16{subsidy, count}, []uint16{receivable}},
+	74: {[]uint16{main}, []uint16{third}},
 	77: {[]uint16{inTransit}, []uint16{main}},
 	78: {[]uint16{main, debt}, []uint16{inTransit}},
 	79: {},

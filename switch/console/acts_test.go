@@ -53,6 +53,7 @@ var goodActs = []actStep{
 	{kind: "service_fee", who: "wang", body: `{"merchant":"100000000000001","amount":"0.80"}`},
 	{kind: "third_party_load", who: "wang", body: `{"holder":"2026009","amount":"50.00","document":"WX-1"}`},
 	{kind: "third_party_settled", who: "wang", body: `{"amount":"50.00","document":"WX-D1"}`},
+	{kind: "third_party_refund", who: "wang", body: `{"holder":"2026009","amount":"20.00","document":"WX-1R1"}`},
 	{kind: "load_make_up", who: "wang", body: `{"original":"%s","amount":"1.00","document":"RC-1","reason":"补账"}`},
 	{kind: "load_claim", who: "wang", body: `{"original":"%s","amount":"1.00","document":"RC-2","reason":"追回"}`},
 	{kind: "load_close", who: "wang", body: `{"original":"%s","reason":"了结"}`},

@@ -36,6 +36,7 @@ type Config struct {
 	Events    Events
 
 	Settlement Settlement
+	Channels   Channels // nil: there are none
 }
 
 // Console is the desk's HTTP API.
@@ -55,13 +56,14 @@ type Console struct {
 	brake     *brake
 
 	settlement Settlement
+	channels   Channels
 }
 
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
-		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement,
+		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels,
 	}
 }
 

@@ -216,4 +216,7 @@ const (
 var refusalStatus = map[string]int{
 	ruleKeyReused: http.StatusConflict, ruleProposalOpen: http.StatusNotFound, "batch_known": http.StatusNotFound, "batch_state": http.StatusConflict,
 	"role": http.StatusForbidden, "two_persons": http.StatusForbidden, "operator_known": http.StatusForbidden, "disk_low": http.StatusServiceUnavailable,
+	"channel_known": http.StatusNotFound, "order_known": http.StatusNotFound, "report_known": http.StatusNotFound, "channel_busy": http.StatusServiceUnavailable,
+	"order_key_reused":   http.StatusConflict,
+	"channel_unanswered": http.StatusServiceUnavailable,
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"onecard/bankgw"
+	"onecard/bankgw/channel"
 	"onecard/ledger/money"
 	"onecard/ledger/pebblestore"
 	"onecard/switch/daemon/settings"
@@ -34,6 +35,8 @@ type Config struct {
 	Log         LogConfig         `yaml:"log"`
 	// StopTimeout bounds a polite stop: what is in flight at terminals and at the bank is given this long.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
+	// Channels are third-party payment channels; none by default.
+	Channels []channel.Config `yaml:"channels"`
 }
 
 // SiteConfig is what a site has decided. Zone and window are fixed when a ledger is made and must agree with it later.
@@ -104,6 +107,7 @@ func DefaultConfig() Config {
 		Operations:  OperationsConfig{Listen: "127.0.0.1:9583"},
 		Log:         LogConfig{Level: "info"},
 		StopTimeout: 20 * time.Second,
+		Channels:    []channel.Config{},
 	}
 }
 
@@ -210,7 +214,7 @@ func (c *Config) Validate() error {
 	}
 	faults = append(faults, inGroup("terminals", c.Terminals.Validate())...)
 	faults = append(faults, c.validateBanks()...)
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.channelFaults()...)...)
 }
 
 // inGroup turns a part's key errors into faults of the file's keys.

@@ -24,6 +24,8 @@ type desk struct {
 	gate    gate
 	audit   *console.Audit
 	handler http.Handler
+	// notifications are what payment channels tell of their own accord.
+	notifications http.Handler
 }
 
 // AuditKey derives the key of the audit log's chain from the site key.
@@ -42,14 +44,16 @@ func (s *server) openDesk() error {
 	c := console.New(console.Config{
 		Core: engine, Store: store, NoEntry: pebblestore.ErrNoEntry, Audit: audit, Clock: s.clock.micros, Zone: engine.State().Site().ZoneSeconds, Version: s.options.Version,
 		Events: s.deskEvents(), Settlement: settlements{s},
-		Questions: s.reader, Days: deskDays{DaysOf(s.config.Data.Directory)},
+		Channels: channelDesk{s}, Questions: s.reader, Days: deskDays{DaysOf(s.config.Data.Directory)},
 		Prove: func(ctx context.Context, sequence uint64) (any, error) { return s.prove(ctx, sequence) },
 		Names: func(table, key string) string { return NameOf(store, table, key) },
 	})
 	s.desk = &desk{audit: audit}
-	s.desk.handler = s.desk.gate.through(c.Handler(), func(w http.ResponseWriter, _ *http.Request) {
+	stopping := func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "交换机正在停止 / the switch is stopping", http.StatusServiceUnavailable)
-	})
+	}
+	s.desk.handler = s.desk.gate.through(c.Handler(), stopping)
+	s.desk.notifications = s.desk.gate.through(http.HandlerFunc(s.answerNotification), stopping)
 	return nil
 }
 

@@ -54,6 +54,7 @@ func listenOperations(s *server) (*operations, error) {
 	})
 	mux.HandleFunc("GET /status", s.answerStatus)
 	mux.Handle(console.Base+"/", s.desk.handler)
+	mux.Handle("POST /channels/{channel}/notify", s.desk.notifications)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -55,6 +55,7 @@ type server struct {
 	dayEnds     sync.Mutex    // held by who ends a business day
 	checkpoints sync.Mutex    // held by who writes a checkpoint
 	reader      *query.Reader // of the past
+	payments    []*payment    // third-party payment channels
 	lookedOn    int           // keepHouse: the day of the year on which all purses were last looked through for expired money
 }
 
@@ -119,6 +120,9 @@ func (s *server) connect(bankKeys []iso8583.Secret) error {
 	s.opened.engine.Connect(s.terminals, bank)
 	s.registerGauges()
 	s.registerArchive()
+	if err := s.openChannels(); err != nil {
+		return err
+	}
 	if err := s.openDesk(); err != nil {
 		return err
 	}
@@ -146,6 +150,10 @@ func (s *server) serve(ctx context.Context) error {
 	parts.start(func() { s.keepHouse(running, sequence) })
 	parts.start(func() { s.keepArchive(running) })
 	parts.start(func() { s.endDays(running) })
+	for _, p := range s.payments {
+		parts.start(func() { s.keepChannel(running, p) })
+		parts.start(func() { s.reconcileChannel(running, p) })
+	}
 	bankContext, stopBank := context.WithCancel(running)
 	bankDone := make(chan struct{})
 	go func() { defer close(bankDone); s.runBanks(bankContext) }()

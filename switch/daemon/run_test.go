@@ -250,6 +250,7 @@ func TestSecondStartIsRefused(t *testing.T) {
 func TestOperationsPort(t *testing.T) {
 	c := newCampus(t)
 	c.withBank(t)
+	c.withChannel(t)
 	c.config.Archive.Directory = filepath.Join(t.TempDir(), "archive")
 	r := c.run(t)
 	terminal := c.terminal(t, r.Terminals, 0)

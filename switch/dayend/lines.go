@@ -99,6 +99,7 @@ var purseLines = map[transaction.Kind]sides{
 	transaction.KindOfflineSale:         {OtherIn, Consumption},
 	transaction.KindAccountClosed:       {OtherIn, AccountsClosed},
 	transaction.KindThirdPartyLoad:      {ThirdPartyLoads, OtherOut},
+	transaction.KindThirdPartyRefunded:  {OtherIn, TakenBack},
 	transaction.KindMeterSettled:        {OtherIn, Consumption},
 	transaction.KindCountsIssued:        {SubsidyIssued, SubsidyCleared},
 	transaction.KindCountSale:           {OtherIn, Consumption},

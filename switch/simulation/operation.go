@@ -141,6 +141,8 @@ func (k *reckoning) between(l *transaction.OperationLine, h *holderBook, op *tra
 		return purse(), k.counts[int(l.Merchant)-1], amount
 	case transaction.KindUnclaimed:
 		return h.main, site(ledger.CodeUnclaimed), k.free(h.main)
+	case transaction.KindThirdPartyRefunded:
+		return h.main, transaction.AccountThirdPartyTransit, amount
 	}
 	return k.arriving(l)
 }

@@ -329,7 +329,7 @@ func (w *world) drawOriginal(kind transaction.Kind) uint64 {
 	case transaction.KindCardDepositReturned:
 		found = w.carriedOut(transaction.KindCardDeposit)
 	case transaction.KindDepositReversed:
-		found = w.carriedOut(transaction.KindCashDeposit, transaction.KindFundDeposit, transaction.KindThirdPartyLoad, transaction.KindCardFee, transaction.KindWithdrawal, transaction.KindTransfer)
+		found = w.carriedOut(transaction.KindCashDeposit, transaction.KindFundDeposit, transaction.KindThirdPartyLoad, transaction.KindCardFee, transaction.KindWithdrawal, transaction.KindTransfer, transaction.KindThirdPartyRefunded)
 	default:
 		return uint64(w.rng.IntN(int(w.books.sequence)))
 	}

@@ -59,6 +59,8 @@ var importTable = []rule{
 	{"terminals/reactor", nil, []string{"github.com/"}},
 	{"terminals/emulator", []string{"ledger/money", "switch/iso8583", "terminals/reactor", "terminals/emulator/..."}, nil},
 	{"terminals", []string{"ledger/money", "ledger/invariant", "switch/iso8583", "switch/transaction", "terminals/reactor"}, nil},
+	{"bankgw/channel/channelsim", []string{"ledger/money"}, nil},
+	{"bankgw/channel", []string{"ledger/money", "ledger/invariant", "switch/transaction"}, nil},
 	{"bankgw/banksim", []string{"ledger/money", "switch/iso8583"}, nil},
 	{"bankgw/reconcile", []string{"ledger/money"}, []string{"net", "os"}},
 	{"bankgw", []string{"ledger/money", "ledger/invariant", "switch/iso8583", "switch/transaction"}, nil},

@@ -131,6 +131,17 @@ func thirdPartyLoad(a *act) bool {
 	return a.deposit(h, a.op.Amount)
 }
 
+// thirdPartyRefund takes from the main purse what a channel is about to pay back to whoever paid it. A fee that was taken from the load stays
+// taken; what the holder has spent cannot be refunded.
+func thirdPartyRefund(a *act) bool {
+	h, ok := a.holder()
+	if !ok || !a.open(h) || !a.amount(maxOperation) || !a.affords(h.Main, a.op.Amount) {
+		return false
+	}
+	a.move(h.Main, a.state.site(ledger.CodeThirdPartyTransit), a.op.Amount)
+	return true
+}
+
 // cardFee is paid in cash at a desk, or from the main purse.
 func cardFee(a *act) bool {
 	h, ok := a.holder()
@@ -207,7 +218,7 @@ func legsInto(legs []ledger.Leg, account ledger.AccountID) (sum money.Fen) {
 // reverseOperation takes back a deposit, a load from a third party, a fee: every leg turned round, once, and only while the money is there.
 // Cash goes back through the drawer that it came from.
 func reverseOperation(a *act) bool {
-	e, ok := a.evidence(KindCashDeposit, KindFundDeposit, KindThirdPartyLoad, KindCardFee, KindCardDeposit, KindWithdrawal, KindCashHandedIn, KindTransfer)
+	e, ok := a.evidence(KindCashDeposit, KindFundDeposit, KindThirdPartyLoad, KindCardFee, KindCardDeposit, KindWithdrawal, KindCashHandedIn, KindTransfer, KindThirdPartyRefunded)
 	if !ok || !a.whole() {
 		return false
 	}

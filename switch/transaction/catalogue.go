@@ -60,6 +60,7 @@ var catalogue = [...]CatalogueRow{
 	{KindCountSale, "count_sale", "计次消费", "count sale", RoleCashier, false, []string{"holder", "purse", "terminal", "amount"}, nil, countSale},
 	{KindUnclaimed, "unclaimed", "转无人认领", "balance to unclaimed", RoleAccountant, true, []string{"holder", "reason"}, nil, toUnclaimed},
 	{KindThirdPartySettled, "third_party_settled", "第三方款到账", "third-party money arrived", RoleAccountant, true, []string{"amount", "document"}, nil, thirdPartySettled},
+	{KindThirdPartyRefunded, "third_party_refund", "第三方退款", "third-party refund", RoleCashier | RoleAccountant, false, []string{"holder", "amount", "document"}, nil, thirdPartyRefund},
 	{KindLoadMadeUp, "load_make_up", "圈存补账", "load made up", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, makeUpLoad},
 	{KindLoadClaimed, "load_claim", "圈存追回", "load taken back", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, claimLoad},
 	{KindLoadClosed, "load_close", "圈存了结", "load closed", RoleAccountant, true, []string{"original", "reason"}, []string{"document"}, closeLoad},
@@ -74,12 +75,11 @@ func Catalogue(visit func(CatalogueRow)) {
 
 // CatalogueOf finds a kind's row; false for what nobody can ask for.
 func CatalogueOf(kind Kind) (CatalogueRow, bool) {
-	for i := range catalogue {
-		if catalogue[i].Kind == kind {
-			return catalogue[i], true
-		}
+	i := slices.IndexFunc(catalogue[:], func(row CatalogueRow) bool { return row.Kind == kind })
+	if i < 0 {
+		return CatalogueRow{}, false
 	}
-	return CatalogueRow{}, false
+	return catalogue[i], true
 }
 
 // given says which fields of an operation are not zero.

@@ -44,6 +44,7 @@ const (
 	KindCountSale           Kind = 64 // 计次消费
 	KindUnclaimed           Kind = 65 // 转无人认领
 	KindThirdPartySettled   Kind = 66 // 第三方款到账: from transit to the custody account
+	KindThirdPartyRefunded  Kind = 74 // 第三方退款: from the main purse to transit, before the channel pays it out
 )
 
 // Key makes an operation happen once: the same key again gets the first receipt. The caller derives it from what the client calls its

@@ -167,7 +167,7 @@ func (h *history) drawField(o *transaction.Operation, field string) {
 func (h *history) original(kind transaction.Kind) uint64 {
 	fitting := map[transaction.Kind][]transaction.Kind{
 		transaction.KindRefund:              {transaction.KindOfflineSale, transaction.KindDeduction, transaction.KindCountSale, transaction.KindMeterSettled, transaction.KindHoldSettled},
-		transaction.KindDepositReversed:     {transaction.KindCashDeposit, transaction.KindFundDeposit, transaction.KindThirdPartyLoad, transaction.KindCardFee, transaction.KindWithdrawal, transaction.KindTransfer},
+		transaction.KindDepositReversed:     {transaction.KindCashDeposit, transaction.KindFundDeposit, transaction.KindThirdPartyLoad, transaction.KindCardFee, transaction.KindWithdrawal, transaction.KindTransfer, transaction.KindThirdPartyRefunded},
 		transaction.KindCardDepositReturned: {transaction.KindCardDeposit},
 		transaction.KindHoldReleased:        {transaction.KindFundsHeld}, transaction.KindHoldSettled: {transaction.KindFundsHeld},
 		transaction.KindMeterSettled: {transaction.KindMeterStarted}, transaction.KindMeterCancelled: {transaction.KindMeterStarted},
