@@ -88,8 +88,10 @@ func TestSignedNonsenseMovesNothing(t *testing.T) {
 		"not paid":          {payment(`"SUCCESS"`, `"NOTPAY"`), http.StatusOK},
 		"an unknown order":  {payment(o.Number, "OC20261126120000000000009"), http.StatusNotFound},
 		"an order's number": {payment(o.Number, "../../order"), http.StatusNotFound},
-		"a refund nobody asked for": {sealed(t, "REFUND.SUCCESS", []byte(`{"out_refund_no":"`+o.Number+`R1","refund_status":"SUCCESS","success_time":"2026-11-26T12:00:00+08:00","amount":{"refund":1,"total":100}}`)),
-			http.StatusOK},
+		"a refund nobody asked for": {
+			sealed(t, "REFUND.SUCCESS", []byte(`{"out_refund_no":"`+o.Number+`R1","refund_status":"SUCCESS","success_time":"2026-11-26T12:00:00+08:00","amount":{"refund":1,"total":100}}`)),
+			http.StatusOK,
+		},
 	} {
 		answer := httptest.NewRecorder()
 		s.notify.ServeHTTP(answer, signedRequest(t, pairs()[1], c.body, s.now))

@@ -21,7 +21,6 @@ type model struct {
 	refunds        map[string]channel.Repayment
 
 	how   string // of the next call: "", "lose" (not done), "drop" (done, no answer), "reject", "process", "pay" (somebody pays right after it)
-	now   int64
 	power *power // of our machine: what is down asks nothing
 }
 
