@@ -28,7 +28,11 @@ type benchTransport struct {
 // BenchmarkOneLink is how many loads one link carries over loopback TCP with a full window, against the bank in software in the same
 // process: CPU is of both ends and the kernel.
 func BenchmarkOneLink(b *testing.B) {
-	for _, transport := range []benchTransport{{name: "iso8583"}} {
+	records := benchTransport{
+		"record", func(c *bankgw.Config) { c.Dialect.Kind, c.Framing = bankgw.DialectRecord, iso8583.FramingASCII6 },
+		func(c *banksim.Config) { c.Records, c.Framing = true, iso8583.FramingASCII6 },
+	}
+	for _, transport := range []benchTransport{{name: "iso8583"}, records} {
 		for _, window := range []int{1, 128, 1024} {
 			b.Run(fmt.Sprintf("%s/window=%d", transport.name, window), func(b *testing.B) { benchOneLink(b, transport, window) })
 		}

@@ -137,11 +137,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	stop := ctx.Done()
 	for {
 		now := time.Now()
-		g.takeErrands(now)
-		g.takeOrders(now)
-		next := earliest(g.tick(now), g.offer(now))
-		g.flush()
-		g.publish()
+		next := g.step(now)
 		if g.phase == phaseEnded {
 			return nil
 		}
@@ -160,6 +156,17 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.phase, g.stopBy = phaseDraining, time.Now().Add(g.config.StopTimeout)
 		}
 	}
+}
+
+// step does one turn's work and returns when it wants to be called again. What it costs is shared by all orders and messages that came
+// together.
+func (g *Gateway) step(now time.Time) (next time.Time) {
+	g.takeErrands(now)
+	g.takeOrders(now)
+	next = earliest(g.tick(now), g.offer(now))
+	g.flush()
+	g.publish()
+	return next
 }
 
 // end closes what is still open and waits for the lines' goroutines.

@@ -1,6 +1,7 @@
 package bankgw
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -34,22 +35,21 @@ type reversals struct {
 func (q *reversals) changed() { q.lookAt, q.idle, q.blocked = time.Time{}, false, false }
 
 func (q *reversals) add(r *reversal) {
-	i, _ := slices.BinarySearchFunc(q.list, r.order.Load, func(r *reversal, load uint64) int {
-		switch {
-		case r.order.Load < load:
-			return -1
-		case r.order.Load > load:
-			return 1
-		}
-		return 0
-	})
-	q.list = slices.Insert(q.list, i, r)
+	q.list = slices.Insert(q.list, q.place(r.order.Load), r)
 	q.byLoad[r.order.Load] = r
 	q.changed()
 }
 
+// place is where a load's reversal stands, or would.
+func (q *reversals) place(load uint64) int {
+	i, _ := slices.BinarySearchFunc(q.list, load, func(r *reversal, load uint64) int { return cmp.Compare(r.order.Load, load) })
+	return i
+}
+
 func (q *reversals) remove(r *reversal) {
-	q.list = slices.DeleteFunc(q.list, func(other *reversal) bool { return other == r })
+	if i := q.place(r.order.Load); i < len(q.list) && q.list[i] == r {
+		q.list = slices.Delete(q.list, i, i+1)
+	}
 	delete(q.byLoad, r.order.Load)
 	q.changed()
 }

@@ -3,6 +3,7 @@ package iso8583
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 
 	moov "github.com/moov-io/iso8583"
@@ -14,9 +15,15 @@ type BankMessage struct {
 	message *moov.Message
 	profile *BankProfile
 	fault   error // the first error of Set
-	set     [fieldsMax + 1]bool
-	stale   [fieldsMax + 1]bool // left over from the message before: see Restart
+	set     fieldSet
+	stale   fieldSet // left over from the message before: see Restart
 }
+
+// fieldSet is a set of field numbers, 0 to 128.
+type fieldSet [3]uint64
+
+func (s *fieldSet) add(n int)      { s[n>>6] |= 1 << (n & 63) }
+func (s *fieldSet) has(n int) bool { return n <= fieldsMax && s[n>>6]&(1<<(n&63)) != 0 }
 
 // NewBankMessage starts a message.
 func NewBankMessage(profile *BankProfile, mti string) *BankMessage {
@@ -28,10 +35,10 @@ func NewBankMessage(profile *BankProfile, mti string) *BankMessage {
 // Restart begins another message in place of this one. It keeps the fields' objects, which cost more than what is written into them; who
 // writes the same kind of message again and again does so in one BankMessage.
 func (b *BankMessage) Restart(mti string) *BankMessage {
-	for n, set := range b.set {
-		b.stale[n] = b.stale[n] || set
+	for i, set := range b.set {
+		b.stale[i] |= set
 	}
-	b.set, b.fault = [fieldsMax + 1]bool{}, nil
+	b.set, b.fault = fieldSet{}, nil
 	b.message.MTI(mti)
 	return b
 }
@@ -50,7 +57,7 @@ func (b *BankMessage) Set(n int, value string) *BankMessage {
 		b.fault = fmt.Errorf("bank field %d: %d bytes, %d expected", n, len(value), f.length)
 		return b
 	}
-	b.set[n] = true
+	b.set.add(n)
 	if text, ok := b.message.GetField(n).(*field.String); ok {
 		text.SetValue(value)
 		return b
@@ -89,12 +96,12 @@ func (b *BankMessage) MTI() string {
 
 // Has says whether a field is there.
 func (b *BankMessage) Has(n int) bool {
-	return n > 1 && (n > fieldsMax || !b.stale[n] || b.set[n]) && b.message.GetField(n) != nil
+	return n > 1 && (!b.stale.has(n) || b.set.has(n)) && b.message.GetField(n) != nil
 }
 
 // String returns a field, "" when absent.
 func (b *BankMessage) String(n int) string {
-	if n < 2 || n <= fieldsMax && b.stale[n] && !b.set[n] {
+	if n < 2 || b.stale.has(n) && !b.set.has(n) {
 		return ""
 	}
 	if text, ok := b.message.GetField(n).(*field.String); ok {
@@ -125,12 +132,12 @@ func (b *BankMessage) Seal(mac *MAC) ([]byte, error) {
 	if b.fault != nil {
 		return nil, b.fault
 	}
-	for n, stale := range b.stale {
-		if stale && !b.set[n] {
-			b.message.UnsetField(n)
+	for i := range b.stale {
+		for left := b.stale[i] &^ b.set[i]; left != 0; left &= left - 1 {
+			b.message.UnsetField(i<<6 + bits.TrailingZeros64(left))
 		}
 	}
-	b.stale = [fieldsMax + 1]bool{}
+	b.stale = fieldSet{}
 	raw, err := b.message.Pack()
 	if err != nil {
 		return nil, fmt.Errorf("packing a bank message %s: %w", b.MTI(), err)
@@ -148,7 +155,7 @@ func (b *BankMessage) macField() int {
 		return fieldsMax
 	}
 	for n := b.profile.macField + 1; n < fieldsMax; n++ {
-		if b.set[n] {
+		if b.set.has(n) {
 			return fieldsMax
 		}
 	}
