@@ -61,6 +61,10 @@ var allowedTo = map[string][]string{
 	"POST /channels/{channel}/orders/{number}/settle":  {"accountant"},
 	"POST /channels/{channel}/reconciliations/{day}":   {"accountant"},
 	"GET /channels/{channel}/reconciliations/{day}":    {"cashier", "cards", "accountant", "approver", "reader"},
+	"POST /banks/{bank}/days/{day}":                    {"accountant"},
+	"POST /banks/{bank}/days/{day}/proposals":          {"accountant"},
+	"GET /banks/{bank}/days/{day}":                     {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /banks/{bank}/days":                           {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /proofs/{number}":                             {"cashier", "cards", "accountant", "approver", "reader"},
 }
 

@@ -35,8 +35,9 @@ type Config struct {
 	Version   string
 	Events    Events
 
-	Settlement Settlement
-	Channels   Channels // nil: there are none
+	Settlement      Settlement
+	Channels        Channels // nil: there are none
+	Reconciliations Reconciliations
 }
 
 // Console is the desk's HTTP API.
@@ -55,15 +56,16 @@ type Console struct {
 	events    Events
 	brake     *brake
 
-	settlement Settlement
-	channels   Channels
+	settlement      Settlement
+	channels        Channels
+	reconciliations Reconciliations
 }
 
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
-		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels,
+		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels, reconciliations: c.Reconciliations,
 	}
 }
 
