@@ -107,8 +107,10 @@ func TestDayWithTheBank(t *testing.T) {
 	after, err := kiosk.Balance(h.Card)
 	require.NoError(t, err)
 	require.Equal(t, before.Balance+10_000+5_000+2_000, after.Balance, "the given-up load has come, the one the bank did not take has gone")
-	_, metrics := r.get(t, "/metrics")
-	require.Contains(t, metrics, "\nonecard_loads_open 0\n")
+	require.Eventually(t, func() bool {
+		_, metrics := r.get(t, "/metrics")
+		return strings.Contains(metrics, "\nonecard_loads_open 0\n")
+	}, 10*time.Second, 10*time.Millisecond)
 
 	// The day after: what was put right has come right, but for the amount that the bank must explain.
 	next := day + 1
