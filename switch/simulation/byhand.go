@@ -55,6 +55,12 @@ func (w *world) byTheFile(op *transaction.Operation) {
 	}
 }
 
+// unfiled says whether the office has read the bank's file for a load and done nothing with it, and never will: the load was not given up
+// then, so the core refused, and in calm weather the bank answers its reversal after all.
+func (w *world) unfiled(id uint64) bool {
+	return w.calm && w.errand == nil && w.batchesDone() && w.books.loads[id].stage != loadEnded
+}
+
 // answerManual is the bank's answer to what was given up, in calm weather: nobody is left who would look into the file.
 func (w *world) answerManual() {
 	open := append(w.manual(true), w.manual(false)...)
