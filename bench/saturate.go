@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -31,6 +32,7 @@ type saturate struct {
 	rounds  int
 	json    string
 	text    string
+	profile profiling
 }
 
 func defaultSaturate() saturate {
@@ -43,6 +45,7 @@ func (s *saturate) addOwn(c *cobra.Command, _ string) {
 	c.Flags().IntVar(&s.rounds, "rounds", s.rounds, "轮数,取中位数 / rounds; medians are shown")
 	c.Flags().StringVar(&s.json, "json", "", "结果写入 JSON / write the results as JSON")
 	c.Flags().StringVar(&s.text, "text", s.text, "结果写成 Go 基准格式,供 benchstat / write the results for benchstat")
+	c.Flags().StringVar(&s.profile.path, "profile", "", "测量时取交换机处理器剖面写入此文件,并按阶段列出 / take the switch's processor profile meanwhile, write it here, and list it by stage")
 	_ = c.MarkFlagFilename("json", "json")
 }
 
@@ -94,6 +97,7 @@ type result struct {
 	Floor       float64 `json:"floor_tps"`
 	RatioEcho   float64 `json:"ratio_echo"`
 	RatioFloor  float64 `json:"ratio_floor"`
+	Stages      []stage `json:"stages,omitempty"` // with --profile
 
 	switchRounds []measured // for the benchmark format, which wants every round
 }
@@ -103,7 +107,7 @@ var subjects = [...]string{"echo", "floor", "switch"}
 
 func (s *saturate) run(ctx context.Context, out io.Writer) error {
 	shapes, err := parseShapes(s.shapes)
-	if err != nil {
+	if err = errors.Join(err, s.profile.check()); err != nil {
 		return err
 	}
 	most := slices.MaxFunc(shapes, func(a, b shape) int { return a.connections - b.connections }).connections
@@ -119,6 +123,7 @@ func (s *saturate) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer h.end()
+	h.profile = &s.profile
 	all := make(map[shape]map[string][]measured)
 	for round := range s.rounds {
 		for _, shape := range shapes {
@@ -141,6 +146,11 @@ func (s *saturate) run(ctx context.Context, out io.Writer) error {
 		results = append(results, summarise(shape, all[shape]))
 	}
 	printSaturation(out, results)
+	for i := range results {
+		if results[i].Stages, err = s.profile.close(out, shapes[i].String(), results[i].CPU); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(out, machine(site.folder))
 	if err := writeSaturation(s.json, s.text, results); err != nil {
 		return err
@@ -191,7 +201,8 @@ type house struct {
 	site     *site
 	servers  map[string]*process
 	receipts *receipts
-	bank     *bank // nil: none
+	bank     *bank      // nil: none
+	profile  *profiling // nil: none
 	random   *rand.Rand
 }
 
@@ -307,7 +318,7 @@ func (h *house) measure(ctx context.Context, subject string, s shape, seconds fl
 	if err := r.turnFor(ctx, warmUp); err != nil {
 		return measured{}, err
 	}
-	m, err := h.span(ctx, p, r, seconds)
+	m, err := h.span(ctx, p, r, s, seconds)
 	if err != nil {
 		return m, err
 	}
@@ -319,7 +330,7 @@ func (h *house) measure(ctx context.Context, subject string, s shape, seconds fl
 }
 
 // span is what is measured.
-func (h *house) span(ctx context.Context, p *process, r *closedLoop, seconds float64) (measured, error) {
+func (h *house) span(ctx context.Context, p *process, r *closedLoop, s shape, seconds float64) (measured, error) {
 	var before, after journal
 	var err error
 	durable := p.operations != ""
@@ -334,6 +345,7 @@ func (h *house) span(ctx context.Context, p *process, r *closedLoop, seconds flo
 	if err != nil {
 		return measured{}, err
 	}
+	profiled := h.profileBeside(ctx, p, s, seconds)
 	own, began := ownCPU(), r.fleet.Now()
 	if err := r.turnFor(ctx, time.Duration(seconds*float64(time.Second))); err != nil {
 		return measured{}, err
@@ -355,10 +367,21 @@ func (h *house) span(ctx context.Context, p *process, r *closedLoop, seconds flo
 		}
 		m.group = after.mean(before)
 	}
+	if err := r.turnUntil(ctx, profiled); err != nil {
+		return m, err
+	}
 	if refused := r.refused; refused > 0 {
 		return m, fmt.Errorf("%d 笔被拒,最后一笔 %s / %d refused, the last with %s: the sale of a rich holder must go through", refused, r.lastCode, refused, r.lastCode)
 	}
 	return m, nil
+}
+
+// profileBeside takes the switch's profile while the load goes on, if one is wanted; nil if none is.
+func (h *house) profileBeside(ctx context.Context, p *process, s shape, seconds float64) <-chan happening {
+	if h.profile == nil || !h.profile.on() || p.operations == "" {
+		return nil
+	}
+	return askBeside(func() error { return h.profile.fetch(ctx, p, s.String(), seconds) })
 }
 
 // closedLoop sends another request for each that is answered.
@@ -406,6 +429,21 @@ func (r *closedLoop) turnFor(ctx context.Context, span time.Duration) error {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turnUntil goes on until what was asked beside the load has an answer.
+func (r *closedLoop) turnUntil(ctx context.Context, asked <-chan happening) error {
+	for asked != nil {
+		select {
+		case happened := <-asked:
+			return happened.err
+		default:
+		}
+		if err := r.turnFor(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
