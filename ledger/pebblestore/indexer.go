@@ -366,6 +366,15 @@ func (b *batches) abandon() {
 	}
 }
 
+// WriteIndex writes what the indexer has gathered, as it does when its window is full or its time has come. Any goroutine may call it.
+func (s *Store) WriteIndex() error {
+	x := s.indexer.Load()
+	if x == nil {
+		return nil
+	}
+	return errors.Join(x.gather(), x.flush())
+}
+
 // RebuildIndex drops the index and builds it again from the blocks, unless some of them are in an archive that is not there. REQUIRES: the
 // indexer is not running.
 func (s *Store) RebuildIndex(ctx context.Context, index Index) error {

@@ -56,6 +56,8 @@ func listenControl(s *server) (*control, error) {
 	mux.HandleFunc("POST /archive", s.makeArchive)
 	mux.HandleFunc("GET /proof/{record}", s.answerProof)
 	mux.HandleFunc("POST /checkpoint", s.checkpointNow)
+	mux.HandleFunc("POST /index/write", s.writeIndexNow)
+	mux.HandleFunc("POST /compact", s.compactNow)
 	mux.HandleFunc("POST /day/end", s.endDayNow)
 	mux.HandleFunc("POST /day/switch", s.switchDayNow)
 	c.server = &http.Server{Handler: c.gate.through(mux, refuseStopping), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}

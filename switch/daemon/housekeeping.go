@@ -115,6 +115,24 @@ func (s *server) checkpointNow(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, http.StatusOK, Answer{})
 }
 
+// writeIndexNow writes the window of the index that is gathered, because somebody asks for it: before a planned stop, or to measure it.
+func (s *server) writeIndexNow(w http.ResponseWriter, _ *http.Request) {
+	if err := s.opened.store.WriteIndex(); err != nil {
+		answerJSON(w, http.StatusUnprocessableEntity, Answer{Error: err.Error()})
+		return
+	}
+	answerJSON(w, http.StatusOK, Answer{})
+}
+
+// compactNow rewrites the tables into the lowest level, beside the load: to give back space, or to measure it.
+func (s *server) compactNow(w http.ResponseWriter, r *http.Request) {
+	if err := s.opened.store.Compact(r.Context()); err != nil {
+		answerJSON(w, http.StatusUnprocessableEntity, Answer{Error: err.Error()})
+		return
+	}
+	answerJSON(w, http.StatusOK, Answer{})
+}
+
 // saveCheckpoint freezes the state and writes it. One at a time: the store's rule.
 func (s *server) saveCheckpoint(ctx context.Context) error {
 	s.checkpoints.Lock()
