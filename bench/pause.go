@@ -223,8 +223,32 @@ func (a *controlAsker) do(ctx context.Context, event string) error {
 		return a.ask(ctx, http.MethodPost, "/day/switch", map[string]string{"day": status.Day}, new(struct{}))
 	case "checkpoint":
 		return a.ask(ctx, http.MethodPost, "/checkpoint", nil, new(struct{}))
+	case "index":
+		return a.ask(ctx, http.MethodPost, "/index/write", nil, new(struct{}))
+	case "compaction":
+		return a.ask(ctx, http.MethodPost, "/compact", nil, new(struct{}))
 	}
 	return nil
+}
+
+// deny reports cards lost, one after another, and then reads the whole list of denied cards page by page, as whoever hands it out does.
+func (a *controlAsker) deny(ctx context.Context, cards []uint64) error {
+	for _, card := range cards {
+		change := map[string]any{"card": card, "state": "lost", "operator": "bench"}
+		if err := a.ask(ctx, http.MethodPost, "/cards/state", change, new(struct{})); err != nil {
+			return err
+		}
+	}
+	for from := json.RawMessage("{}"); ; {
+		var page struct {
+			Next json.RawMessage `json:"next"`
+			Last bool            `json:"last"`
+		}
+		if err := a.ask(ctx, http.MethodPost, "/cards/denied", map[string]any{"from": from, "most": 1000}, &page); err != nil || page.Last {
+			return err
+		}
+		from = page.Next
+	}
 }
 
 func (a *controlAsker) ask(ctx context.Context, method, path string, body, answer any) error {
