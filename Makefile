@@ -1,4 +1,4 @@
-# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · diskfull · slowdisk · bench · lint · clean · proof-bank · bank-chaos · conformance — each is one line below. `make help` lists them.
+# onecard: run · build · test · race · fuzz · sim · kill · crash · eio · rot · diskfull · slowdisk · bench · lint · clean · proof-bank · bank-chaos · conformance · peers — each is one line below. `make help` lists them.
 SHELL := /bin/bash
 GO ?= go
 ROUNDS ?= 10
@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BUILD := $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test race fuzz sim kill crash eio rot diskfull slowdisk bench lint clean proof-bank bank-chaos conformance
+.PHONY: help run build test race fuzz sim kill crash eio rot diskfull slowdisk bench lint clean proof-bank bank-chaos conformance peers
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -58,7 +58,7 @@ diskfull: ## a disk that is full from some operation on, with ballast and withou
 slowdisk: ## a disk whose syncs take 10 to 2,000 ms, FEW times from SEED; out/slowdisk.json
 	@configs/faults.sh ledger/pebblestore TestCampaignSlowDisk $(FEW) $(SEED)
 
-bench: build ## lunch, then saturate at 64x1, 64x32 and 2,000x1 with the echo and floor limits in the same run
+bench: build ## lunch, throughput by connections beside echo and floor, latency beside a bare fdatasync: one page, and out/bench.html
 	@bin/bench all --binary bin/onecard $(ARGS)
 
 lint: ## gofumpt, staticcheck, go vet, and the house rules
@@ -75,3 +75,7 @@ bank-chaos: build ## LOADS bank loads at a bad bank, the switch killed and the b
 
 conformance: ## clients that are not ours read and build our bank messages: moov's own encoders, npm's iso_8583 (needs node and npm)
 	@configs/conformance.sh
+
+peers: build ## beside PostgreSQL and Redis on this machine, same work, same durability, in one run; installs what Debian has; out/peers.json
+	@configs/peers.sh
+	@bin/bench peers --binary bin/onecard $(ARGS)

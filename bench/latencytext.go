@@ -97,6 +97,42 @@ func (r *latencyResult) print(out io.Writer) {
 	fmt.Fprintln(out, r.Machine)
 }
 
+// around is an event with what was near it, for the page.
+type around struct {
+	mark
+	P99, Max float64
+}
+
+// Around is the events with what was near them.
+func (r *latencyResult) Around() []around {
+	all := make([]around, 0, len(r.Events))
+	for _, e := range r.Events {
+		a := around{mark: e}
+		a.P99, a.Max = r.near(e)
+		all = append(all, a)
+	}
+	return all
+}
+
+// bar is a bin with its length, of the longest.
+type bar struct {
+	bin
+	Share float64
+}
+
+// Bars are the bins for the page.
+func (r *latencyResult) Bars() []bar {
+	most := int64(1)
+	for _, b := range r.Bins {
+		most = max(most, b.Count)
+	}
+	bars := make([]bar, 0, len(r.Bins))
+	for _, b := range r.Bins {
+		bars = append(bars, bar{b, float64(b.Count) / float64(most)})
+	}
+	return bars
+}
+
 // near is the worst of the series while an event went on and half a second after it.
 func (r *latencyResult) near(e mark) (p99, most float64) {
 	for _, m := range r.Series {

@@ -56,7 +56,7 @@ receipts each time. Build both programs first: make build.`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return amounts(c.Flags()) },
 	}
-	root.AddCommand(newLunchCommand(), newQueryCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newPauseCommand(), newLedgerCommand(), newLimitCommand("echo"), newLimitCommand("floor"), newBankChaosCommand(), newBankNoonCommand(), newLatencyCommand())
+	root.AddCommand(newLunchCommand(), newQueryCommand(), newSaturateCommand(), newAllCommand(), newKillCommand(), newRestartCommand(), newPauseCommand(), newLedgerCommand(), newLimitCommand("echo"), newLimitCommand("floor"), newBankChaosCommand(), newBankNoonCommand(), newLatencyCommand(), newPeersCommand(), newGrowthCommand(), newReportCommand(), newNationCommand())
 	return root
 }
 

@@ -114,3 +114,18 @@ func fileSystem(folder string) (string, error) {
 	}
 	return name, nil
 }
+
+// availableMemory is what the system can give without swapping.
+func availableMemory() (int64, error) {
+	contents, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, fmt.Errorf("free memory: %w", err)
+	}
+	for line := range strings.Lines(string(contents)) {
+		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("free memory: /proc/meminfo is not as expected")
+}

@@ -132,7 +132,7 @@ func (r *restart) fill(ctx context.Context, s *site, purchases int) error {
 		return err
 	}
 	defer p.kill()
-	loop := &closedLoop{cards: cardsOf(s.campus), random: newRandom(r.seed), latency: newHistogram()}
+	loop := &closedLoop{cards: cardsOf(s.campus), crowd: s.crowd, random: newRandom(r.seed), latency: newHistogram()}
 	f, err := emulator.NewFleet(emulator.FleetConfig{Address: p.address, Devices: devices(s.campus, restartTerminals, 32), OnAnswer: loop.onAnswer, Deadline: time.Minute})
 	if err != nil {
 		return err

@@ -293,7 +293,7 @@ const warmUp = 500 * time.Millisecond
 // measure runs one closed loop: every connection keeps its requests in flight for the whole span.
 func (h *house) measure(ctx context.Context, subject string, s shape, seconds float64) (measured, error) {
 	p := h.servers[subject]
-	r := &closedLoop{cards: cardsOf(h.site.campus), random: h.random, latency: newHistogram()}
+	r := &closedLoop{cards: cardsOf(h.site.campus), crowd: h.site.crowd, random: h.random, latency: newHistogram()}
 	c := emulator.FleetConfig{Address: p.address, Devices: devices(h.site.campus, s.connections, s.inFlight), OnAnswer: r.onAnswer, Deadline: time.Minute}
 	if subject == "switch" {
 		c.Memory = h.receipts.Memory
@@ -388,6 +388,7 @@ func (h *house) profileBeside(ctx context.Context, p *process, s shape, seconds 
 type closedLoop struct {
 	fleet    *emulator.Fleet
 	cards    []uint64 // close together: the client is to miss the cache as little as it can
+	crowd    int      // above 0: cards of so many holders in place of cards, reckoned and not remembered
 	random   *rand.Rand
 	latency  *hdrhistogram.Histogram
 	answered int64
@@ -406,9 +407,13 @@ func cardsOf(campus *samplecampus.Campus) []uint64 {
 
 func (r *closedLoop) send(device int) {
 	n := r.random.Uint64()
-	_ = r.fleet.Send(device, emulator.Request{ // there is room: one goes for one that came
-		Kind: emulator.KindPurchase, Card: r.cards[n%uint64(len(r.cards))], Amount: 50 + money.Fen(n>>40%2000),
-	})
+	card := uint64(0)
+	if r.crowd > 0 {
+		card = samplecampus.CardOf(int(n % uint64(r.crowd)))
+	} else {
+		card = r.cards[n%uint64(len(r.cards))]
+	}
+	_ = r.fleet.Send(device, emulator.Request{Kind: emulator.KindPurchase, Card: card, Amount: 50 + money.Fen(n>>40%2000)}) // there is room: one goes for one that came
 }
 
 func (r *closedLoop) onAnswer(device int, a *emulator.Answer) {

@@ -20,6 +20,7 @@ type site struct {
 	campus   *samplecampus.Campus
 	listen   string        // the same port after every restart
 	imported time.Duration // what the import took
+	crowd    int           // holders, where the campus does not list them
 }
 
 // holders of the measured campus.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	"golang.org/x/text/width"
@@ -20,4 +21,13 @@ func columnsOf(text string) int {
 		}
 	}
 	return n
+}
+
+// grouped prints 1234567.4 as 1,234,567.
+func grouped(n float64) string {
+	s := strconv.FormatFloat(n, 'f', 0, 64)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }

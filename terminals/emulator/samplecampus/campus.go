@@ -197,6 +197,9 @@ func classFor(p float64) string {
 	return "temporary"
 }
 
+// CardOf is the card of the holder with an index, of any campus.
+func CardOf(i int) uint64 { return cardNumber(i) }
+
 // cardNumber is the school's BIN 9156, a serial number and the check digit.
 func cardNumber(i int) uint64 {
 	body := uint64(915_600_000_000_000) + uint64(i+1)

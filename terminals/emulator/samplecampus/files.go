@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -57,6 +58,12 @@ func (c *Campus) termsRows(write func(...string)) {
 	}
 }
 
+// Columns of the people's files.
+var (
+	holderColumns = []string{"number", "name", "class", "organisation", "state", "groups", "bank_account", "opening_main", "opening_subsidy"}
+	cardColumns   = []string{"card", "holder", "state", "expires", "pin"}
+)
+
 // WriteCSV writes the import files into a folder, readable by their owner alone: they hold keys and PINs in the clear.
 func (c *Campus) WriteCSV(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -76,8 +83,8 @@ func (c *Campus) WriteCSV(dir string) error {
 			}
 		}},
 		{"terminals.csv", []string{"code", "merchant", "type", "mac", "legacy", "tmk", "kcv", "door", "state"}, c.terminalRows},
-		{"holders.csv", []string{"number", "name", "class", "organisation", "state", "groups", "bank_account", "opening_main", "opening_subsidy"}, c.holderRows},
-		{"cards.csv", []string{"card", "holder", "state", "expires", "pin"}, c.cardRows},
+		{"holders.csv", holderColumns, c.holderRows},
+		{"cards.csv", cardColumns, c.cardRows},
 		{"account_sets.csv", []string{"set", "code"}, func(write func(...string)) { write("1", "counts") }},
 		{"terms.csv", []string{"merchant", "group", "department", "service_fee", "bank", "account", "payee", "account_sets"}, c.termsRows},
 		{"programmes.csv", []string{"code", "name", "purse", "provider", "purposes", "per_meal"}, func(write func(...string)) {
@@ -153,20 +160,54 @@ func (c *Campus) terminalRows(write func(...string)) {
 
 func (c *Campus) holderRows(write func(...string)) {
 	for i := range c.Holders {
-		h := &c.Holders[i]
-		account := ""
-		if h.BankAccount != 0 {
-			account = fmt.Sprint(h.BankAccount)
-		}
-		write(h.Number, h.Name, h.Class, h.Organisation, "active", h.Groups, account, yuan(h.Main), yuan(h.Subsidy))
+		c.Holders[i].row(write)
 	}
 }
 
 func (c *Campus) cardRows(write func(...string)) {
 	for i := range c.Holders {
-		h := &c.Holders[i]
-		write(fmt.Sprint(h.Card), h.Number, h.State, h.Expires, h.PIN)
+		c.Holders[i].cardRow(write)
 	}
+}
+
+func (h *Holder) row(write func(...string)) {
+	account := ""
+	if h.BankAccount != 0 {
+		account = fmt.Sprint(h.BankAccount)
+	}
+	write(h.Number, h.Name, h.Class, h.Organisation, "active", h.Groups, account, yuan(h.Main), yuan(h.Subsidy))
+}
+
+func (h *Holder) cardRow(write func(...string)) {
+	write(fmt.Sprint(h.Card), h.Number, h.State, h.Expires, h.PIN)
+}
+
+// WritePeople writes the import files of so many more people, from an index on, and keeps none of them: a country does not fit in memory.
+// Their cards are CardOf. Call it for one range after another with Holders in the options no larger than the first index.
+func (c *Campus) WritePeople(dir string, first, count int) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the folder for the import files: %w", err)
+	}
+	for _, file := range []struct {
+		name   string
+		header []string
+		row    func(h *Holder, write func(...string))
+	}{
+		{"holders.csv", holderColumns, (*Holder).row},
+		{"cards.csv", cardColumns, (*Holder).cardRow},
+	} {
+		random := rand.New(rand.NewPCG(c.Options.Seed, uint64(first)))
+		err := writeFile(filepath.Join(dir, file.name), file.header, func(write func(...string)) {
+			for i := first; i < first+count; i++ {
+				h := c.holder(random, i)
+				file.row(&h, write)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", file.name, err)
+		}
+	}
+	return nil
 }
 
 func yuan(a money.Fen) string {
