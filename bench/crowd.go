@@ -28,6 +28,7 @@ const (
 	crowdLedgerBytes = 420
 	crowdMemoryBytes = 220
 	importRowBytes   = 1300 // of the import's own memory, per person of one import
+	emptyLedgerBytes = 400 << 20
 )
 
 // newCrowd makes a site with so many holders, importing them in parts.

@@ -89,6 +89,7 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "规模 growth   %s   %d 轮 rounds x %g s   种子 seed %d\n", g.shape, g.rounds, g.seconds, g.seed)
+	sizes := len(g.holders) + len(g.records)
 	people, most, records := len(g.records)*g.base, g.base, 0
 	for _, n := range g.holders {
 		people, most = people+n, max(most, n)
@@ -96,7 +97,7 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 	for _, n := range g.records {
 		records += n
 	}
-	err = room(out, g.work, int64(people)*crowdLedgerBytes+int64(most)*crowdFileBytes+int64(records)*growthRecordBytes, int64(most)*crowdMemoryBytes+int64(min(most, importMost))*importRowBytes)
+	err = room(out, g.work, int64(sizes)*emptyLedgerBytes+int64(people)*crowdLedgerBytes+int64(most)*crowdFileBytes+int64(records)*growthRecordBytes, int64(most)*crowdMemoryBytes+int64(min(most, importMost))*importRowBytes)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 			p.site.remove()
 		}
 	}()
-	for i := range len(g.holders) + len(g.records) {
+	for i := range sizes {
 		p := &growthPoint{Holders: g.base}
 		if i < len(g.holders) {
 			p.Holders = g.holders[i]

@@ -28,14 +28,14 @@ type lunch struct {
 }
 
 func defaultLunch() lunch {
-	return lunch{rates: []float64{37, 1000, 5000, 10000}, seconds: 15, pos: 937, text: "out/bench-lunch.txt"}
+	return lunch{rates: []float64{37, 1000, 5000, 10000}, seconds: 15, pos: 937, text: "out/bench-lunch.txt", json: "out/lunch.json"}
 }
 
 func (l *lunch) addOwn(c *cobra.Command, prefix string) {
 	c.Flags().Float64SliceVar(&l.rates, "rate", l.rates, "最忙一分钟的每秒笔数,可多个 / requests a second in the worst minute, several allowed")
 	c.Flags().Float64Var(&l.seconds, prefix+"seconds", l.seconds, "每档秒数 / seconds at each rate")
 	c.Flags().IntVar(&l.pos, "pos", l.pos, "收款机台数 / POS terminals")
-	c.Flags().StringVar(&l.json, prefix+"json", "", "结果写入 JSON / write the results as JSON")
+	c.Flags().StringVar(&l.json, prefix+"json", l.json, "结果写入 JSON / write the results as JSON")
 	c.Flags().StringVar(&l.text, prefix+"text", l.text, "结果写成 Go 基准格式 / write the results for benchstat")
 }
 

@@ -7,13 +7,14 @@
 // says what came of that.
 //
 // The switch is a process of its own (bin/onecard serve) on a folder of its own; this program imports nothing of it but the codec. It
-// compares with no other product and it tunes nothing.
+// tunes nothing. Results are left as JSON in a folder, and report makes a page of what is there.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
@@ -51,6 +52,7 @@ Loads the switch from outside: the lunch rush, saturation, kill -9 under load; t
 receipts each time. Build both programs first: make build.`,
 		Example: `  bin/bench lunch --rate 100,1000,5000
   bin/bench saturate --seconds 4 --rounds 5 --json out/saturate.json
+  bin/bench latency --rate 20000 --seconds 60
   bin/bench kill --rounds 50 --seed 7
   bin/bench pause --shape 64x32`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
@@ -98,20 +100,23 @@ func (o *common) add(c *cobra.Command) {
 
 func newAllCommand() *cobra.Command {
 	var o common
-	lunch, saturate := defaultLunch(), defaultSaturate()
+	lunch, saturate, latency, report := defaultLunch(), defaultSaturate(), defaultLatency(), defaultReport()
 	c := &cobra.Command{
-		Use: "all", Short: "先午餐后饱和 / lunch, then saturate", Args: cobra.NoArgs,
+		Use: "all", Short: "午餐、饱和、延迟,然后一页报告 / lunch, saturate, latency, and then one page", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			lunch.common, saturate.common = o, o
-			if err := lunch.run(c.Context(), c.OutOrStdout()); err != nil {
-				return err
+			lunch.common, saturate.common, latency.common = o, o, o
+			for _, part := range []func(context.Context, io.Writer) error{lunch.run, saturate.run, latency.run} {
+				if err := part(c.Context(), c.OutOrStdout()); err != nil {
+					return err
+				}
+				fmt.Fprintln(c.OutOrStdout())
 			}
-			fmt.Fprintln(c.OutOrStdout())
-			return saturate.run(c.Context(), c.OutOrStdout())
+			return report.run(c.OutOrStdout())
 		},
 	}
 	o.add(c)
 	lunch.addOwn(c, "lunch-")
 	saturate.addOwn(c, "")
+	latency.addOwn(c, "latency-")
 	return c
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +21,9 @@ func TestMeasuring(t *testing.T) {
 	}
 	binary := builtSwitch(t)
 	t.Run("latency", func(t *testing.T) { smallLatency(t, binary) })
+	t.Run("growth", func(t *testing.T) { smallGrowth(t, binary) })
+	t.Run("nation", func(t *testing.T) { smallNation(t, binary) })
+	t.Run("peers", func(t *testing.T) { smallPeers(t, binary) })
 }
 
 func readJSON[T any](t *testing.T, path string) T {
@@ -73,4 +79,107 @@ func TestBins(t *testing.T) {
 	bins := binsOf(h)
 	require.Equal(t, bin{0.35, 2}, bins[0])
 	require.Equal(t, bin{4, 1}, bins[len(bins)-1])
+}
+
+func smallGrowth(t *testing.T, binary string) {
+	folder := t.TempDir()
+	g := growth{
+		common: common{binary: binary, work: folder, seed: 3}, holders: []int{100, 2500}, records: []int{0, 3000}, base: 200, shape: "4x8", seconds: 0.2, rounds: 1,
+		json: filepath.Join(folder, "growth.json"),
+	}
+	var out bytes.Buffer
+	require.NoError(t, g.run(t.Context(), &out), out.String())
+	r := readJSON[growthResult](t, g.json)
+	require.Len(t, r.ByHolders, 2)
+	require.Len(t, r.ByRecords, 2)
+	require.Equal(t, []int{2500, 3000}, []int{r.ByHolders[1].Holders, r.ByRecords[1].Records})
+	for _, p := range r.All() {
+		require.Positive(t, p.TPS)
+		require.Positive(t, p.Bytes)
+		require.Positive(t, p.Resident)
+	}
+	require.Equal(t, 4, strings.Count(out.String(), "丢失 lost 0 ✓"))
+	left, err := filepath.Glob(filepath.Join(folder, "bench-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func smallNation(t *testing.T, binary string) {
+	folder := t.TempDir()
+	n := nation{
+		common: common{binary: binary, work: folder, seed: 3}, holders: 2500, part: 1000, rate: 300, seconds: 1, connections: 64, sales: 2000,
+		json: filepath.Join(folder, "nation.json"),
+	}
+	var out bytes.Buffer
+	require.NoError(t, n.run(t.Context(), &out), out.String())
+	r := readJSON[nationResult](t, n.json)
+	require.Equal(t, 3, r.Imports)
+	require.Positive(t, r.Resident)
+	require.Positive(t, r.StartSeconds)
+	require.Positive(t, r.Rush.Sent)
+	require.Contains(t, out.String(), "丢失 lost 0 ✓")
+}
+
+// The peers answer every purchase that the switch is asked, and their books agree with what they have told.
+func smallPeers(t *testing.T, binary string) {
+	if _, err := postgresTools(); err != nil {
+		t.Skip(err)
+	}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip(err)
+	}
+	folder, err := os.MkdirTemp("", "peers-") // PostgreSQL runs as somebody else and must get through: a test's own folder is closed
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	require.NoError(t, os.Chmod(folder, 0o711))
+	p := peers{
+		common: common{binary: binary, work: folder, seed: 3}, clients: []int{3}, batches: []string{"3x4"}, depths: []string{"2x1", "3x8"}, switches: []string{"4x2"},
+		seconds: 0.2, rounds: 1, holders: 300, json: filepath.Join(folder, "peers.json"),
+	}
+	var out bytes.Buffer
+	require.NoError(t, p.run(t.Context(), &out), out.String())
+	r := readJSON[peersResult](t, p.json)
+	require.Len(t, r.Rows, 7)
+	for _, row := range r.Rows {
+		require.Positive(t, row.TPS, row.Title)
+	}
+	require.Positive(t, r.PostgreSQL)
+	require.Positive(t, r.Alone)
+	require.Positive(t, r.Redis)
+}
+
+// The page shows what is there, leaves out what is not, and asks no network for anything.
+func TestPage(t *testing.T) {
+	folder := t.TempDir()
+	r := report{from: folder, html: filepath.Join(folder, "bench.html")}
+	require.ErrorContains(t, r.run(io.Discard), "no results")
+	write := func(name string, value any) { require.NoError(t, writeJSON(filepath.Join(folder, name), value)) }
+	write("saturate.json", []result{{Connections: 1, InFlight: 1, TPS: 1234, Echo: 3, Floor: 2}, {Connections: 64, InFlight: 32, TPS: 98765, Stages: []stage{{Title: "判定 decide", CPU: 1.5, Share: 0.5}}}})
+	require.NoError(t, r.run(io.Discard))
+	page, err := os.ReadFile(r.html)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "98,765")
+	require.NotContains(t, string(page), `id="latency"`)
+	write("latency.json", latencyResult{
+		Rate: 20_000, P50: 1, P99: 2, P999: 3, RatioP50: 2, RatioP99: 5, Series: []moment{{At: 0, Count: 1, P50: 1}}, Bins: []bin{{1, 7}},
+		Events: []mark{{Name: "list", Title: "名单 </script> list", At: 1, Took: 2}},
+	})
+	write("peers.json", peersResult{Rounds: 3, PostgreSQL: 60, Redis: 3, Rows: []peerRow{{System: "redis", Title: "Redis 64x1", TPS: 5, Best: true}}})
+	write("growth.json", growthResult{ByHolders: []growthPoint{{Holders: 10, CPU: 5}, {Holders: 1000, CPU: 6}}, RatioHolders: 1.2})
+	write("nation.json", nationResult{Holders: 50_000_000, StartSeconds: 30, Rush: &latencyResult{P999: 12}})
+	write("lunch.json", []serving{{Rate: 37, Accepted: 36}})
+	var out bytes.Buffer
+	require.NoError(t, r.run(&out))
+	page, err = os.ReadFile(r.html)
+	require.NoError(t, err)
+	for _, part := range []string{`id="latency"`, `id="growth-holders"`, `id="nation"`, "50,000,000", "60 x", "午餐高峰"} {
+		require.Contains(t, string(page), part)
+	}
+	require.Equal(t, 3, strings.Count(string(page), "</script>"), "what results hold ends no script")
+	for _, remote := range []string{"src=", "@import", "<link", "url("} {
+		require.NotContains(t, string(page), remote)
+	}
+	require.Contains(t, out.String(), "延迟分布")
+	write("growth.json", "no result")
+	require.ErrorContains(t, r.run(io.Discard), "growth.json")
 }

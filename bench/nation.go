@@ -21,6 +21,7 @@ type nation struct {
 	rate        float64
 	seconds     float64
 	connections int
+	sales       int // before the kill: some for the recovery to bring back
 	audit       bool
 	json        string
 	profile     profiling
@@ -49,7 +50,7 @@ type nationResult struct {
 }
 
 func newNationCommand() *cobra.Command {
-	n := nation{holders: 50_000_000, part: importMost, rate: 25_000, seconds: 300, connections: 2000, json: "out/nation.json"}
+	n := nation{holders: 50_000_000, part: importMost, rate: 25_000, seconds: 300, connections: 2000, sales: 200_000, json: "out/nation.json"}
 	c := &cobra.Command{
 		Use: "nation", Short: "五千万人在一个进程里:内存、断电后启动、全国高峰 / fifty million holders in one process: memory, start after kill -9, the rush", Args: cobra.NoArgs,
 		Long: `用产品自己的导入命令分批导入(每批至多一千万行),在负载下 kill -9,测到首个应答的时间与常驻内存,再以开环定速跑全国高峰。
@@ -66,6 +67,7 @@ first answer and the resident memory, and plays the national rush in an open loo
 	f.Float64Var(&n.rate, "rate", n.rate, "每秒笔数 / purchases a second")
 	f.Float64Var(&n.seconds, "seconds", n.seconds, "高峰秒数 / seconds of the rush")
 	f.IntVar(&n.connections, "connections", n.connections, "终端连接数 / terminals, a connection each")
+	f.IntVar(&n.sales, "sales", n.sales, "强杀之前的消费笔数 / purchases before the kill")
 	f.BoolVar(&n.audit, "audit", false, "五百万人以上也复算账本,内存另需约同样多 / close the books above five million holders too, which takes about as much memory again")
 	f.StringVar(&n.json, "json", n.json, "结果写入 JSON / write the result as JSON")
 	f.StringVar(&n.profile.path, "profile", "", "高峰时取交换机处理器剖面写入此文件,并按阶段列出 / take the switch's processor profile of the rush, write it here, and list it by stage")
@@ -116,9 +118,6 @@ func (n *nation) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// nationIdle is how many purchases are sold before the kill: some for the recovery to bring back.
-const nationIdle = 200_000
-
 // restart lets the import settle, kills the switch under load and takes the time until it answers again.
 func (n *nation) restart(ctx context.Context, h *house, r *nationResult, out io.Writer) error {
 	fmt.Fprintln(out, "启动并建索引 / starting, and indexing the import …")
@@ -136,7 +135,7 @@ func (n *nation) restart(ctx context.Context, h *house, r *nationResult, out io.
 	}
 	fmt.Fprintf(out, "  %.0f s\n负载下 kill -9 / under load, kill -9 …\n", time.Since(began).Seconds())
 	again := restart{common: n.common}
-	if err := again.fill(ctx, h.site, nationIdle); err != nil { // its end is a kill
+	if err := again.fill(ctx, h.site, n.sales); err != nil { // its end is a kill
 		return err
 	}
 	p, took, err := again.firstAnswer(ctx, h.site)

@@ -31,8 +31,9 @@ type peers struct {
 	depths   []string // of Redis
 	seconds  float64
 	rounds   int
+	holders  int
 	json     string
-	switches []string
+	switches []string // shapes of the switch
 }
 
 // Targets of the issue.
@@ -44,7 +45,7 @@ const (
 func newPeersCommand() *cobra.Command {
 	p := peers{
 		clients: []int{64, 128, 256, 512}, batches: []string{"64x32"}, depths: []string{"64x1", "512x1", "64x8", "64x32", "64x64", "256x16"}, seconds: 2, rounds: 3,
-		switches: []string{"64x1", "64x32"}, json: "out/peers.json",
+		switches: []string{"64x1", "64x32"}, holders: holders, json: "out/peers.json",
 	}
 	c := &cobra.Command{
 		Use: "peers", Short: "与 PostgreSQL、Redis 同机同轮对照 / beside PostgreSQL and Redis, same machine, same rounds", Args: cobra.NoArgs,
@@ -65,6 +66,7 @@ The best shape of each counts.`,
 	f.StringSliceVar(&p.switches, "shapes", p.switches, "交换机的形状,最后一个用于比较 / the switch's shapes; the last one is compared")
 	f.Float64Var(&p.seconds, "seconds", p.seconds, "每次测量秒数 / seconds of one measurement")
 	f.IntVar(&p.rounds, "rounds", p.rounds, "轮数,取中位数 / rounds; medians are shown")
+	f.IntVar(&p.holders, "holders", p.holders, "持卡人数 / card holders")
 	f.StringVar(&p.json, "json", p.json, "结果写入 JSON / write the result as JSON")
 	return c
 }
@@ -82,8 +84,10 @@ func (p *peers) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "同机对照 peers   %d 轮 rounds x %g s   %d 持卡人 holders   种子 seed %d\n准备校园 / preparing the campus …\n", p.rounds, p.seconds, holders, p.seed)
-	site, err := newSite(ctx, p.common, samplecampus.New(campusOptions(p.seed, mostConnections(shapes))), "", nil)
+	fmt.Fprintf(out, "同机对照 peers   %d 轮 rounds x %g s   %d 持卡人 holders   种子 seed %d\n准备校园 / preparing the campus …\n", p.rounds, p.seconds, p.holders, p.seed)
+	o := campusOptions(p.seed, mostConnections(shapes))
+	o.Holders = p.holders
+	site, err := newSite(ctx, p.common, samplecampus.New(o), "", nil)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type queries struct {
 
 func newQueryCommand() *cobra.Command {
 	q := queries{lunch: defaultLunch(), rate: 20_000, per: 50}
-	q.text = ""
+	q.text, q.json = "", ""
 	c := &cobra.Command{
 		Use: "query", Short: "流水、汇总、余额查询的时延,空闲与满负荷 / statements, totals and balances, quiet and under load", Args: cobra.NoArgs,
 		Long: `经控制套接字轮流询问持卡人、卡、商户、终端的流水(每页 50 条)、当日汇总与某一时刻的余额:先在午餐流量中询问,再在空闲时询问。

@@ -36,14 +36,16 @@ type saturate struct {
 }
 
 func defaultSaturate() saturate {
-	return saturate{shapes: []string{"64x1", "64x32", "2000x1"}, seconds: 3, rounds: 3, text: "out/bench.txt"}
+	return saturate{
+		shapes: []string{"1x1", "8x1", "64x1", "256x1", "1024x1", "2000x1", "64x32"}, seconds: 3, rounds: 3, text: "out/bench.txt", json: "out/saturate.json",
+	}
 }
 
 func (s *saturate) addOwn(c *cobra.Command, _ string) {
 	c.Flags().StringSliceVar(&s.shapes, "shapes", s.shapes, "连接数x每连接在途数 / connections x requests in flight on each")
 	c.Flags().Float64Var(&s.seconds, "seconds", s.seconds, "每次测量秒数 / seconds of one measurement")
 	c.Flags().IntVar(&s.rounds, "rounds", s.rounds, "轮数,取中位数 / rounds; medians are shown")
-	c.Flags().StringVar(&s.json, "json", "", "结果写入 JSON / write the results as JSON")
+	c.Flags().StringVar(&s.json, "json", s.json, "结果写入 JSON / write the results as JSON")
 	c.Flags().StringVar(&s.text, "text", s.text, "结果写成 Go 基准格式,供 benchstat / write the results for benchstat")
 	c.Flags().StringVar(&s.profile.path, "profile", "", "测量时取交换机处理器剖面写入此文件,并按阶段列出 / take the switch's processor profile meanwhile, write it here, and list it by stage")
 	_ = c.MarkFlagFilename("json", "json")

@@ -22,6 +22,8 @@
 	const marks = events => ({ hooks: { draw: [u => {
 		const c = u.ctx, ratio = devicePixelRatio || 1, rows = [];
 		c.save();
+		c.textAlign = "left";
+		c.textBaseline = "alphabetic";
 		c.font = 11.5 * ratio + "px sans-serif";
 		for (const e of events) {
 			const x = Math.round(u.valToPos(e.at_s, "x", true)), right = u.valToPos(e.at_s + e.took_ms / 1e3, "x", true);
