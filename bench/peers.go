@@ -211,7 +211,10 @@ func (p *peers) contenders(ctx context.Context, a *arena, shapes []shape) ([]*co
 	for _, n := range p.clients {
 		for _, hot := range []bool{true, false} {
 			title := strconv.Itoa(n) + "x1 商户" + map[bool]string{true: "热点行 hot row", false: "只追加 append-only"}[hot]
-			sql(title, n, true, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) { c.hot = hot; return c.one(ctx, a.work, r) })
+			sql(title, n, true, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
+				c.hot = hot
+				return c.one(ctx, a.work, r)
+			})
 		}
 	}
 	for _, s := range batches {
