@@ -37,7 +37,7 @@ type postgres struct {
 // postgresSettings are durable, and generous where the default holds a benchmark back: no checkpoint falls into the run.
 var postgresSettings = []string{
 	"listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=640",
-	"shared_buffers=512MB", "max_wal_size=8GB", "min_wal_size=1GB", "checkpoint_timeout=1h", "wal_buffers=16MB", "jit=off", "work_mem=4MB", "logging_collector=off", "log_min_messages=warning",
+	"shared_buffers=512MB", "max_wal_size=8GB", "min_wal_size=1GB", "checkpoint_timeout=1h", "wal_buffers=16MB", "jit=off", "plan_cache_mode=force_generic_plan", "work_mem=4MB", "logging_collector=off", "log_min_messages=warning",
 }
 
 // postgresTools finds where initdb and postgres are: in the path, or where Debian keeps them, the newest.
@@ -220,16 +220,20 @@ func (c *sqlClient) close() { _ = c.conn.Close(context.Background()) }
 
 // one asks and waits.
 func (c *sqlClient) one(ctx context.Context, w *peerWork, random *rand.Rand) (int, error) {
-	r := c.next(w, random)
-	var code int16
-	var reference, balance int64
-	if err := c.conn.QueryRow(ctx, "purchase", c.terminal, c.batch, c.trace, int64(r.card), r.amount, c.hot).Scan(&code, &reference, &balance); err != nil {
+	code, _, err := c.ask(ctx, c.next(w, random))
+	if err != nil {
 		return 0, err
 	}
-	return 1, c.told(int(code))
+	return 1, c.told(code)
 }
 
-// batch asks so many in one transaction: the cards in order, or two batches may wait for each other. The merchant is credited by postings
+func (c *sqlClient) ask(ctx context.Context, r wish) (code int, reference int64, err error) {
+	var balance int64
+	err = c.conn.QueryRow(ctx, "purchase", c.terminal, c.batch, r.trace, int64(r.card), r.amount, c.hot).Scan(&code, &reference, &balance)
+	return code, reference, err
+}
+
+// batched asks so many in one transaction: the cards in order, or two batches may wait for each other. The merchant is credited by postings
 // alone, for the same reason.
 func (c *sqlClient) batched(ctx context.Context, w *peerWork, random *rand.Rand, depth int) (int, error) {
 	wishes := make([]wish, depth)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -169,23 +168,43 @@ func (c *redisClient) pipelined(ctx context.Context, w *peerWork, random *rand.R
 	c.commands, c.amounts = c.commands[:0], c.amounts[:0]
 	for range depth {
 		r := c.next(w, random)
-		identity := fmt.Sprintf("%d:%d:%d", c.terminal, c.batch, r.trace)
-		amount := strconv.FormatInt(r.amount, 10)
-		c.commands = append(c.commands, c.conn.B().Arbitrary("FCALL", "purchase", "5").Keys("a:"+identity, redisTerminal(c.terminal), redisCard(r.card), "journal", "references").
-			Args(amount, c.redis.day, identity+":"+strconv.FormatUint(r.card, 10)+":"+amount).Build())
+		c.commands = append(c.commands, c.command(r))
 		c.amounts = append(c.amounts, r.amount)
 	}
 	for i, answer := range c.conn.DoMulti(ctx, c.commands...) {
-		said, err := answer.ToString()
-		if err != nil {
-			return 0, err
+		code, _, err := redisAnswer(answer)
+		if err == nil {
+			err = c.told(code)
 		}
-		code, _, _ := strings.Cut(said, "|")
-		n, err := strconv.Atoi(code)
-		if err := errors.Join(err, c.told(n)); err != nil {
+		if err != nil {
 			return 0, err
 		}
 		c.spent += c.amounts[i]
 	}
 	return depth, nil
+}
+
+func (c *redisClient) command(r wish) rueidis.Completed {
+	identity, amount := fmt.Sprintf("%d:%d:%d", c.terminal, c.batch, r.trace), strconv.FormatInt(r.amount, 10)
+	return c.conn.B().Arbitrary("FCALL", "purchase", "5").Keys("a:"+identity, redisTerminal(c.terminal), redisCard(r.card), "journal", "references").
+		Args(amount, c.redis.day, identity+":"+strconv.FormatUint(r.card, 10)+":"+amount).Build()
+}
+
+func (c *redisClient) ask(ctx context.Context, r wish) (code int, reference int64, err error) {
+	return redisAnswer(c.conn.Do(ctx, c.command(r)))
+}
+
+// redisAnswer takes "code|reference|balance" apart; 94 stands alone.
+func redisAnswer(answer rueidis.RedisResult) (code int, reference int64, err error) {
+	said, err := answer.ToString()
+	if err != nil {
+		return 0, 0, err
+	}
+	head, rest, _ := strings.Cut(said, "|")
+	if code, err = strconv.Atoi(head); err != nil || rest == "" {
+		return code, 0, err
+	}
+	number, _, _ := strings.Cut(rest, "|")
+	reference, err = strconv.ParseInt(number, 10, 64)
+	return code, reference, err
 }
