@@ -100,7 +100,11 @@ func (r *report) run(out io.Writer) error {
 	if err := writeFile(r.html, page); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}
-	fmt.Fprintf(out, "\n报告 report   %s\n", r.html)
+	all := strings.TrimSuffix(r.html, filepath.Ext(r.html)) + ".json"
+	if err := writeJSON(all, read); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n报告 report   %s   %s\n", r.html, all)
 	return nil
 }
 
