@@ -41,20 +41,39 @@ var quotedPeers = []quotedRow{
 	{"TigerBeetle, 8,000 笔一批 batches, 静 quiet", "", "192 – 244 k/s"},
 }
 
-// peerWorkText says what is compared with what.
-const peerWorkText = `三者都做 all three:  卡与终端的查找和状态、有效期、重复检查(终端,批次,流水号)与相同应答、日次数与日金额限额、余额检查、借贷两腿、流水、落盘后应答
-                     card and terminal with their states, expiry, duplicate check by (terminal, batch, trace) with the same answer again, day's count and
-                     amount limits, balance check, two legs, journal, an answer after the sync
-只有交换机做 the switch alone:
-  ISO 8583 报文收发、请求验 MAC、应答生成 MAC            ISO 8583 frames, a MAC checked and a MAC made for every purchase
-  规则与费率、商户时段、钱包组合、餐次、密码门限          prices and rules, opening times, choice of purses, meals, PIN thresholds
-  冲正与墓碑、重发逐字节相同的应答、内容不同拒绝(94)     reversals with tombstones, byte-for-byte repeats, 94 for the same identity with other contents
-  哈希链账块、第二份见证同步、日根与签名                  hash-chained blocks, a second synced witness, a signed root for each day
-  持卡人、卡、商户、终端四种流水索引与日月汇总            statement indexes of holder, card, merchant and terminal, totals by day and month
-  名单、计量、检查点                                      deny list, metrics, checkpoints`
+// work is a thing that is done for a purchase.
+type work struct{ Chinese, English string }
 
-// Work is peerWorkText, for the page.
-func (r *peersResult) Work() string { return peerWorkText }
+// Who does what for a purchase.
+var (
+	workOfAll = []work{
+		{"卡与终端的查找、状态、有效期", "card and terminal looked up, their states, expiry"},
+		{"重复检查(终端,批次,流水号),相同应答", "duplicates by (terminal, batch, trace), the same answer again"},
+		{"日次数与日金额限额,余额检查", "the day's count and amount limits, balance"},
+		{"借贷两腿,流水,落盘后应答", "two legs, journal, an answer after the sync"},
+	}
+	workOfSwitch = []work{
+		{"ISO 8583 报文,请求验 MAC,应答生成 MAC", "ISO 8583 frames, a MAC checked and a MAC made"},
+		{"规则与费率、商户时段、钱包组合、餐次、密码门限", "prices and rules, opening times, purses, meals, PIN thresholds"},
+		{"冲正与墓碑,逐字节相同的重发应答,内容不同拒绝(94)", "reversals with tombstones, byte-for-byte repeats, 94 for other contents"},
+		{"哈希链账块,第二份见证同步,日根与签名", "hash-chained blocks, a second synced witness, a signed root a day"},
+		{"持卡人、卡、商户、终端流水索引,日月汇总", "statement indexes of holder, card, merchant, terminal; totals by day and month"},
+		{"名单、计量、检查点", "deny list, metrics, checkpoints"},
+	}
+)
+
+// WorkOfAll is workOfAll, for the page.
+func (r *peersResult) WorkOfAll() []work { return workOfAll }
+
+// WorkOfSwitch is workOfSwitch, for the page.
+func (r *peersResult) WorkOfSwitch() []work { return workOfSwitch }
+
+func printWork(out io.Writer, title string, of []work) {
+	fmt.Fprintln(out, title)
+	for _, w := range of {
+		fmt.Fprintf(out, "  %s  %s\n", wide(w.Chinese, 50), w.English)
+	}
+}
 
 // Quoted is quotedPeers, for the page.
 func (r *peersResult) Quoted() []quotedRow { return quotedPeers }
@@ -121,7 +140,9 @@ func (r *peersResult) print(out io.Writer) {
 	for _, q := range quotedPeers {
 		fmt.Fprintf(out, "%s %14s %14s\n", wide("  "+q.Title, 48), q.Single, q.Many)
 	}
-	fmt.Fprintf(out, "\n%s\n\n%s\n%s\n", peerWorkText, r.Versions, r.Machine)
+	printWork(out, "\n三者都做 all three do", workOfAll)
+	printWork(out, "只有交换机做 the switch alone does", workOfSwitch)
+	fmt.Fprintf(out, "\n%s\n%s\n", r.Versions, r.Machine)
 }
 
 // printRatios is what the issue asks for.

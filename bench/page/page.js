@@ -60,7 +60,7 @@
 		if (ones.length < 2) return;
 		draw("throughput", {
 			scales: { x: { time: false, distr: 3, log: 2 }, y: { distr: 3, log: 10 } },
-			axes: [axis({ label: "连接 connections, 各一笔在途 one in flight on each", splits: () => ones.map(r => r.connections), values: (u, v) => v.map(x => x.toLocaleString()) }), axis({ label: "笔/秒 per second", size: 66, values: powers })],
+			axes: [axis({ label: "连接 connections, 各一笔在途 one in flight on each", splits: () => ones.map(r => r.connections), filter: (u, splits) => splits, values: (u, v) => v.map(x => x.toLocaleString()) }), axis({ label: "笔/秒 per second", size: 66, values: powers })],
 			series: [{ label: "连接 connections" }, series("交换机 switch /s", "--a", { points: { show: true, size: 6 }, width: 2.2 }), series("floor /s", "--c", { dash: [6, 4] }), series("echo /s", "--b", { dash: [2, 4] })],
 		}, [ones.map(r => r.connections), ones.map(r => Math.round(r.tps)), ones.map(r => Math.round(r.floor_tps)), ones.map(r => Math.round(r.echo_tps))]);
 	}
@@ -70,7 +70,7 @@
 		const first = points[0].cpu_us_per_request, most = Math.max(1.3 * first, ...points.map(p => p.cpu_us_per_request));
 		draw(id, {
 			height: 280, scales: { x: { time: false, distr: 3, log: 10 }, y: { range: [0, most * 1.15] } },
-			axes: [axis({ label, splits: () => points.map(p => Math.max(1, p[of])), values: (u, v) => v.map(x => x === 1 ? "0" : short(x)) }), axis({ label: "us/笔 us/request", size: 50 })],
+			axes: [axis({ label, splits: () => points.map(p => Math.max(1, p[of])), filter: (u, splits) => splits, values: (u, v) => v.map(x => x === 1 ? "0" : short(x)) }), axis({ label: "us/笔 us/request", size: 50 })],
 			series: [{ label, value: (u, v) => v == null ? "" : v.toLocaleString() }, series("CPU us/笔", "--a", { points: { show: true, size: 7 }, width: 2.2 }), series("目标 target", "--d", { dash: [4, 4], width: 1 })],
 		}, [points.map(p => Math.max(1, p[of])), points.map(p => +p.cpu_us_per_request.toFixed(3)), points.map(() => +(1.15 * first).toFixed(3))]);
 	}
