@@ -26,7 +26,7 @@ const (
 	kindDrawerClosed   = 57
 	kindCountsIssued   = 63
 	kindExpired        = 67
-	kindOperationLast  = 67
+	kindOperationLast  = 74
 	kindBatch          = 80
 	kindBatchLines     = 81
 	kindBatchDecided   = 82
@@ -55,6 +55,7 @@ const (
 	recordBalance
 	recordTexts
 	recordMetered
+	recordBank
 	recordFlags = 1<<iota - 1
 )
 
@@ -72,6 +73,7 @@ type operation struct {
 	key                      [16]byte
 	expiry                   uint64
 	balance                  int64
+	bank                     bankTerms
 }
 
 func (r *reader) operation() (o operation) {
@@ -110,6 +112,9 @@ func (r *reader) operation() (o operation) {
 		r.byte()
 		r.uvarint()
 		r.uvarint()
+	}
+	if o.flags&recordBank != 0 {
+		o.bank = r.bankTerms()
 	}
 	r.bad = r.bad || o.flags > recordFlags
 	return o
@@ -174,6 +179,11 @@ func (a *Auditor) operationEntry() {
 	a.checkDrawer(&o)
 	a.checkReturned(&o)
 	a.checkOwner(&o)
+	if isAgreement(a.entry.kind) {
+		a.agreementEntry(&o)
+	} else if o.flags&recordBank != 0 {
+		a.malformedPayload()
+	}
 	if o.holder == 0 {
 		return
 	}
@@ -183,6 +193,9 @@ func (a *Auditor) operationEntry() {
 		a.setExpiry(h, &o)
 	case kindAccountClosed:
 		h.state = holderLeft
+		if h.agreement != nil && h.agreement.active {
+			a.note("持卡人 %d 销户时银行卡仍在签约", "holder %d was closed with his bank account still signed", o.holder)
+		}
 	}
 	if now := a.spendable(h); o.flags&recordBalance != 0 && a.entry.kind != kindDrawerClosed && now != o.balance {
 		a.note("告知持卡人 %d 余额 %s,应为 %s", "holder %d was told a balance of %s, it is %s", o.holder, yuan(o.balance), yuan(now))
@@ -247,6 +260,7 @@ var flows = map[byte]flow{
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
 	67: {[]uint16{subsidy, count}, []uint16{receivable}},
+	68: {}, 69: {}, 70: {}, 74: {},
 	90: {},
 	91: {[]uint16{payable, suspense}, []uint16{payable, custody, serviceIncome, deductionIncome, suspense}},
 }

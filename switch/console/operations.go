@@ -37,8 +37,9 @@ type operationBody struct {
 	Reading       uint64 `json:"reading,omitempty" maximum:"4294967296" doc:"读数,最小单位:毫升、秒、瓦时、次 / what was used, in millilitres, seconds, watt hours or uses"`
 	Expiry        Day    `json:"expiry,omitempty"`
 	State         string `json:"state,omitempty" enum:"open,frozen,retained" doc:"账户状态 / state of the accounts"`
-	Document      string `json:"document,omitempty" maxLength:"40" doc:"单据号,最多 40 字节 / number of the paper behind it, at most 40 bytes"`
-	Reason        string `json:"reason,omitempty" maxLength:"200" doc:"事由,最多 200 字节 / why, at most 200 bytes"`
+	AgreementBody
+	Document string `json:"document,omitempty" maxLength:"40" doc:"单据号,最多 40 字节 / number of the paper behind it, at most 40 bytes"`
+	Reason   string `json:"reason,omitempty" maxLength:"200" doc:"事由,最多 200 字节 / why, at most 200 bytes"`
 }
 
 // Idempotency is the header of every POST.
@@ -189,6 +190,7 @@ func (c *Console) operationOf(ctx context.Context, row *transaction.CatalogueRow
 		Purse: b.Purse, OtherPurse: b.OtherPurse, Terminal: b.Terminal, Tariff: b.Tariff, Reading: b.Reading, All: b.All, Expiry: uint32(b.Expiry),
 		State: transaction.AccountState(b.State), Document: b.Document, Reason: b.Reason,
 	}
+	b.agreement(o)
 	if b.Unit != nil {
 		o.Unit = money.Fen(*b.Unit)
 	}

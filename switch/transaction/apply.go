@@ -137,7 +137,7 @@ func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
 	t := s.Terminal(r.terminal)
 	s.loads[sequence] = load{
 		order: LoadOrder{
-			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: s.holders.At(c.Holder).BankAccount,
+			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: s.bankAccountOf(c.Holder, sequence),
 			TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
 		},
 		holder: c.Holder, terminal: r.terminal, batch: r.batch, trace: r.trace, state: loadSent,

@@ -41,6 +41,8 @@ func (s *State) applyOperation(sequence uint64, day uint32, e *ledger.Entry) {
 		s.applyExpiry(&r)
 	case KindAccountClosed:
 		s.holders.Edit(r.holder - 1).State = HolderLeft
+	case KindBankSigned, KindBankUnsigned, KindBankChanged, KindAutomaticLoad:
+		s.applyAgreement(sequence, e.Kind, &r)
 	case KindBankStatement:
 		s.bankFigure = BankFigure{sequence, day, r.amount, r.document}
 	}

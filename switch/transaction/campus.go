@@ -21,6 +21,7 @@ type Case struct {
 	Card     *Card
 	Holder   *Holder
 	Class    *Class
+	card     uint32 // row + 1
 	Day      uint32 // date at the site, days since 1970; not the business day
 	Minute   uint16 // of the day at the site
 	state    *State

@@ -81,6 +81,9 @@ func (s *story) operation(d *datadriven.TestData) string {
 			*text = value
 			continue
 		}
+		if s.agreementField(&op, arg.Key, value) {
+			continue
+		}
 		switch arg.Key {
 		case "amount":
 			op.Amount = fen(value)
@@ -330,6 +333,8 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		return s.metered(), true
 	case "trial":
 		return s.trial(), true
+	case "agreement":
+		return s.agreement(d), true
 	case "expire":
 		next, returned, err := s.engine.ReturnExpired(context.Background(), 0, s.now.UnixMicro())
 		require.NoError(s.t, err)

@@ -53,18 +53,18 @@ func (c Config) load(k *transaction.Case) transaction.Outcome {
 
 // checkLimits: one load, the day's loads, the purse with everything on its way.
 func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Outcome, ok bool) {
-	limits := k.Limits(transaction.PurseMain)
-	if limits.LoadSingle > 0 && amount > limits.LoadSingle {
-		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.LoadSingle), false
+	limits := k.LoadBounds()
+	if limits.Single > 0 && amount > limits.Single {
+		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.Single), false
 	}
 	if k.Loading()+amount > transaction.MaxLoading {
 		return transaction.Refuse(transaction.ReasonLoadSingle, amount, transaction.MaxLoading-k.Loading()), false
 	}
-	if loaded := k.LoadedToday(); limits.LoadDay > 0 && loaded+amount > limits.LoadDay {
-		return transaction.Refuse(transaction.ReasonLoadDay, loaded, amount, limits.LoadDay), false
+	if loaded := k.LoadedToday(); limits.Day > 0 && loaded+amount > limits.Day {
+		return transaction.Refuse(transaction.ReasonLoadDay, loaded, amount, limits.Day), false
 	}
-	if has := k.MainAvailable() + k.Loading(); limits.PurseCap > 0 && has+amount > limits.PurseCap {
-		return transaction.Refuse(transaction.ReasonPurseCap, has, amount, limits.PurseCap), false
+	if has := k.MainAvailable() + k.Loading(); limits.Purse > 0 && has+amount > limits.Purse {
+		return transaction.Refuse(transaction.ReasonPurseCap, has, amount, limits.Purse), false
 	}
 	return transaction.Outcome{}, true
 }
