@@ -226,6 +226,8 @@ func (w *world) fill(op *transaction.Operation, name string) {
 		op.Expiry = localDay(w.clockNow()) + uint32(w.rng.IntN(4))
 	case "state":
 		op.State = []transaction.AccountState{transaction.AccountsOpen, transaction.AccountsOpen, transaction.AccountsOpen, transaction.AccountsFrozen, transaction.AccountsRetained}[w.rng.IntN(5)]
+	case "account", "other_account", "identity", "signed", "single_limit", "day_limit", "purse_limit", "threshold":
+		w.fillAgreement(op, name)
 	case "document", "tariff", "reading": // the office's meters tell amounts
 	case "reason":
 		op.Reason = "because"

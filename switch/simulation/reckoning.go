@@ -63,6 +63,8 @@ type holderBook struct {
 	tries         int
 	left          bool         // his account was closed
 	others        []*purseBook // of programmes, and what he owes; newest first
+	account       uint64       // at the bank
+	agreement     agreementBook
 }
 
 type spending struct {
@@ -120,6 +122,7 @@ type loadBook struct {
 	time     int64
 	card     transaction.CardNumber
 	stage    loadStage
+	account  uint64
 	credited bool // the holder has the money
 	gone     bool // it counts for no limit any more
 	told     answerOfLoad
@@ -272,7 +275,7 @@ func (k *reckoning) directory(e *ledger.Entry) {
 	case rowHolder:
 		number := string(e.Payload[2 : 2+e.Payload[1]])
 		row := k.campus.holders[number]
-		h := &holderBook{row: row, main: next, subsidy: next + 1}
+		h := &holderBook{row: row, main: next, subsidy: next + 1, account: row.BankAccount}
 		for i := range k.campus.directory.Classes {
 			if c := &k.campus.directory.Classes[i]; c.Code == row.Class {
 				h.class = c

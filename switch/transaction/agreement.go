@@ -27,8 +27,6 @@ type Agreement struct {
 	Purse         uint32
 	LastAutomatic uint32 // date of the last automatic load, days since 1970
 	Active        bool
-	Since         uint64 // entry that put the account there that he has now
-	Before        uint64 // the account that he had until then
 }
 
 // agreements are all that were ever made, by the order of their making.
@@ -80,17 +78,8 @@ func (as *agreements) count(account uint64, by int) {
 	}
 }
 
-// bankAccountOf is the account that a load was asked from. One that was asked before the holder changed his card is given back where it came
-// from; of several changes within the life of a terminal's memory the last is known.
-func (s *State) bankAccountOf(holder uint32, load uint64) uint64 {
-	if a := s.Agreement(holder); a != nil && load < a.Since {
-		return a.Before
-	}
-	return s.holders.At(holder).BankAccount
-}
-
 // applyAgreement does what an entry of an agreement says.
-func (s *State) applyAgreement(sequence uint64, kind Kind, r *operationRecord) {
+func (s *State) applyAgreement(kind Kind, r *operationRecord) {
 	holder := r.holder - 1
 	n, there := s.agreements.of[holder]
 	if !there {
@@ -104,7 +93,6 @@ func (s *State) applyAgreement(sequence uint64, kind Kind, r *operationRecord) {
 	if terms.account == terms.before {
 		return
 	}
-	row.Since, row.Before = sequence, terms.before
 	s.holders.Edit(holder).BankAccount = terms.account
 	s.agreements.count(terms.before, -1)
 	s.agreements.count(terms.account, 1)
@@ -114,7 +102,7 @@ func encodeAgreement(dst []byte, a *Agreement) []byte {
 	for _, v := range []uint32{a.Holder, a.Threshold, a.Automatic, a.Single, a.Day, a.Purse, a.LastAutomatic} {
 		dst = binary.AppendUvarint(dst, uint64(v))
 	}
-	return binary.AppendUvarint(binary.AppendUvarint(appendFlag(dst, a.Active), a.Since), a.Before)
+	return appendFlag(dst, a.Active)
 }
 
 func (s *State) restoreAgreements(part []byte) error {
@@ -122,7 +110,7 @@ func (s *State) restoreAgreements(part []byte) error {
 	for len(p.b) > 0 && !p.bad {
 		a := Agreement{
 			Holder: uint32(p.uvarint()), Threshold: uint32(p.uvarint()), Automatic: uint32(p.uvarint()), Single: uint32(p.uvarint()), Day: uint32(p.uvarint()),
-			Purse: uint32(p.uvarint()), LastAutomatic: uint32(p.uvarint()), Active: p.byte() == 1, Since: p.uvarint(), Before: p.uvarint(),
+			Purse: uint32(p.uvarint()), LastAutomatic: uint32(p.uvarint()), Active: p.byte() == 1,
 		}
 		if a.Holder >= s.holders.Len() {
 			return ledger.ErrMalformed

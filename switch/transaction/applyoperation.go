@@ -42,7 +42,7 @@ func (s *State) applyOperation(sequence uint64, day uint32, e *ledger.Entry) {
 	case KindAccountClosed:
 		s.holders.Edit(r.holder - 1).State = HolderLeft
 	case KindBankSigned, KindBankUnsigned, KindBankChanged, KindAutomaticLoad:
-		s.applyAgreement(sequence, e.Kind, &r)
+		s.applyAgreement(e.Kind, &r)
 	case KindBankStatement:
 		s.bankFigure = BankFigure{sequence, day, r.amount, r.document}
 	}
