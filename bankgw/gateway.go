@@ -52,6 +52,7 @@ type Gateway struct {
 	mux       map[muxKey]*exchange
 	deadlines []*exchange // oldest first; ended ones are skipped
 	reversals reversals
+	signings  signings
 	fates     fates
 	outcomes  []transaction.Request // not yet taken by the owner, in their order
 	offerAt   time.Time             // when outcomes are offered again
@@ -102,7 +103,7 @@ func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error
 		handover:   handover{wake: make(chan struct{}, 1)},
 		happenings: make(chan happening, happeningsBound),
 		random:     rand.New(rand.NewPCG(o.Seed, 0)),
-		loads:      make(map[uint64]*exchange), mux: make(map[muxKey]*exchange),
+		loads:      make(map[uint64]*exchange), mux: make(map[muxKey]*exchange), signings: signings{mux: make(map[muxKey]*asked)},
 		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)},
 	}
 	g.writer = writer{config: &g.config, begin: func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) }, mac: mac}
@@ -137,6 +138,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for {
 		now := time.Now()
 		g.takeOrders(now)
+		g.takeSignings(now)
 		next := earliest(g.tick(now), g.offer(now))
 		g.publish()
 		if g.phase == phaseEnded {
@@ -165,6 +167,7 @@ func (g *Gateway) end() {
 		g.drop(l)
 	}
 	g.running.Wait()
+	g.closeSignings()
 	for _, o := range g.handover.close() {
 		if !o.reverse {
 			_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, transaction.BankCannotOperate)) // as in Load
@@ -184,6 +187,7 @@ func earliest(a, b time.Time) time.Time {
 // tick does what is due and returns when it wants to be called again.
 func (g *Gateway) tick(now time.Time) (next time.Time) {
 	g.expire(now) // first: it makes links suspect
+	next = g.expireSignings(now)
 	for _, l := range g.links {
 		next = earliest(next, g.tickLink(now, l))
 	}

@@ -19,6 +19,7 @@ type class uint8
 const (
 	classLoad class = iota
 	classReversal
+	classSigning
 )
 
 func keyOf(c class, o *transaction.LoadOrder) muxKey {

@@ -20,6 +20,8 @@ type Config struct {
 	Framing iso8583.BankFraming // "": ascii4
 	// DefaultBalance of an account that is heard of for the first time; 0: 10,000.00 yuan.
 	DefaultBalance money.Fen
+	// SignedOnly refuses loads of accounts that have no agreement (see Bank.Register).
+	SignedOnly bool
 	// Script and Mix say how the bank behaves (see Bank.Script and Bank.Mix); Seed is of the mix.
 	Script, Mix string
 	Seed        uint64
@@ -38,6 +40,7 @@ type Bank struct {
 
 	mu      sync.Mutex
 	books   books          // guarded by mu
+	signed  signed         // guarded by mu
 	program program        // guarded by mu
 	links   map[*link]bool // guarded by mu
 	cut     bool           // guarded by mu: links are refused
@@ -65,8 +68,9 @@ func New(c Config) (*Bank, error) {
 		open: func(raw []byte, mac *iso8583.MAC) (*iso8583.BankMessage, error) {
 			return iso8583.OpenBankMessage(spec, raw, mac)
 		},
-		books: books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
-		links: make(map[*link]bool),
+		books:  books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
+		signed: signed{make(map[string]iso8583.BankIdentity), make(map[string]string)},
+		links:  make(map[*link]bool),
 	}
 	b.program.random = rand.New(rand.NewPCG(c.Seed, 1))
 	if err := b.Script(c.Script); err != nil {
@@ -79,7 +83,7 @@ func New(c Config) (*Bank, error) {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, sign-on, sign-off and echo; each
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, sign-on, sign-off, echo and signing; each
 // takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
 //
 //	approve             decline CODE        as they say

@@ -33,6 +33,8 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 		b.takeLoad(l, m)
 	case "0420", "0421":
 		b.takeReversal(l, m)
+	case "0100":
+		b.takeSigning(l, m)
 	case "0820":
 		b.takeNetwork(l, m)
 	case "0830": // of our own Ask
@@ -78,6 +80,9 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 	}
 	how := b.next(kindLoad)
 	decline := how.code
+	if !b.permits(account) {
+		decline = codeNotAllowed
+	}
 	switch how.verb {
 	case verbLose:
 		return
@@ -86,7 +91,7 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 		return
 	case verbSlow:
 		b.later(how.after, func() {
-			code, _ := b.book(key, account, amount, "")
+			code, _ := b.book(key, account, amount, decline)
 			b.send(l, b.loadAnswer(m, code), nil)
 		})
 		return
@@ -111,7 +116,11 @@ func (b *Bank) redeem(r *Record) string {
 
 // behave answers a request that the books have taken. r is nil for all but loads.
 func (b *Bank) behave(l *link, m *iso8583.BankMessage, how behaviour, code string, r *Record) {
-	answer := b.loadAnswer(m, code)
+	b.behaveWith(l, m, how, b.loadAnswer(m, code), r)
+}
+
+// behaveWith sends an answer as the script says.
+func (b *Bank) behaveWith(l *link, m *iso8583.BankMessage, how behaviour, answer *iso8583.BankMessage, r *Record) {
 	switch how.verb {
 	case verbDrop:
 	case verbDoneClose:

@@ -18,10 +18,11 @@ const (
 	kindSignOn
 	kindSignOff
 	kindEcho
+	kindSigning
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "signing"}
 
 // verb is what the bank does with a request.
 type verb uint8

@@ -38,6 +38,7 @@ var fieldWords = map[string]string{
 	"account": "银行账号 / bank account, 8 to 19 digits", "other_account": "新银行账号 / bank account that takes its place",
 	"identity": "身份核验 / how the holder was known: id_card, passport, records, guardian", "signed": "三方协议日期 / day of the three-party agreement, 2026-11-26",
 	"single_limit": "本人单笔限额 / his own limit of one load", "day_limit": "本人单日限额 / his own limit of a day", "purse_limit": "本人钱包上限 / what his purse may hold",
+	"name": "姓名,只发往银行 / name, for the bank alone", "id_number": "证件号,只发往银行 / identity number, for the bank alone",
 	"threshold": "自动圈存起充额,0 停用 / automatic loads begin below it, 0 ends them",
 }
 
@@ -47,6 +48,7 @@ var samples = map[string]string{
 	"terminal": "10000001", "amount": "100.00", "count": "10", "original": "000000000123", "occurred": "2026-11-26T12:00:00+08:00", "state": "frozen",
 	"document": "ZP-2026-0012", "reason": "经批准",
 	"account": "6222020012345678", "other_account": "6222020087654321", "identity": "id_card", "signed": "2026-11-26", "threshold": "100.00",
+	"name": "李小明", "id_number": "110101200001011234",
 }
 
 // exampleOf is a command line with everything that is needed.

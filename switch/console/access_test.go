@@ -54,6 +54,7 @@ var allowedTo = map[string][]string{
 	"GET /balances":                      {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /days":                          {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /days/{day}":                    {"cashier", "cards", "accountant", "approver", "reader"},
+	"POST /bank/verify":                  {"cashier", "cards"},
 	"GET /proofs/{number}":               {"cashier", "cards", "accountant", "approver", "reader"},
 }
 

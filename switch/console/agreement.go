@@ -15,6 +15,8 @@ type AgreementBody struct {
 	DayLimit     *Yuan  `json:"day_limit,omitempty"`
 	PurseLimit   *Yuan  `json:"purse_limit,omitempty"`
 	Threshold    *Yuan  `json:"threshold,omitempty"`
+	Name         string `json:"name,omitempty" minLength:"1" maxLength:"30" doc:"姓名,只发往银行,不留存 / name, for the bank alone, not kept"`
+	IDNumber     string `json:"id_number,omitempty" pattern:"^[0-9A-Za-z()-]{1,20}$" patternDescription:"1 to 20 letters and digits" doc:"证件号,只发往银行,不留存 / identity number, for the bank alone, not kept"`
 }
 
 // agreement puts the fields into the core's terms.
@@ -47,6 +49,14 @@ type Agreement struct {
 	Automatic *Yuan  `json:"automatic,omitempty" doc:"loaded automatically below the threshold"`
 	Verified  bool   `json:"verified" doc:"the bank has agreed"`
 	Reference string `json:"bank_reference,omitempty" doc:"the bank's own number"`
+	Left      string `json:"left_at_bank,omitempty" doc:"what is still to be done at the bank: send the same request again"`
+}
+
+// left notes that the account before is still bound at the bank.
+func (a *Agreement) left(err error) {
+	if a != nil && err != nil {
+		a.Left = "原账户在银行尚未解约,请原样重发 / the account before is still bound at the bank: send the same again. " + err.Error()
+	}
 }
 
 func agreementOf(l *transaction.BankLine) *Agreement {
@@ -85,4 +95,5 @@ func (a *Agreement) slip(s *slip) {
 		}
 	}
 	s.field("银行 ref", a.Reference)
+	s.field("未尽 left", a.Left)
 }

@@ -10,6 +10,7 @@ import (
 // Core is what decides, and lets its state be looked at: the engine.
 type Core interface {
 	Operate(ctx context.Context, o *transaction.Operation, now int64) (transaction.Receipt, error)
+	Possible(ctx context.Context, o *transaction.Operation, now int64) (known bool, err error)
 	Approve(ctx context.Context, proposal uint64, approver string, now int64) (transaction.Receipt, error)
 	Reject(ctx context.Context, proposal uint64, operator, reason string, now int64) error
 	SubmitBatch(ctx context.Context, b *transaction.Batch, now int64) (transaction.BatchStatus, error)
@@ -36,6 +37,7 @@ type Config struct {
 	Events    Events
 
 	Settlement Settlement
+	Bank       Bank // nil: the site has none
 }
 
 // Console is the desk's HTTP API.
@@ -55,13 +57,14 @@ type Console struct {
 	brake     *brake
 
 	settlement Settlement
+	bank       Bank
 }
 
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
-		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement,
+		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, bank: c.Bank,
 	}
 }
 

@@ -88,6 +88,12 @@ func FieldsOf(row *transaction.CatalogueRow) (needs, may []string) {
 		}
 	}
 	may = append(slices.Clone(row.May), "document", "reason")
+	switch row.Kind {
+	case transaction.KindBankSigned, transaction.KindBankChanged: // the bank wants to know who asks
+		needs = append(needs, "name", "id_number")
+	case transaction.KindBankUnsigned:
+		may = append(may, "name", "id_number")
+	}
 	switch {
 	case slices.Contains(counted, row.Kind):
 		needs[slices.Index(needs, "amount")] = "count"
@@ -117,14 +123,26 @@ func (c *Console) operate(ctx context.Context, who person, row *transaction.Cata
 		return nil, err
 	}
 	o.Operator, o.Key = who.code, keyOf(who.code, in.Key)
+	if err := c.agreed(ctx, o, &in.Body); err != nil {
+		return nil, err
+	}
 	done, err := c.core.Operate(ctx, o, c.clock())
+	left := c.settleBank(ctx, o, &in.Body, err)
 	if err != nil {
 		return nil, c.withFirst(ctx, err, who, in.Key)
 	}
-	if done.Repeated {
-		return c.answerAgain(ctx, &done, n)
+	a, err := c.answerTo(ctx, &done, o, n)
+	if err == nil {
+		a.Body.Bank.left(left)
 	}
-	return c.answer(ctx, &done, o, n)
+	return a, err
+}
+
+func (c *Console) answerTo(ctx context.Context, done *transaction.Receipt, o *transaction.Operation, n *note) (*receiptAnswer, error) {
+	if done.Repeated {
+		return c.answerAgain(ctx, done, n)
+	}
+	return c.answer(ctx, done, o, n)
 }
 
 // subjectOf says in the audit log whom or what an operation is about.

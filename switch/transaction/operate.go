@@ -39,10 +39,43 @@ func (e *Engine) OperateBeforeRun(op *Operation, now int64) (Receipt, error) {
 	return receipt, err
 }
 
+// Possible says whether an operation could be carried out now; nothing is written. Whoever must first ask somebody else knows then that it is
+// worth it. known: its key was seen before, Operate will give the first receipt again.
+func (e *Engine) Possible(ctx context.Context, op *Operation, now int64) (known bool, err error) {
+	failed := e.do(ctx, func() { known, err = e.couldOperate(op, now) })
+	if failed != nil {
+		return false, failed
+	}
+	return known, err
+}
+
+func (e *Engine) couldOperate(op *Operation, now int64) (known bool, err error) {
+	if _, known = e.state.keys.of[op.Key]; known {
+		return true, nil
+	}
+	if err := e.setClock(now); err != nil {
+		return false, err
+	}
+	row, ok := CatalogueOf(op.Kind)
+	asked := *op
+	a := e.act(&asked, 0)
+	switch {
+	case !ok:
+		return false, noSuchOperation()
+	case !a.identify(&row) || !a.fields(&row) || !row.act(a) || !e.possible(a):
+		return false, a.refusal
+	}
+	return false, nil
+}
+
+func noSuchOperation() *Refused {
+	return &Refused{"kind", "kind_known", "没有这种业务", "there is no such operation"}
+}
+
 func (e *Engine) operate(op *Operation, now int64) (Receipt, error) {
 	row, ok := CatalogueOf(op.Kind)
 	if !ok {
-		return Receipt{}, &Refused{"kind", "kind_known", "没有这种业务", "there is no such operation"}
+		return Receipt{}, noSuchOperation()
 	}
 	if op.Key == (Key{}) {
 		return Receipt{}, &Refused{"key", "required", "须给出幂等键", "an idempotency key is needed"}
