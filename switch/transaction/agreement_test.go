@@ -1,6 +1,7 @@
 package transaction_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -56,3 +57,17 @@ func (s *story) agreement(d *datadriven.TestData) string {
 }
 
 func yuan(fen uint32) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
+
+// automatic reads: auto-load [from=N] [in-flight=N] [at=02:00]
+func (s *story) automatic(d *datadriven.TestData) string {
+	from, inFlight, at := 0, 10, ""
+	d.MaybeScanArgs(s.t, "from", &from)
+	d.MaybeScanArgs(s.t, "in-flight", &inFlight)
+	if d.MaybeScanArgs(s.t, "at", &at); at != "" {
+		s.setClock(at)
+	}
+	next, asked, err := s.engine.LoadAutomatically(context.Background(), uint32(from), inFlight, s.now.UnixMicro())
+	require.NoError(s.t, err)
+	s.look(func(*transaction.State) {})
+	return fmt.Sprintf("next %d, asked %d\n%s", next, asked, s.heard())
+}

@@ -59,6 +59,10 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	if r.decode(e.Payload, e.Kind) != nil {
 		invariant.Fail("entry %d cannot be read", sequence)
 	}
+	if r.automatic {
+		s.applyAutomatic(sequence, day, e, &r)
+		return
+	}
 	s.newBatch(r.terminal, r.batch)
 	if r.card != 0 {
 		s.applyHolder(s.calendarDay(e.Time), e.Kind, &r)
@@ -136,14 +140,22 @@ func (s *State) applyHolder(day uint32, kind Kind, r *record) {
 
 func (s *State) openLoad(sequence uint64, day uint32, time int64, account uint64, r *record) {
 	c := s.cards.At(r.card - 1)
-	t := s.Terminal(r.terminal)
+	terminal, merchant := s.deviceOf(r.terminal)
 	s.loads[sequence] = load{
 		order: LoadOrder{
-			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: account,
-			TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
+			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: account, TerminalCode: terminal, MerchantCode: merchant,
 		},
 		holder: c.Holder, terminal: r.terminal, batch: r.batch, trace: r.trace, state: loadSent,
 	}
+}
+
+// deviceOf is what the bank is told of where a load was asked for.
+func (s *State) deviceOf(id TerminalID) (TerminalCode, MerchantCode) {
+	if id == 0 {
+		return automaticTerminal, automaticMerchant
+	}
+	t := s.Terminal(id)
+	return t.Code, s.merchants[t.Merchant].Code
 }
 
 // applyReversal remembers the reversal's answer and marks its original.
@@ -251,6 +263,9 @@ func (s *State) applyLoadOutcome(e *ledger.Entry) {
 
 // answerLoad writes the answer of a load into the duplicate table, when its row is still there.
 func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64) {
+	if open.terminal == 0 {
+		return // it is nobody's answer
+	}
 	i := s.rowOf(open.terminal, open.trace, false)
 	if row := s.answers.At(i); row.sequence != r.load || row.phase != phaseOpen {
 		return

@@ -11,6 +11,9 @@ type Route struct {
 	Kind      Kind
 	Terminals []TerminalType // which terminals may ask
 	Decide    func(c *Case) Outcome
+	// Automatic says of loads whether one may be asked for that nobody asks for: without terminal and PIN. Terminal and Merchant of its case are
+	// nil. nil: there are none.
+	Automatic func(c *Case) Outcome
 }
 
 // Case is one request on the table with everything its rules may look at. Rows are for reading only.

@@ -335,6 +335,8 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		return s.trial(), true
 	case "agreement":
 		return s.agreement(d), true
+	case "auto-load":
+		return s.automatic(d), true
 	case "expire":
 		next, returned, err := s.engine.ReturnExpired(context.Background(), 0, s.now.UnixMicro())
 		require.NoError(s.t, err)
