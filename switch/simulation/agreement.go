@@ -1,9 +1,11 @@
 package simulation
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
+	"onecard/ledger"
 	"onecard/ledger/money"
 	"onecard/switch/transaction"
 )
@@ -13,6 +15,7 @@ type agreementBook struct {
 	active               bool
 	single, day, purse   money.Fen
 	threshold, automatic money.Fen
+	last                 uint32 // date of the last automatic load
 }
 
 // fillAgreement draws a field of an operation on an agreement: accounts few enough that two holders want the same one.
@@ -38,8 +41,11 @@ func (w *world) fillAgreement(op *transaction.Operation, name string) {
 	case "purse_limit":
 		op.PurseLimit = limit()
 	case "threshold":
-		threshold := []money.Fen{0, 500, 2_000}[w.rng.IntN(3)]
+		threshold := []money.Fen{0, 500, 2_000, 5_000, 5_000}[w.rng.IntN(5)]
 		op.Threshold = &threshold
+		if threshold > 0 {
+			op.Amount = []money.Fen{300, 1_000}[w.rng.IntN(2)]
+		}
 	}
 }
 
@@ -63,7 +69,7 @@ func (k *reckoning) agreement(l *transaction.OperationLine, h *holderBook) {
 		k.find("I3", "agreement %d of kind %d while signed is %t", l.Sequence, l.Kind, h.agreement.active)
 	}
 	h.account = b.Account
-	h.agreement = agreementBook{l.Kind != transaction.KindBankUnsigned, b.Single, b.Day, b.Purse, b.Threshold, b.Automatic}
+	h.agreement = agreementBook{l.Kind != transaction.KindBankUnsigned, b.Single, b.Day, b.Purse, b.Threshold, b.Automatic, h.agreement.last}
 }
 
 // loadLimits are the class's, and below them those that the holder has signed for.
@@ -81,4 +87,68 @@ func (h *holderBook) loadLimits() transaction.ClassRow {
 		}
 	}
 	return limits
+}
+
+// request judges an entry that a terminal asked for, or an automatic load, which nobody did.
+func (k *reckoning) request(l *transaction.Line, e *ledger.Entry) {
+	if l.Automatic {
+		k.automatic(l, e)
+		return
+	}
+	k.original(l, e)
+	if l.Kind == transaction.KindPurchase && l.Card != 0 && (l.Reason == transaction.ReasonNone || l.Reason == transaction.ReasonFunds) {
+		after := k.free(k.holders[k.cards[l.Card-1].holder].main) - l.Main
+		if k.wants(int(l.Card), l.Time, after) {
+			k.owed = int(l.Card)
+		}
+	}
+}
+
+// behindPurchase: where a load is due, it is the very next entry, and of that card.
+func (k *reckoning) behindPurchase(l *transaction.Line) {
+	if k.owed != 0 && (!l.Automatic || int(l.Card) != k.owed) {
+		k.find("I3", "entry %d stands where an automatic load of card %d is due", l.Sequence, k.owed)
+	}
+	k.owed = 0
+}
+
+// wants says whether an automatic load is due for a card's holder (row + 1) who has so much in his main purse.
+func (k *reckoning) wants(n int, at int64, has money.Fen) bool {
+	card := &k.cards[n-1]
+	h := k.holders[card.holder]
+	a, limits, day := &h.agreement, h.loadLimits(), localDay(at)
+	loaded, coming := h.loadedOn(day)
+	within := func(limit, sum money.Fen) bool { return limit == 0 || sum <= limit }
+	return a.active && a.automatic > 0 && a.last != day && has+coming < a.threshold &&
+		card.state == transaction.CardActive && (card.row.ExpiryDay == 0 || day <= card.row.ExpiryDay) &&
+		h.row.State == transaction.HolderActive && !h.left && k.states[h.main] == ledger.AccountOpen &&
+		within(limits.LoadSingle, a.automatic) && within(limits.LoadDay, loaded+a.automatic) && within(limits.PurseCap, has+coming+a.automatic)
+}
+
+// automatic judges a load that no terminal asked for.
+func (k *reckoning) automatic(l *transaction.Line, e *ledger.Entry) {
+	if l.Kind != transaction.KindLoad || l.Terminal != 0 || l.Batch != 0 || l.Trace != 0 || l.Reason != transaction.ReasonNone || l.PINVerified || l.Card == 0 {
+		k.find("I3", "entry %d is no automatic load: %+v", l.Sequence, *l)
+		return
+	}
+	h := k.holders[k.cards[l.Card-1].holder]
+	if l.Amount != h.agreement.automatic || !k.wants(int(l.Card), l.Time, k.free(h.main)) {
+		k.find("I3", "entry %d loads %d automatically, which is not due: %+v", l.Sequence, l.Amount, h.agreement)
+	}
+	h.agreement.last = localDay(l.Time)
+	k.effects(l, e)
+}
+
+// lookForLoads is what the house does in the night: it looks for whoever has not tapped.
+func (w *world) lookForLoads() {
+	now, from := w.clockNow(), uint32(w.rng.IntN(2)*w.rng.IntN(4))
+	bound := 1 + w.rng.IntN(6)
+	w.send(orderLoads, func(ctx context.Context) error {
+		_, _, err := w.engine.LoadAutomatically(ctx, from, bound, now)
+		return err
+	}, func(err error) {
+		if err != nil {
+			w.find("open", "automatic loads: %v", err)
+		}
+	})
 }

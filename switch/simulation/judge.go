@@ -254,10 +254,13 @@ func (k *reckoning) effects(l *transaction.Line, e *ledger.Entry) {
 		k.find("I6", "load %d holds %+v and must hold %+v", l.Sequence, e.Hold, want)
 	}
 	b := &loadBook{id: l.Sequence, holder: holder, amount: l.Amount, day: localDay(l.Time), time: l.Time, card: k.numberOf(l), account: k.holders[holder].account, stage: loadSent}
+	b.alone = l.Automatic
 	k.loads[l.Sequence] = b
 	h.loads = append(h.loads, b)
 	k.unsettled++
-	k.asking++
+	if !b.alone {
+		k.asking++
+	}
 }
 
 func (k *reckoning) noHold(e *ledger.Entry) {

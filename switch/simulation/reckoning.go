@@ -43,6 +43,7 @@ type reckoning struct {
 	lines     []transaction.Line
 	identity  map[identity]uint64 // the entry that decided it
 	touched   []int               // holders whose books have moved since the last comparison
+	owed      int                 // card's row + 1 whose holder must get an automatic load with the next entry; 0 none
 	late      map[uint64]bool     // loads about which the bank said something too late
 	confirmed int
 	centre
@@ -123,6 +124,7 @@ type loadBook struct {
 	card     transaction.CardNumber
 	stage    loadStage
 	account  uint64
+	alone    bool // automatic: no terminal waits for it
 	credited bool // the holder has the money
 	gone     bool // it counts for no limit any more
 	told     answerOfLoad
@@ -173,6 +175,7 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 	line, _ := transaction.ReadEntry(sequence, day, e)
 	k.lines = append(k.lines, line)
 	k.businessDay(&line, e)
+	k.behindPurchase(&line)
 	switch e.Kind {
 	case transaction.KindGenesis, transaction.OpeningKind, transaction.KindDaySwitch:
 	case transaction.KindDirectory:
@@ -180,7 +183,7 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 	case transaction.KindCardState:
 		k.cards[line.Card-1].state = line.To
 	case transaction.KindPurchase, transaction.KindBalance, transaction.KindPassage, transaction.KindLoad:
-		k.original(&line, e)
+		k.request(&line, e)
 	case transaction.KindReversal:
 		k.reversal(&line, e)
 	case transaction.KindLoadConfirmed, transaction.KindLoadDeclined, transaction.KindLoadUnknown, transaction.KindLoadReversed, transaction.KindLoadLate:
