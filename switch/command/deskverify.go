@@ -49,3 +49,25 @@ func fieldOf(flag string) string {
 	}
 	return flag
 }
+
+// newDeskLoadsCommand makes up for a night that was missed.
+func newDeskLoadsCommand(flags *deskFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "auto-load-now", Args: usage(cobra.NoArgs),
+		Short: "立即为余额低于起充额的签约者发起自动圈存 / ask the bank now for everybody below his threshold",
+		Long: `夜间任务(loads.automatic_at)错过时使用。每人每日至多一次:当日已发起的会跳过,可重复执行。角色:accountant。
+For a night (loads.automatic_at) that was missed. At most once a day for each: whoever has had his is passed over, so it may be run again.`,
+		Example: "  onecard desk auto-load-now",
+		RunE: flags.asked(func(c *cobra.Command, client *console.Client, _ []string) error {
+			var a console.AutomaticLoads
+			if err := client.Act(c.Context(), "/bank/automatic-loads", console.NewName(), struct{}{}, &a); err != nil {
+				return err
+			}
+			if flags.asJSON {
+				return printJSON(c.OutOrStdout(), a)
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "已发起 / asked of the bank: %d\n", a.Asked)
+			return err
+		}),
+	}
+}

@@ -55,6 +55,7 @@ var allowedTo = map[string][]string{
 	"GET /days":                          {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /days/{day}":                    {"cashier", "cards", "accountant", "approver", "reader"},
 	"POST /bank/verify":                  {"cashier", "cards"},
+	"POST /bank/automatic-loads":         {"accountant"},
 	"GET /proofs/{number}":               {"cashier", "cards", "accountant", "approver", "reader"},
 }
 

@@ -93,8 +93,7 @@ func (c *Console) askBank(ctx context.Context, ask BankAsk) (BankSaid, error) {
 	said, err := c.bank.Ask(ctx, ask)
 	switch {
 	case errors.Is(err, ErrNoBank):
-		return said, problem(http.StatusServiceUnavailable, "bank_unreachable", "没有可用的银行链路,未办理;链路恢复后以同一 Idempotency-Key 重发",
-			"no link to the bank, nothing was done: send it again with the same Idempotency-Key when the link is back")
+		return said, bankUnreachable()
 	case errors.Is(err, ErrBankSilent), err != nil && ctx.Err() != nil:
 		return said, problem(http.StatusGatewayTimeout, "bank_silent", "银行未答复,未登记。先用 bank-verify 查询银行是否已签约,再以同一 Idempotency-Key 重发:银行已办的不会重复",
 			"the bank did not answer and nothing was registered: ask it with bank-verify, then send this again with the same Idempotency-Key; what the bank has done it does not do twice")
@@ -104,6 +103,11 @@ func (c *Console) askBank(ctx context.Context, ask BankAsk) (BankSaid, error) {
 		return said, nil
 	}
 	return said, problem(http.StatusUnprocessableEntity, "bank_refused", fmt.Sprintf("银行拒绝(%s):%s", said.Code, said.Chinese), fmt.Sprintf("the bank refused (%s): %s", said.Code, said.English))
+}
+
+func bankUnreachable() *Problem {
+	return problem(http.StatusServiceUnavailable, "bank_unreachable", "没有可用的银行链路,未办理;链路恢复后以同一 Idempotency-Key 重发",
+		"no link to the bank, nothing was done: send it again with the same Idempotency-Key when the link is back")
 }
 
 // settleBank does what is left at the bank after an operation was posted, or was not. A card that was changed is released; an account that the
@@ -163,6 +167,28 @@ func (c *Console) registerBank(api huma.API) {
 	}, func(ctx context.Context, _ person, in *verificationAsked, n *note) (*verificationAnswer, error) {
 		n.subject = "holder " + in.Body.Holder
 		return c.verifyAtBank(ctx, in)
+	})
+}
+
+// AutomaticLoads is what a look for automatic loads has asked of the bank.
+type AutomaticLoads struct {
+	Asked int `json:"asked"`
+}
+
+type automaticAnswer struct{ Body AutomaticLoads }
+
+// registerNight makes the path by which a missed night is made up for. It needs no name of its own: who has had his load of the day is passed over.
+func (c *Console) registerNight(api huma.API) {
+	register(c, api, route{
+		id: "bank_automatic_loads", method: http.MethodPost, path: "/bank/automatic-loads", chinese: "立即查找并发起自动圈存", english: "look for automatic loads now",
+		need: transaction.RoleAccountant, tag: "operations",
+	}, func(ctx context.Context, _ person, _ *struct{}, n *note) (*automaticAnswer, error) {
+		asked, err := c.loadAutomatically(ctx)
+		n.outcome = "done"
+		if errors.Is(err, ErrNoBank) {
+			return nil, bankUnreachable()
+		}
+		return &automaticAnswer{AutomaticLoads{asked}}, err
 	})
 }
 

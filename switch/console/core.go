@@ -38,6 +38,8 @@ type Config struct {
 
 	Settlement Settlement
 	Bank       Bank // nil: the site has none
+	// LoadAutomatically asks the bank for everybody who has signed for it and has less than his threshold; ErrNoBank when there is no link.
+	LoadAutomatically func(ctx context.Context) (asked int, err error)
 }
 
 // Console is the desk's HTTP API.
@@ -58,13 +60,15 @@ type Console struct {
 
 	settlement Settlement
 	bank       Bank
+
+	loadAutomatically func(context.Context) (int, error)
 }
 
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
-		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, bank: c.Bank,
+		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, bank: c.Bank, loadAutomatically: c.LoadAutomatically,
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *site) open(fresh bool) {
 	}
 	c := console.New(console.Config{
 		Core: s.engine, Store: s.store, NoEntry: pebblestore.ErrNoEntry, Audit: s.audit, Clock: s.now, Zone: 8 * 3600, Version: "test", Events: s.told(),
-		Settlement: oneLine{}, Bank: bank,
+		Settlement: oneLine{}, Bank: bank, LoadAutomatically: func(context.Context) (int, error) { return 3, nil },
 		Names: func(_, key string) string {
 			return map[string]string{"2026001": "李小明", "2026002": "欧阳晓"}[key]
 		},

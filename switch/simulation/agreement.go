@@ -144,7 +144,7 @@ func (w *world) lookForLoads() {
 	now, from := w.clockNow(), uint32(w.rng.IntN(2)*w.rng.IntN(4))
 	bound := 1 + w.rng.IntN(6)
 	w.send(orderLoads, func(ctx context.Context) error {
-		_, _, err := w.engine.LoadAutomatically(ctx, from, bound, now)
+		_, err := w.engine.LoadAutomatically(ctx, from, bound, now)
 		return err
 	}, func(err error) {
 		if err != nil {

@@ -66,8 +66,8 @@ func (s *story) automatic(d *datadriven.TestData) string {
 	if d.MaybeScanArgs(s.t, "at", &at); at != "" {
 		s.setClock(at)
 	}
-	next, asked, err := s.engine.LoadAutomatically(context.Background(), uint32(from), inFlight, s.now.UnixMicro())
+	looked, err := s.engine.LoadAutomatically(context.Background(), uint32(from), inFlight, s.now.UnixMicro())
 	require.NoError(s.t, err)
 	s.look(func(*transaction.State) {})
-	return fmt.Sprintf("next %d, asked %d\n%s", next, asked, s.heard())
+	return fmt.Sprintf("next %d, asked %d, full %v, done %v\n%s", looked.Next, looked.Asked, looked.Full, looked.Done, s.heard())
 }

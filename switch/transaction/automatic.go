@@ -82,26 +82,35 @@ func (s *State) applyAutomatic(sequence uint64, day uint32, e *ledger.Entry, r *
 const automaticLooks = 8192
 
 // LoadAutomatically looks through the cards from one on for holders with less than their threshold and asks the bank for each, durably, while
-// fewer than inFlight loads of any kind are open. next is where to go on; 0: all have been looked at. It may be begun again from the start at any
-// time: whoever has had his load of the date is passed over.
-func (e *Engine) LoadAutomatically(ctx context.Context, from uint32, inFlight int, now int64) (next uint32, asked int, err error) {
+// fewer than inFlight loads of any kind are open: those that wait to be reversed count too, so that a bank that answers nothing is soon asked
+// nothing. It may be begun again from the start at any time: whoever has had his load of the date is passed over.
+func (e *Engine) LoadAutomatically(ctx context.Context, from uint32, inFlight int, now int64) (looked LookedForLoads, err error) {
 	err = e.command(ctx, func() error {
 		var err error
-		next, asked, err = e.loadAutomatically(from, inFlight, now)
+		looked, err = e.loadAutomatically(from, inFlight, now)
 		return err
 	})
-	return next, asked, err
+	return looked, err
 }
 
-func (e *Engine) loadAutomatically(from uint32, inFlight int, now int64) (next uint32, asked int, err error) {
+// LookedForLoads says how far a call of LoadAutomatically came.
+type LookedForLoads struct {
+	Next  uint32 // where to go on
+	Asked int    // loads
+	Full  bool   // as many loads are open as may be: wait for the bank
+	Done  bool   // every card has been looked at
+}
+
+func (e *Engine) loadAutomatically(from uint32, inFlight int, now int64) (looked LookedForLoads, err error) {
 	if err := e.setClock(now); err != nil {
-		return from, 0, err
+		return LookedForLoads{Next: from}, err
 	}
 	if e.state.agreements.rows.Len() == 0 {
-		return 0, 0, nil
+		return LookedForLoads{Done: true}, nil
 	}
+	next, asked := from, 0
 	last := min(e.state.cards.Len(), from+automaticLooks)
-	for next = from; next < last && len(e.state.loads) < inFlight; next++ {
+	for ; next < last && len(e.state.loads) < inFlight; next++ {
 		if !e.decider.automatic(next + 1) {
 			continue
 		}
@@ -111,8 +120,5 @@ func (e *Engine) loadAutomatically(from uint32, inFlight int, now int64) (next u
 		e.orderAutomatic()
 		asked++
 	}
-	if next == e.state.cards.Len() {
-		next = 0
-	}
-	return next, asked, nil
+	return LookedForLoads{next, asked, next < last, next >= e.state.cards.Len()}, nil
 }
