@@ -154,7 +154,9 @@ func TestVerifyAtBank(t *testing.T) {
 		says   string
 	}{
 		{paperReply{said: console.BankSaid{Agreed: true, Code: "00", Signed: "N"}}, 200, `"agreed":true,"code":"00"`},
-		{notHis, 200, `"agreed":false,"code":"05"`}, {silence, 504, "bank_silent"}, {noLink, 503, "bank_unreachable"},
+		{notHis, 200, `"agreed":false,"code":"05"`},
+		{silence, 504, "bank_silent"},
+		{noLink, 503, "bank_unreachable"},
 	} {
 		s.bank.will(c.reply)
 		a := s.post("zhang", "/bank/verify", body)

@@ -10,7 +10,9 @@ import (
 // TestNightIsDueOnce: from its time on, for six hours, until it is done; over midnight it is one night.
 func TestNightIsDueOnce(t *testing.T) {
 	china := time.FixedZone("", 8*3600)
-	at := func(day, hour, minute int) int64 { return time.Date(2026, 11, day, hour, minute, 0, 0, china).UnixMicro() }
+	at := func(day, hour, minute int) int64 {
+		return time.Date(2026, 11, day, hour, minute, 0, 0, china).UnixMicro()
+	}
 	n := night{zone: 8 * time.Hour, at: 2 * time.Hour}
 	require.False(t, n.due(at(26, 1, 59)))
 	require.True(t, n.due(at(26, 2, 0)))
