@@ -138,6 +138,23 @@ func (g *Gateway) answerForNobody(o *order) {
 	g.decline(&o.LoadOrder, refusedNoBank, noSuchIssuer)
 }
 
+// Ask asks the bank of an account about an agreement, as Gateway.Ask does. An account that is no bank's has none.
+func (b *Banks) Ask(ctx context.Context, s Signing) (SigningAnswer, error) {
+	g := b.of(s.Account)
+	if g == nil {
+		return SigningAnswer{}, ErrNoAgreements
+	}
+	return g.Ask(ctx, s)
+}
+
+// LinksUp counts the links of all banks that are signed on.
+func (b *Banks) LinksUp() (up int) {
+	for _, g := range b.gateways {
+		up += g.Status().LinksUp()
+	}
+	return up
+}
+
 // Run runs every gateway until the context ends and each has stopped politely.
 func (b *Banks) Run(ctx context.Context) error {
 	errs := make([]error, len(b.gateways))

@@ -100,6 +100,7 @@ func TestAnotherDialect(t *testing.T) {
 		for _, table := range []*[]string{&c.Dialect.Load, &c.Dialect.Reversal} {
 			*table = append(slices.Delete(*table, 7, 8), "62=reference")
 		}
+		c.Dialect.Signing = slices.DeleteFunc(c.Dialect.Signing, func(line string) bool { return line == "18=merchant_type" })
 		c.Dialect.Codes = []string{"P1=51"}
 		var outcomes []transaction.Request
 		g, err := bankgw.New(c, bankKey, func(r transaction.Request) error { outcomes = append(outcomes, r); return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})

@@ -59,6 +59,10 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	if r.decode(e.Payload, e.Kind) != nil {
 		invariant.Fail("entry %d cannot be read", sequence)
 	}
+	if r.automatic {
+		s.applyAutomatic(sequence, day, e, &r)
+		return
+	}
 	s.newBatch(r.terminal, r.batch)
 	if r.card != 0 {
 		s.applyHolder(s.calendarDay(e.Time), e.Kind, &r)
@@ -73,7 +77,9 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 	}
 	if e.Kind == KindLoad && r.reason == ReasonNone {
 		row.phase, row.asked = phaseOpen, e.Time
-		s.openLoad(sequence, day, e.Time, &r)
+		account := s.holders.At(s.cards.At(r.card - 1).Holder).BankAccount
+		row.numbers[2] = money.Fen(account)
+		s.openLoad(sequence, day, e.Time, account, &r)
 	}
 	if e.Kind == KindPurchase && r.reason == ReasonNone {
 		h := s.holders.At(s.cards.At(r.card - 1).Holder)
@@ -132,16 +138,24 @@ func (s *State) applyHolder(day uint32, kind Kind, r *record) {
 	h.Loading = plus(h.Loading, r.amount)
 }
 
-func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
+func (s *State) openLoad(sequence uint64, day uint32, time int64, account uint64, r *record) {
 	c := s.cards.At(r.card - 1)
-	t := s.Terminal(r.terminal)
+	terminal, merchant := s.deviceOf(r.terminal)
 	s.loads[sequence] = load{
 		order: LoadOrder{
-			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: s.holders.At(c.Holder).BankAccount,
-			TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
+			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: account, TerminalCode: terminal, MerchantCode: merchant,
 		},
 		holder: c.Holder, terminal: r.terminal, batch: r.batch, trace: r.trace, state: loadSent,
 	}
+}
+
+// deviceOf is what the bank is told of where a load was asked for.
+func (s *State) deviceOf(id TerminalID) (TerminalCode, MerchantCode) {
+	if id == 0 {
+		return automaticTerminal, automaticMerchant
+	}
+	t := s.Terminal(id)
+	return t.Code, s.merchants[t.Merchant].Code
 }
 
 // applyReversal remembers the reversal's answer and marks its original.
@@ -194,7 +208,7 @@ func (s *State) giveBack(r *record, original *answered) {
 func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	c := s.cards.At(original.card - 1)
 	row := record{terminal: terminal, batch: original.batch, trace: original.trace, card: original.card, amount: original.amount}
-	s.openLoad(original.sequence, original.day, original.asked, &row)
+	s.openLoad(original.sequence, original.day, original.asked, s.askedFrom(original), &row)
 	back := s.loads[original.sequence]
 	back.state = loadReturning
 	s.loads[original.sequence] = back
@@ -202,6 +216,14 @@ func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	if h.countsOn(s.calendarDay(original.asked)) {
 		h.DayLoaded = minus(h.DayLoaded, original.amount)
 	}
+}
+
+// askedFrom is the bank account that a load was asked from, whatever its holder has now. REQUIRES: it was not refused.
+func (s *State) askedFrom(original *answered) uint64 {
+	if account := uint64(original.numbers[2]); account != 0 {
+		return account
+	}
+	return s.holders.At(s.cards.At(original.card - 1).Holder).BankAccount // a checkpoint of the time when accounts never changed
 }
 
 // applyLoadOutcome ends a load, or takes it one state further.
@@ -255,6 +277,9 @@ func (s *State) endLoad(open *load, credited bool) {
 
 // answerLoad writes the answer of a load into the duplicate table, when its row is still there.
 func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64) {
+	if open.terminal == 0 {
+		return // it is nobody's answer
+	}
 	i := s.rowOf(open.terminal, open.trace, false)
 	if row := s.answers.At(i); row.sequence != r.load || row.phase != phaseOpen {
 		return
@@ -264,7 +289,7 @@ func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64)
 	row.balance, row.hasBalance = r.balance, reason == ReasonNone
 	row.numbers = Numbers{}
 	if reason == ReasonNone {
-		row.numbers[0] = money.Fen(row.amount)
+		row.numbers[0], row.numbers[2] = money.Fen(row.amount), money.Fen(open.order.BankAccount)
 	}
 }
 

@@ -114,6 +114,7 @@ func (d *decider) judge(r *Request, row *answered, v verdict) Outcome {
 	}
 	k := &d.kase // field by field: the room for its purses need not be cleared
 	k.Request, k.Terminal, k.Merchant, k.Card, k.Holder, k.Class, k.Day, k.Minute, k.state = r, t, m, c, h, &s.classes[h.Class], d.day, d.minute, s
+	k.card = d.record.card
 	return route.Decide(&d.kase)
 }
 

@@ -256,6 +256,9 @@ func (e *Engine) handle(r *Request) error {
 		}
 		sequence := e.add(&d.entry)
 		e.recorded(r, out, sequence, order)
+		if r.Kind == KindPurchase {
+			e.afterPurchase(out)
+		}
 	} else {
 		e.unrecorded(r, out, said)
 	}
