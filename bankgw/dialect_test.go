@@ -46,6 +46,11 @@ func TestEveryFaultOfADialect(t *testing.T) {
 			c.Dialect.Codes, c.Dialect.NotFoundCodes = []string{"AAAA=00"}, []string{"AAAA"}
 		}},
 		"feature":              {"dialect.features", "query, balance", func(c *bankgw.Config) { c.Dialect.Features = []string{"magic"} }},
+		"signing's source":     {"dialect.load", "not of this message", func(c *bankgw.Config) { c.Dialect.Load[16] = "103=holder" }},
+		"signing whom":         {"dialect.signing", "holder is missing", func(c *bankgw.Config) { c.Dialect.Signing = c.Dialect.Signing[:15] }},
+		"record signing text":  {"dialect.record.signing", "text must be gbk", record(func(l *bankgw.RecordLayout) { l.Text = "ascii" })},
+		"record signing codes": {"dialect.record.codes", "signing is missing", record(func(l *bankgw.RecordLayout) { l.Codes = l.Codes[:9] })},
+		"record signing whom":  {"dialect.record.signing", "act is missing", record(func(l *bankgw.RecordLayout) { l.Signing = slices.Delete(l.Signing, 9, 10) })},
 		"record MAC":           {"dialect.record.mac", "hex16 or binary8", record(func(l *bankgw.RecordLayout) { l.MAC = "crc" })},
 		"record text":          {"dialect.record.text", "ascii or gbk", record(func(l *bankgw.RecordLayout) { l.Text = "utf8" })},
 		"record code missing":  {"dialect.record.codes", "network_answer is missing", record(func(l *bankgw.RecordLayout) { l.Codes = l.Codes[:6] })},

@@ -22,7 +22,8 @@ import (
 // linksUp is when the links of a new world are signed on, in the time of a bubble.
 const linksUp = 50 * time.Millisecond
 
-// TestSigningStories runs testdata/signing: what the bank is asked about agreements, and what the desk hears (wire handbook 5.2).
+// TestSigningStories runs testdata/signing, in ISO 8583 and in records: what the bank is asked about agreements, and what the desk hears (wire
+// handbook 5.2).
 //
 //	bank [script=...] [signed-only]     a new world; the lines of the script may be several
 //	customer account name number
@@ -30,6 +31,12 @@ const linksUp = 50 * time.Millisecond
 //	cut | restore
 //	load                                 of the world's holder, at his kiosk
 func TestSigningStories(t *testing.T) {
+	for name, record := range map[string]bool{"fields": false, "records": true} {
+		t.Run(name, func(t *testing.T) { signingStories(t, record) })
+	}
+}
+
+func signingStories(t *testing.T, record bool) {
 	synctest.Test(t, func(t *testing.T) {
 		var w *world
 		datadriven.RunTest(t, "testdata/signing", func(t *testing.T, d *datadriven.TestData) string {
@@ -37,7 +44,7 @@ func TestSigningStories(t *testing.T) {
 				if w != nil {
 					w.end()
 				}
-				w = newWorld(t, worldOptions{bank: banksim.Config{Script: d.Input, SignedOnly: d.HasArg("signed-only")}})
+				w = newWorld(t, worldOptions{record: record, bank: banksim.Config{Script: d.Input, SignedOnly: d.HasArg("signed-only")}})
 				time.Sleep(linksUp)
 				return "ok\n"
 			}
@@ -104,6 +111,69 @@ func TestSigningIsGivenUp(t *testing.T) {
 		require.ErrorIs(t, <-heard, bankgw.ErrSilent, "it had left when the gateway stopped")
 		_, err = w.life.gateway.Ask(context.Background(), bankgw.Signing{Act: bankgw.SigningVerify, Account: 62170001, Holder: "1"})
 		require.ErrorIs(t, err, bankgw.ErrNotAsked)
+	})
+}
+
+// TestBankWithoutAgreements: a table without the message is no fault, and nothing is sent.
+func TestBankWithoutAgreements(t *testing.T) {
+	without := func(c *bankgw.Config) {
+		c.Dialect.Signing, c.Dialect.Record.Signing = nil, nil
+		c.Dialect.Record.Codes = c.Dialect.Record.Codes[:9]
+	}
+	fields, records := bankAt("fields", "fields:1", "62"), bankAt("records", "records:1", "63")
+	records.Dialect.Kind, records.Framing = bankgw.DialectRecord, iso8583.FramingASCII6
+	without(&fields)
+	without(&records)
+	asks, asksRecords := bankAt("asks", "asks:1", "64"), bankAt("asks-records", "asks:2", "65")
+	asksRecords.Dialect.Kind, asksRecords.Framing = bankgw.DialectRecord, iso8583.FramingASCII6
+	inTown(t, []bankgw.Config{fields, records, asks, asksRecords}, func(t *testing.T, w *town) {
+		ask := func(account uint64, holder string) error {
+			_, err := w.banks.Ask(context.Background(), bankgw.Signing{Act: bankgw.SigningBind, Account: account, Holder: holder, Identity: iso8583.BankIdentity{Name: "李小明", Number: "1"}})
+			return err
+		}
+		require.Equal(t, 8, w.banks.LinksUp())
+		for _, account := range []uint64{6200000000000001, 6300000000000001, 9900000000000001} {
+			require.ErrorIs(t, ask(account, "20260001"), bankgw.ErrNoAgreements, "%d", account)
+		}
+		for i, at := range []string{"asks:1", "asks:2"} {
+			account := 6400000000000001 + uint64(i)*100000000000000
+			w.sims[at].Register(fmt.Sprint(account), "李小明", "1")
+			require.NoError(t, ask(account, "20260001"))
+			require.Equal(t, "20260001", w.sims[at].Agreement(fmt.Sprint(account)), "the bank of the account was asked, and no other")
+			require.ErrorIs(t, ask(account, strings.Repeat("2", 29)), bankgw.ErrHolder)
+			require.ErrorIs(t, ask(account, "学号1"), bankgw.ErrHolder)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		require.Equal(t, []string{"asks encoding", "asks encoding", "asks-records encoding", "asks-records encoding"}, w.events)
+	})
+}
+
+// TestCodesOfAgreements: codes are read through the bank's table. What does not say whether it was done is no answer, but 94 is one: another
+// holder has signed.
+func TestCodesOfAgreements(t *testing.T) {
+	c := bankAt("bank", "bank:1")
+	c.Dialect.Codes, c.Dialect.NotFoundCodes = append(c.Dialect.Codes, "57=62"), []string{"25", "P9"}
+	inTown(t, []bankgw.Config{c}, func(t *testing.T, w *town) {
+		for _, want := range []struct {
+			code, told string
+			notFound   bool
+			err        error
+		}{
+			{"57", "62", false, nil},
+			{"P9", "P9", true, nil},
+			{"94", "94", false, nil},
+			{"98", "00", false, bankgw.ErrSilent},
+			{"68", "00", false, bankgw.ErrSilent},
+		} {
+			require.NoError(t, w.sims["bank:1"].Script("signing: decline "+want.code))
+			said, err := w.banks.Ask(context.Background(), bankgw.Signing{Act: bankgw.SigningRelease, Account: 6200000000000001, Holder: "1"})
+			require.ErrorIs(t, err, want.err, want.code)
+			if want.err == nil {
+				require.Equal(t, want.told, said.Code.String())
+				require.Equal(t, want.notFound, said.NotFound, want.code)
+			}
+		}
 	})
 }
 
