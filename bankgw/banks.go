@@ -101,6 +101,14 @@ func (b *Banks) of(account uint64) *Gateway {
 	return nil
 }
 
+// NameOf is the name of an account's bank; "" when it is none of these.
+func (b *Banks) NameOf(account uint64) string {
+	if g := b.of(account); g != nil {
+		return g.config.Name
+	}
+	return ""
+}
+
 // Load asks the holder's bank for money (transaction.Bank). An account that is no bank's is declined with 15. It never blocks.
 func (b *Banks) Load(o transaction.LoadOrder) {
 	if g := b.of(o.BankAccount); g != nil {

@@ -6,8 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"onecard/bankgw/banksim"
@@ -117,16 +120,65 @@ type bankBook struct {
 	Held map[string]money.Fen
 }
 
-// bankBooks are all the accounts that the bank gives of itself, each of which must agree with our ledger, load by load. The bank's own
-// records are one; the file that it sends for the day's reconciliation is another and belongs HERE, as one more bankBook.
-func bankBooks(records []banksim.Record) []bankBook {
-	held := make(map[string]money.Fen)
-	for _, r := range records {
-		if r.State == banksim.Debited {
-			held[r.Reference] += r.Amount
+// bankBooks are all the accounts that the bank gives of itself, each of which must agree with our ledger, load by load: its own records, and
+// the files of its days.
+func bankBooks(bank *banksim.Bank) ([]bankBook, error) {
+	own, days := bank.Records(), make(map[uint32]bool)
+	for i := range own {
+		days[own[i].Debit.Day], days[own[i].Return.Day] = true, true
+	}
+	delete(days, 0) // declined, or never given back
+	files := make(map[string]money.Fen)
+	for day := range days {
+		text, err := bank.File(day, banksim.FormatA)
+		if err == nil {
+			err = readBankFile(files, text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("对账文件 / the bank's file: %w", err)
 		}
 	}
-	return []bankBook{{"银行账簿 the bank's records", held}}
+	return []bankBook{{"银行账簿 the bank's records", heldBy(own)}, {"对账文件 the bank's files", files}}, nil
+}
+
+// heldBy is what the bank's records say that it keeps.
+func heldBy(records []banksim.Record) map[string]money.Fen {
+	held := make(map[string]money.Fen)
+	for i := range records {
+		if records[i].State == banksim.Debited {
+			held[records[i].Reference] += records[i].Amount
+		}
+	}
+	return held
+}
+
+// readBankFile adds up what a file in format A (wire handbook 5.2) says that the bank keeps of each load:
+//
+//	D|type 01 load, 02 reversal|campus account|bank card|school seq|bank seq|fen|time|rc
+func readBankFile(held map[string]money.Fen, text []byte) error {
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimRight(line, "\n"), "|")
+		if f[0] != "D" {
+			continue
+		}
+		if len(f) != 9 {
+			return fmt.Errorf("line %q", line)
+		}
+		fen, err := strconv.ParseInt(f[6], 10, 64)
+		if err != nil {
+			return fmt.Errorf("line %q: %w", line, err)
+		}
+		reference := fmt.Sprintf("%012s", f[4])
+		switch {
+		case f[8] != "00":
+		case f[1] == "01":
+			held[reference] += money.Fen(fen)
+		case f[1] == "02":
+			held[reference] -= money.Fen(fen)
+		}
+	}
+	maps.DeleteFunc(held, func(_ string, fen money.Fen) bool { return fen == 0 })
+	return nil
 }
 
 // difference is a load of which two books say different things.

@@ -434,7 +434,11 @@ func (r *chaos) judge(ctx context.Context, out io.Writer) error {
 			result.LateAnswers++
 		}
 	}
-	for _, book := range bankBooks(r.house.bank.Records()) {
+	books, err := bankBooks(r.house.bank.Bank)
+	if err != nil {
+		return err
+	}
+	for _, book := range books {
 		result.Different = append(result.Different, compare(loads, &book)...)
 	}
 	if err := r.compareStatements(ctx, &result); err != nil {

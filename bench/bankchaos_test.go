@@ -120,13 +120,18 @@ func TestCompare(t *testing.T) {
 		spoil(loads, held)
 		require.Len(t, compare(loads, &bankBook{"bank", held}), 1, name)
 	}
-	books := bankBooks([]banksim.Record{
+	held := heldBy([]banksim.Record{
 		{Reference: "a", Amount: 100, State: banksim.Debited},
 		{Reference: "a", Amount: 7, State: banksim.Debited},
 		{Reference: "b", Amount: 200, State: banksim.Reversed},
 		{Reference: "c", Amount: 300, State: banksim.Declined},
 	})
-	require.Equal(t, map[string]money.Fen{"a": 107}, books[0].Held)
+	require.Equal(t, map[string]money.Fen{"a": 107}, held)
+	files := map[string]money.Fen{}
+	require.NoError(t, readBankFile(files, []byte("H|20261126|01050000|10010001|4|47000\nD|01|9156|6217******5678|000000000012|1|20000|20261126114210|00\n"+
+		"D|02|9156|6217******5678|000000000013|3|7000|20261126114212|00\nD|01|9156|6217******5678|000000000013|2|7000|20261126114211|00\nD|01|9156|6217******5678|000000000014|0|300|20261126114211|51\nT|4|47000|0\n")))
+	require.Equal(t, map[string]money.Fen{"000000000012": 20_000}, files)
+	require.Error(t, readBankFile(files, []byte("D|01|short\n")))
 }
 
 // TestPaths: which way a load went, from what the ledger says of it.

@@ -63,6 +63,10 @@ var allowedTo = map[string][]string{
 	"GET /channels/{channel}/reconciliations/{day}":    {"cashier", "cards", "accountant", "approver", "reader"},
 	"POST /bank/verify":                                {"cashier", "cards"},
 	"POST /bank/automatic-loads":                       {"accountant"},
+	"POST /banks/{bank}/days/{day}":                    {"accountant"},
+	"POST /banks/{bank}/days/{day}/proposals":          {"accountant"},
+	"GET /banks/{bank}/days/{day}":                     {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /banks/{bank}/days":                           {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /proofs/{number}":                             {"cashier", "cards", "accountant", "approver", "reader"},
 }
 

@@ -36,9 +36,10 @@ type Config struct {
 	Version   string
 	Events    Events
 
-	Settlement Settlement
-	Channels   Channels // nil: there are none
-	Bank       Bank     // nil: the site has none
+	Settlement      Settlement
+	Channels        Channels // nil: there are none
+	Reconciliations Reconciliations
+	Bank            Bank // nil: the site has none
 	// LoadAutomatically asks the bank for everybody who has signed for it and has less than his threshold; ErrNoBank when there is no link.
 	LoadAutomatically func(ctx context.Context) (asked int, err error)
 }
@@ -59,9 +60,10 @@ type Console struct {
 	events    Events
 	brake     *brake
 
-	settlement Settlement
-	channels   Channels
-	bank       Bank
+	settlement      Settlement
+	channels        Channels
+	reconciliations Reconciliations
+	bank            Bank
 
 	loadAutomatically func(context.Context) (int, error)
 }
@@ -71,7 +73,7 @@ func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
 		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels,
-		bank: c.Bank, loadAutomatically: c.LoadAutomatically,
+		reconciliations: c.Reconciliations, bank: c.Bank, loadAutomatically: c.LoadAutomatically,
 	}
 }
 

@@ -229,7 +229,7 @@ func (b *bank) sendReversal(id uint64, life int) {
 	}
 	w.agenda.add(w.now+w.between(1, 2*second), happensBank, func() {
 		p := b.at(id)
-		if p.filed {
+		if p.filed && !w.unfiled(id) {
 			return
 		}
 		p.stone, p.debited = true, false

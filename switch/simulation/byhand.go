@@ -29,15 +29,36 @@ func (w *world) manual(taken bool) (found []uint64) {
 	return found
 }
 
-// drawManual finds a load that an operation is right for, and has the bank make its file.
+// drawManual finds a load that an operation is right for.
 func (w *world) drawManual(kind transaction.Kind) uint64 {
 	found := w.manual(kind == transaction.KindLoadMadeUp)
 	if len(found) == 0 {
 		return uint64(1 + w.rng.IntN(int(w.books.sequence)+1))
 	}
-	id := found[w.rng.IntN(len(found))]
-	w.bank.at(id).filed = true
-	return id
+	return found[w.rng.IntN(len(found))]
+}
+
+// byTheFile keeps the office from settling a load against the bank's file: it reads what stands there.
+func (w *world) byTheFile(op *transaction.Operation) {
+	b := w.books.loads[op.Original]
+	switch {
+	case b == nil:
+	case op.Kind == transaction.KindLoadMadeUp:
+		op.Amount = b.amount
+		fallthrough
+	case op.Kind == transaction.KindLoadClosed:
+		if p := w.bank.at(op.Original); p.debited == (op.Kind == transaction.KindLoadMadeUp) {
+			p.filed = true
+		} else {
+			op.Original = 1 // the making of the ledger: no load
+		}
+	}
+}
+
+// unfiled says whether the office has read the bank's file for a load and done nothing with it, and never will: the load was not given up
+// then, so the core refused, and in calm weather the bank answers its reversal after all.
+func (w *world) unfiled(id uint64) bool {
+	return w.calm && w.errand == nil && w.batchesDone() && w.books.loads[id].stage != loadEnded
 }
 
 // answerManual is the bank's answer to what was given up, in calm weather: nobody is left who would look into the file.

@@ -14,7 +14,6 @@ import (
 type errand struct {
 	kind order
 	done chan error
-	more <-chan struct{} // it has put another order into the queue
 	then func(error)
 	sent uint64 // poll
 	met  faults
@@ -30,7 +29,7 @@ func (w *world) send(kind order, call func(ctx context.Context) error, then func
 	if w.errand != nil {
 		return
 	}
-	e := &errand{kind: kind, met: w.about(w.clockNow()), more: w.wake, done: make(chan error, 1), then: then, sent: w.polls}
+	e := &errand{kind: kind, met: w.about(w.clockNow()), done: make(chan error, 1), then: then, sent: w.polls}
 	go func() { e.done <- call(context.Background()) }()
 	select {
 	case <-w.wake:
@@ -51,10 +50,6 @@ func (w *world) awaitErrand(ended bool) {
 		return
 	}
 	w.errand, w.errandMet = nil, e.met
-	more := e.more
-	if ended {
-		more = nil // nobody takes it any more
-	}
 	timer := time.NewTimer(hangs)
 	defer timer.Stop()
 	select {
@@ -64,9 +59,6 @@ func (w *world) awaitErrand(ended bool) {
 		if !ended || err == nil { // what he was told is true, whatever came after
 			e.then(err)
 		}
-	case <-more: // it has another thing to ask for
-		w.errand = e
-		e.sent = w.polls
 	case <-timer.C:
 		w.find("liveness", "%s was never answered", orders[e.kind])
 	}

@@ -176,9 +176,7 @@ func (w *world) write() *paper {
 			w.fill(&op, name)
 		}
 	}
-	if b := w.books.loads[op.Original]; b != nil && op.Kind == transaction.KindLoadMadeUp {
-		op.Amount = b.amount
-	}
+	w.byTheFile(&op)
 	p := &paper{op: op}
 	w.paperList = append(w.paperList, p)
 	w.books.papers[op.Document] = p

@@ -15,9 +15,12 @@ type Result struct {
 }
 
 // Run lets one seed happen: events of the agenda in any weather, then calm. The error is a *Finding when an invariant did not hold. What
-// was met is added to coverage. tell, when not nil, is told the history line by line.
-func Run(seed, events uint64, coverage *Coverage, tell func(format string, args ...any)) (Result, error) {
+// was met is added to coverage. still waits until every goroutine that the world has started is blocked (synctest.Wait): an operator's order
+// that asks for a second thing does so on a goroutine of its own, and on a busy machine it came a poll sooner or later. tell, when not nil, is
+// told the history line by line.
+func Run(seed, events uint64, coverage *Coverage, still func(), tell func(format string, args ...any)) (Result, error) {
 	w := newWorld(seed, events, coverage)
+	w.still = still
 	if tell != nil {
 		w.tell = func(format string, args ...any) {
 			tell("%6d %s "+format, append([]any{w.events, clockOf(w.clockNow())}, args...)...)

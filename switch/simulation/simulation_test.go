@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,7 @@ func TestSeeds(t *testing.T) {
 	next := make(chan uint64)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() { c.work(next, events) })
+		workers.Go(func() { c.work(t, next, events) })
 	}
 	for seed := first; seed < first+seeds; seed++ {
 		next <- seed
@@ -78,21 +79,21 @@ func TestSeeds(t *testing.T) {
 }
 
 // work takes seeds until there are none, or one has failed.
-func (c *campaign) work(seeds <-chan uint64, events uint64) {
+func (c *campaign) work(t *testing.T, seeds <-chan uint64, events uint64) {
 	coverage := new(Coverage)
 	for seed := range seeds {
 		if c.hasFailed() {
 			continue
 		}
-		result, err := Run(seed, events, coverage, nil)
+		result, err := live(t, seed, events, coverage, nil)
 		if err == nil {
 			var again Result
-			if again, err = Run(seed, events, new(Coverage), nil); err == nil && again != result {
+			if again, err = live(t, seed, events, new(Coverage), nil); err == nil && again != result {
 				err = fmt.Errorf("seed %d is not the same history twice: %+v and %+v", seed, result, again)
 			}
 		}
 		if err != nil {
-			err = fmt.Errorf("%w\n%s\nmake sim SEED=%d SEEDS=1", err, history(seed, events), seed)
+			err = fmt.Errorf("%w\n%s\nmake sim SEED=%d SEEDS=1", err, history(t, seed, events), seed)
 		}
 		c.mu.Lock()
 		c.results = append(c.results, result)
@@ -106,6 +107,12 @@ func (c *campaign) work(seeds <-chan uint64, events uint64) {
 	c.mu.Unlock()
 }
 
+// live is Run in a bubble of its own.
+func live(t *testing.T, seed, events uint64, coverage *Coverage, tell func(format string, args ...any)) (result Result, err error) {
+	synctest.Test(t, func(*testing.T) { result, err = Run(seed, events, coverage, synctest.Wait, tell) })
+	return result, err
+}
+
 func (c *campaign) hasFailed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,9 +120,9 @@ func (c *campaign) hasFailed() bool {
 }
 
 // history is the end of a seed's story.
-func history(seed, events uint64) string {
+func history(t *testing.T, seed, events uint64) string {
 	var lines []string
-	_, _ = Run(seed, events, new(Coverage), func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
+	_, _ = live(t, seed, events, new(Coverage), func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
 	return strings.Join(lines[max(0, len(lines)-linesOfHistory):], "\n")
 }
 

@@ -86,6 +86,7 @@ type world struct {
 	events   uint64
 	hash     uint64
 	finding  *Finding
+	still    func() // see Run
 	calm     bool   // no faults any more: everything must come to its end
 	deadline uint64 // event by which it must have
 	tell     func(format string, args ...any)
@@ -308,6 +309,14 @@ func (d *door) Wake() {
 // Poll is where the world goes on: one event, or as many as bring messages at the same moment.
 func (w *world) Poll(_ time.Duration, requests []transaction.Request) ([]transaction.Request, error) {
 	w.polls++
+	if w.errand != nil {
+		w.still()
+		select {
+		case <-w.wake: // it has another thing to ask for
+			w.errand.sent = w.polls
+		default:
+		}
+	}
 	w.awaitErrand(false)
 	w.inspect()
 	w.lot, w.submitted = requests, 0

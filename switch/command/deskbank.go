@@ -1,0 +1,155 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"onecard/switch/console"
+)
+
+func newDeskBankCommand(flags *deskFlags) *cobra.Command {
+	c := group(&cobra.Command{
+		Use:   "bank",
+		Short: "与银行对账:圈存逐笔核对、提请补账与追回 / reconciliation with the bank: every load, and what to put right",
+		Long: `会计日日切之后,用银行的对账文件与账本逐笔核对。文件整份接收或整份拒收;同一文件重做结果相同;对账本身不记账。
+propose 按结果提请补账、追回、了结,由审核人用 desk approve 批准后才入账。
+After a business day is closed its loads are compared with the bank's file, one by one. The file is taken whole or not at all, the same file again
+gives the same result, and comparing posts nothing. propose asks for what the result says; a second person approves it.`,
+		Example: `  onecard desk bank reconcile icbc 2026-11-25 ICBC20261125.txt
+  onecard desk bank show icbc 2026-11-25
+  onecard desk bank propose icbc 2026-11-25`,
+	})
+	c.AddCommand(newBankReconcileCommand(flags), newBankShowCommand(flags), newBankDaysCommand(flags), newBankProposeCommand(flags))
+	return c
+}
+
+func bankDayPath(args []string) string {
+	return "/banks/" + url.PathEscape(args[0]) + "/days/" + url.PathEscape(args[1])
+}
+
+func newBankReconcileCommand(flags *deskFlags) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "reconcile BANK DAY FILE", Short: "核对一日 / compare a day", Args: usage(cobra.ExactArgs(3)),
+		Long: `核对一个会计日。有未解释的差额或待处理的项目时退出码为 3。
+Compares a business day. When something is not explained or is to be put right the exit code is 3.`,
+		Example: "  onecard desk bank reconcile icbc 2026-11-25 ICBC20261125.txt --format a",
+		RunE: flags.asked(func(c *cobra.Command, client *console.Client, args []string) error {
+			file, err := os.ReadFile(args[2])
+			if err != nil {
+				return fmt.Errorf("对账文件 / the bank's file: %w", err)
+			}
+			var day console.BankDay
+			body := struct {
+				Format string `json:"format"`
+				File   []byte `json:"file"`
+			}{format, file}
+			if err := client.Act(c.Context(), bankDayPath(args), console.NewName(), body, &day); err != nil {
+				return err
+			}
+			return flags.tellBankDay(c.OutOrStdout(), &day)
+		}),
+	}
+	c.Flags().StringVar(&format, "format", "a", "a:竖线分隔;b:71 字节定长 / a: bars between fields; b: lines of 71 bytes")
+	return c
+}
+
+func newBankShowCommand(flags *deskFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "show BANK DAY", Short: "一日的结果 / what came of a day", Args: usage(cobra.ExactArgs(2)), Example: "  onecard desk bank show icbc 2026-11-25",
+		RunE: flags.asked(func(c *cobra.Command, client *console.Client, args []string) error {
+			var day console.BankDay
+			if err := client.Ask(c.Context(), bankDayPath(args), nil, &day); err != nil {
+				return err
+			}
+			return flags.tellBankDay(c.OutOrStdout(), &day)
+		}),
+	}
+}
+
+func newBankDaysCommand(flags *deskFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "days BANK", Short: "已对账的日期 / days that were compared", Args: usage(cobra.ExactArgs(1)), Example: "  onecard desk bank days icbc",
+		RunE: flags.asked(func(c *cobra.Command, client *console.Client, args []string) error {
+			var page struct{ Days []string }
+			if err := client.Ask(c.Context(), "/banks/"+url.PathEscape(args[0])+"/days", nil, &page); err != nil {
+				return err
+			}
+			if flags.asJSON {
+				return printJSON(c.OutOrStdout(), page.Days)
+			}
+			for _, day := range page.Days {
+				fmt.Fprintln(c.OutOrStdout(), day)
+			}
+			return nil
+		}),
+	}
+}
+
+func newBankProposeCommand(flags *deskFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "propose BANK DAY", Short: "提请补账、追回、了结 / propose what is to be put right", Args: usage(cobra.ExactArgs(2)), Example: "  onecard desk bank propose icbc 2026-11-25",
+		RunE: flags.asked(func(c *cobra.Command, client *console.Client, args []string) error {
+			var page struct{ Proposals []console.BankProposal }
+			if err := client.Act(c.Context(), bankDayPath(args)+"/proposals", console.NewName(), struct{}{}, &page); err != nil {
+				return err
+			}
+			if flags.asJSON {
+				return printJSON(c.OutOrStdout(), page.Proposals)
+			}
+			t := textTable{head: []string{"圈存 / load", "业务 / operation", "金额 / amount", "待审编号 / proposal", ""}, right: 1 << 2}
+			for _, p := range page.Proposals {
+				said := p.Refused
+				if p.Repeated {
+					said = "此前已提请 / proposed before"
+				}
+				t.add(fmt.Sprint(p.Record), p.Kind, p.Amount.String(), p.Proposal, said)
+			}
+			t.write(c.OutOrStdout())
+			return nil
+		}),
+	}
+}
+
+// tellBankDay prints a comparison. Something that is left to do, or not explained, is a finding.
+func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
+	open := 0
+	for i := range day.Items {
+		if day.Items[i].Open {
+			open++
+		}
+	}
+	var found error
+	if open > 0 || !day.Balanced {
+		found = withCode(exitFindings, errSaid)
+	}
+	if flags.asJSON {
+		if err := printJSON(out, day); err != nil {
+			return err
+		}
+		return found
+	}
+	fmt.Fprintf(out, "%s %s  银行 bank %d 笔 %s,冲正 reversed %d 笔 %s\n\n", day.Bank, day.Day, day.Loads, day.LoadsSum, day.Reversals, day.ReversalsSum)
+	cases := textTable{head: []string{"情形 / case", "笔数 / loads", "我方 / ours", "银行 / bank"}, right: 1<<1 | 1<<2 | 1<<3}
+	for _, of := range day.Cases {
+		cases.add(of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
+	}
+	cases.write(out)
+	e := &day.Equation
+	fmt.Fprintf(out, "\n银行 %s − 我方 %s = %s = 长款 %s − 短款 %s + 金额差 %s + 跨日 %s,未解释 %s\n", e.Bank, e.Ours, e.Difference, e.BankOnly, e.CampusOnly, e.Amounts, e.CutOff, e.Unexplained)
+	fmt.Fprintf(out, "bank − ours = bank only − campus only + amounts + cut-off; unexplained %s; open before %s, now %s\n", e.Unexplained, e.Opening, e.Closing)
+	if len(day.Items) > 0 {
+		fmt.Fprintln(out)
+		items := textTable{head: []string{"圈存 / load", "日期 / day", "情形 / case", "我方 / ours", "银行 / bank", "天 / days", "提请 / propose", "说明 / says"}, right: 1<<3 | 1<<4 | 1<<5}
+		for i := range day.Items {
+			it := &day.Items[i]
+			items.add(fmt.Sprint(it.Record), it.Day, it.Case, it.Ours.String(), it.Bank.String(), fmt.Sprint(it.Age), it.Proposal, it.Chinese+" / "+it.English)
+		}
+		items.write(out)
+	}
+	return found
+}
