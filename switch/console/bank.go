@@ -58,6 +58,27 @@ func asksBank(kind transaction.Kind) bool {
 	return transaction.IsAgreement(kind) && kind != transaction.KindAutomaticLoad
 }
 
+// automaticFits refuses automatic loads of an account whose bank does not take them: they would be signed for and never come.
+func (c *Console) automaticFits(ctx context.Context, o *transaction.Operation) error {
+	if c.takesAutomatic == nil || o.Threshold == nil || *o.Threshold == 0 {
+		return nil
+	}
+	account := accountOf(o.Account)
+	if o.Kind == transaction.KindAutomaticLoad {
+		if err := c.core.Look(ctx, func(s *transaction.State) {
+			if row, known := s.HolderByNumber(o.Holder); known {
+				account = s.Holder(row).BankAccount
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	if account == 0 || c.takesAutomatic(account) {
+		return nil // without an account the ledger refuses
+	}
+	return problem(http.StatusUnprocessableEntity, "bank_automatic", "该账户的银行不支持自动圈存,不能设置", "the bank of this account does not take automatic loads").at("body.threshold", o.Threshold.String())
+}
+
 // agreed has the bank agree to an operation on an agreement, and puts its reference in. It asks nothing that the ledger would refuse, nor what
 // was posted under the same key before.
 func (c *Console) agreed(ctx context.Context, o *transaction.Operation, b *operationBody) error {

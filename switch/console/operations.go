@@ -123,6 +123,9 @@ func (c *Console) operate(ctx context.Context, who person, row *transaction.Cata
 		return nil, err
 	}
 	o.Operator, o.Key = who.code, keyOf(who.code, in.Key)
+	if err := c.automaticFits(ctx, o); err != nil {
+		return nil, err
+	}
 	if err := c.agreed(ctx, o, &in.Body); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"onecard/bankgw"
 	"onecard/switch/console"
 	"onecard/switch/daemon"
 	"onecard/terminals/emulator/samplecampus"
@@ -21,6 +22,10 @@ func TestSignedHoldersAreLoaded(t *testing.T) {
 	bank := c.withBank(t)
 	timeOfDay := (time.Duration(time.Now().UnixMicro())*time.Microsecond + c.config.Site.Zone) % (24 * time.Hour)
 	c.config.Loads.AutomaticAt = ((timeOfDay + 12*time.Hour) % (24 * time.Hour)).Truncate(time.Minute) // not now
+	c.config.Bank.Dialect.Features = []string{bankgw.FeatureAutoLoad}
+	second := c.config.Bank // takes none
+	second.Name, second.Addresses, second.Prefixes, second.Dialect.Features = "other", []string{"127.0.0.1:1"}, []string{"6299"}, nil
+	c.config.Banks = append(c.config.Banks, second)
 	r := c.run(t)
 	client := daemon.NewClient(c.config.Data.Directory)
 	people := c.staff(t, client, r.Operations, map[string]string{"chen": "cards", "wang": "accountant"})
@@ -42,6 +47,10 @@ func TestSignedHoldersAreLoaded(t *testing.T) {
 	require.ErrorContains(t, sign(signed[0], "李小朋"), "the bank refused (05)")
 	require.NoError(t, sign(signed[0], "李小明"))
 	require.Equal(t, signed[0].Number, bank.Agreement(account))
+
+	require.ErrorContains(t, people["chen"].Act(t.Context(), "/operations/bank_sign", console.NewName(), json.RawMessage(
+		`{"holder":"1","account":"6299000012345678","identity":"id_card","signed":"2026-01-05","document":"TP","name":"n","id_number":"1","threshold":"600.00","amount":"50.00"}`), nil),
+		"does not take automatic loads")
 
 	now := func() (asked int) {
 		var a console.AutomaticLoads

@@ -15,6 +15,8 @@ import (
 // Config says what the site has.
 type Config struct {
 	NoBank bool // the site has no bank: every load is refused before it begins
+	// TakesAutomatic says whether the bank of an account takes loads that nobody has keyed a PIN for. nil: every bank does.
+	TakesAutomatic func(account uint64) bool
 }
 
 // New returns the subsystem.
@@ -53,7 +55,7 @@ func (c Config) load(k *transaction.Case) transaction.Outcome {
 
 // automatic: the holder has signed for it (handbook 3.8). Where the bounds do not allow the whole of it there is none: he did not sign for a part.
 func (c Config) automatic(k *transaction.Case) transaction.Outcome {
-	if c.NoBank {
+	if c.NoBank || c.TakesAutomatic != nil && !c.TakesAutomatic(k.Holder.BankAccount) {
 		return transaction.Refuse(transaction.ReasonBankUnreachable)
 	}
 	if refusal, ok := checkLimits(k, k.Request.Amount); !ok {
