@@ -56,6 +56,7 @@ type MAC struct {
 	right   cipher.Block // X9.19 only
 	chained chainer      // block in CBC; nil for the ECB modes
 	k1, k2  [16]byte     // CMAC subkeys
+	zero    [16]byte     // where CBC begins
 	scratch [256]byte
 }
 
@@ -65,8 +66,6 @@ type chainer interface {
 	cipher.BlockMode
 	SetIV([]byte)
 }
-
-var zeroBlock [16]byte
 
 // NewMAC prepares a key: 8 or 16 bytes for the DES modes, 16 for the others.
 func NewMAC(mode MACMode, key []byte) (*MAC, error) {
@@ -95,7 +94,7 @@ func NewMAC(mode MACMode, key []byte) (*MAC, error) {
 	}
 	switch mode {
 	case MACX919, MACSM4CBC, MACAESCMAC:
-		chained, ok := cipher.NewCBCEncrypter(m.block, zeroBlock[:m.block.BlockSize()]).(chainer)
+		chained, ok := cipher.NewCBCEncrypter(m.block, m.zero[:m.block.BlockSize()]).(chainer)
 		if !ok {
 			return nil, fmt.Errorf("MAC mode %s: its CBC cannot begin again", mode)
 		}
@@ -179,7 +178,7 @@ func (m *MAC) cbc(binding, mab []byte) [MACSize]byte {
 // block. binding is at most one block.
 func (m *MAC) chain(binding, mab []byte) (last []byte) {
 	size := m.block.BlockSize()
-	m.chained.SetIV(zeroBlock[:size])
+	m.chained.SetIV(m.zero[:size])
 	if len(binding) > 0 && len(binding)+len(mab) > size {
 		n := copy(m.scratch[:size], binding)
 		mab = mab[copy(m.scratch[n:size], mab):]

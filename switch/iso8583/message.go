@@ -141,33 +141,19 @@ func (m *Message) keepBefore(n int, fault Fault) {
 	m.bitmap &^= 1<<(65-n) - 1
 }
 
-// shape is what the hot codec asks of layout, small enough that those of a message share a few cache lines.
-type shape struct {
-	format format
-	prefix uint8  // length bytes
-	length uint16 // of layout
-}
-
-var shapes = func() (all [65]shape) {
-	for n := range fields {
-		all[n] = shape{fields[n].format, uint8(fields[n].prefixSize()), uint16(fields[n].length)}
-	}
-	return all
-}()
-
 // parseField checks one field and returns where the next begins.
 func (m *Message) parseField(n, position, pinBlockLength int) (next int, fault Fault) {
-	f, raw, place := shapes[n], m.raw, &m.spans[n]
+	f, raw, place := &fields[n], m.raw, &m.spans[n]
 	place.start = uint16(position)
-	length := int(f.length)
+	length := f.length
 	switch {
 	case f.format == absent:
 		return 0, FaultUndefined
-	case f.prefix > 0:
-		if length, position, fault = variableLength(raw, position, int(f.prefix)); fault != FaultNone {
+	case f.prefixSize() > 0:
+		if length, position, fault = variableLength(raw, position, f.prefixSize()); fault != FaultNone {
 			return 0, fault
 		}
-		if length > int(f.length) {
+		if length > f.length {
 			return 0, FaultTooLong
 		}
 	case f.format == pinBlock:
@@ -300,7 +286,7 @@ func (m *Message) Digits(n int) int {
 // Number returns the decimal value of a numeric field of at most 19 digits.
 func (m *Message) Number(n int) (value uint64, ok bool) {
 	digits := m.Digits(n)
-	f := shapes[n].format
+	f := fields[n].format
 	if digits == 0 || digits > 19 || f < number || f > numberLLL {
 		return 0, false
 	}
