@@ -323,7 +323,10 @@ func (m *Message) CardNumber() (value uint64, digits int, ok bool) {
 // Network returns F60.1 message type, F60.2 batch and F60.3 network code; what the field is too short for is 0. ok is false when not even
 // the batch is there.
 func (m *Message) Network() (messageType uint8, batch uint32, code uint16, ok bool) {
-	digits, packed := m.Digits(60), m.Value(60)
+	return network(m.Value(60), m.Digits(60))
+}
+
+func network(packed []byte, digits int) (messageType uint8, batch uint32, code uint16, ok bool) {
 	if digits < 8 {
 		return 0, 0, 0, false
 	}
