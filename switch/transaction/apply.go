@@ -9,6 +9,12 @@ import (
 // apply changes the state by one entry, in the running switch and after a restart alike. What does not fit stops the process: the entry
 // is on disk, or about to be, and is the truth.
 func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
+	s.applyRecord(sequence, day, e, nil)
+}
+
+// applyRecord is apply for whoever has the record of an original already; nil: it is read from the entry. The simulation holds what was
+// applied in one way against what is applied in the other, at each restart.
+func (s *State) applyRecord(sequence uint64, day uint32, e *ledger.Entry, r *record) {
 	s.book.Apply(sequence, e)
 	s.lastTime = e.Time
 	if e.Kind == KindDaySwitch {
@@ -29,7 +35,7 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 	case KindRules:
 		s.applyRules(sequence, e)
 	case KindPurchase, KindBalance, KindPassage, KindLoad:
-		s.applyOriginal(sequence, day, e)
+		s.applyOriginal(sequence, day, e, r)
 	case KindPurse:
 		invariant.Hold(s.applyPurse(e), "purse entry %d cannot be read", sequence)
 	case KindProposal:
@@ -54,24 +60,26 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 }
 
 // applyOriginal remembers the answer, moves the counters and opens a load.
-func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
-	var r record
-	if r.decode(e.Payload, e.Kind) != nil {
-		invariant.Fail("entry %d cannot be read", sequence)
+func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry, r *record) {
+	if r == nil {
+		r = &s.read
+		if r.decode(e.Payload, e.Kind) != nil {
+			invariant.Fail("entry %d cannot be read", sequence)
+		}
 	}
 	if r.automatic {
-		s.applyAutomatic(sequence, day, e, &r)
+		s.applyAutomatic(sequence, day, e, r)
 		return
 	}
 	s.newBatch(r.terminal, r.batch)
 	if r.card != 0 {
-		s.applyHolder(s.calendarDay(e.Time), e.Kind, &r)
+		s.applyHolder(s.calendarDay(e.Time), e.Kind, r)
 	}
 	if row, v := s.look(r.terminal, r.batch, r.trace, false); v == beyondWindow || v == decided && row.phase != phaseTombstone {
 		return // the row belongs to a newer request, or to the first with this identity
 	}
 	row := s.answers.Edit(s.rowOf(r.terminal, r.trace, false))
-	*row = remembered(sequence, day, e, &r)
+	*row = remembered(sequence, day, e, r)
 	if r.card != 0 {
 		row.number = s.cards.At(r.card - 1).Number
 	}
@@ -79,7 +87,7 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
 		row.phase, row.asked = phaseOpen, e.Time
 		account := s.holders.At(s.cards.At(r.card - 1).Holder).BankAccount
 		row.numbers[2] = money.Fen(account)
-		s.openLoad(sequence, day, e.Time, account, &r)
+		s.openLoad(sequence, day, e.Time, account, r)
 	}
 	if e.Kind == KindPurchase && r.reason == ReasonNone {
 		h := s.holders.At(s.cards.At(r.card - 1).Holder)
