@@ -19,12 +19,52 @@ import (
 // too.
 type Banks struct {
 	gateways []*Gateway
-	routes   []route // longest prefix first; one without a prefix, if there is any, is last
+	routes   Routes
+}
+
+// Routes say whose bank an account is.
+type Routes struct {
+	configs []Config
+	list    []route // longest prefix first; one without a prefix, if there is any, is last
 }
 
 type route struct {
-	prefix  string
-	gateway *Gateway
+	prefix string
+	bank   int // of the configurations
+}
+
+// RoutesOf are the routes of banks that fit together (see ValidateBanks).
+func RoutesOf(configs []Config) Routes {
+	r := Routes{configs: configs}
+	for i, c := range configs {
+		for _, prefix := range c.Prefixes {
+			r.list = append(r.list, route{prefix, i})
+		}
+		if len(c.Prefixes) == 0 {
+			r.list = append(r.list, route{"", i})
+		}
+	}
+	slices.SortStableFunc(r.list, func(x, y route) int { return cmp.Compare(len(y.prefix), len(x.prefix)) })
+	return r
+}
+
+// Of is the bank of an account; nil: none.
+func (r *Routes) Of(account uint64) *Config {
+	if i := r.find(account); i >= 0 {
+		return &r.configs[i]
+	}
+	return nil
+}
+
+// find is the number of an account's bank; -1: none.
+func (r *Routes) find(account uint64) int {
+	digits := strconv.FormatUint(account, 10)
+	for _, to := range r.list {
+		if strings.HasPrefix(digits, to.prefix) {
+			return to.bank
+		}
+	}
+	return -1
 }
 
 // NewBanks prepares a gateway for each bank; nothing is connected before Run. keys are the banks' MAC keys in the order of configs; events
@@ -33,21 +73,14 @@ func NewBanks(configs []Config, keys []iso8583.Secret, submit func(transaction.R
 	if err := ValidateBanks(configs); err != nil {
 		return nil, err
 	}
-	b := &Banks{}
+	b := &Banks{routes: RoutesOf(configs)}
 	for i, c := range configs {
 		g, err := New(c, keys[i], submit, events(c.Name), o)
 		if err != nil {
 			return nil, fmt.Errorf("银行 / bank %s: %w", c.Name, err)
 		}
 		b.gateways = append(b.gateways, g)
-		for _, prefix := range c.Prefixes {
-			b.routes = append(b.routes, route{prefix, g})
-		}
-		if len(c.Prefixes) == 0 {
-			b.routes = append(b.routes, route{"", g})
-		}
 	}
-	slices.SortStableFunc(b.routes, func(x, y route) int { return cmp.Compare(len(y.prefix), len(x.prefix)) })
 	return b, nil
 }
 
@@ -92,11 +125,8 @@ func ValidateBanks(configs []Config) error {
 
 // of returns the bank of an account; nil: none.
 func (b *Banks) of(account uint64) *Gateway {
-	digits := strconv.FormatUint(account, 10)
-	for _, r := range b.routes {
-		if strings.HasPrefix(digits, r.prefix) {
-			return r.gateway
-		}
+	if i := b.routes.find(account); i >= 0 {
+		return b.gateways[i]
 	}
 	return nil
 }
@@ -144,6 +174,23 @@ func (g *Gateway) answerForNobody(o *order) {
 		return
 	}
 	g.decline(&o.LoadOrder, refusedNoBank, noSuchIssuer)
+}
+
+// Ask asks the bank of an account about an agreement, as Gateway.Ask does. An account that is no bank's has none.
+func (b *Banks) Ask(ctx context.Context, s Signing) (SigningAnswer, error) {
+	g := b.of(s.Account)
+	if g == nil {
+		return SigningAnswer{}, ErrNoAgreements
+	}
+	return g.Ask(ctx, s)
+}
+
+// LinksUp counts the links of all banks that are signed on.
+func (b *Banks) LinksUp() (up int) {
+	for _, g := range b.gateways {
+		up += g.Status().LinksUp()
+	}
+	return up
 }
 
 // Run runs every gateway until the context ends and each has stopped politely.

@@ -29,11 +29,13 @@ type Dialect struct {
 	Fields []string `yaml:"fields"`
 	// MACField is where the MAC is: 128, or 64 in messages that have no field above 64.
 	MACField int `yaml:"mac_field"`
-	// Load, Reversal, Query and Network are the fields of ISO 8583 messages. What a query tells of the load stands in field 44.
+	// Load, Reversal, Query, Network and Signing are the fields of ISO 8583 messages. What a query tells of the load stands in field 44, and
+	// what the bank says of an agreement too. Without Signing the bank has no message for agreements: they cannot be made with it.
 	Load     []string `yaml:"load"`
 	Reversal []string `yaml:"reversal"`
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
+	Signing  []string `yaml:"signing"`
 	// Record is the layout of records.
 	Record RecordLayout `yaml:"record"`
 	// Codes of the bank and what a terminal is told for them, such as "A0=91". A code of two characters that is not here is told as it is;
@@ -72,7 +74,11 @@ func DefaultDialect() Dialect {
 			"3=380000", "4=amount", "7=date_time", "11=trace", "32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "90=original", "102=account",
 		},
 		Network: []string{"7=date_time", "11=trace", "33=forwarding", "70=function", "100=receiving"},
-		Record:  defaultRecordLayout(),
+		Signing: []string{
+			"2=account", "3=act", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "25=00", "32=institution", "33=forwarding", "37=reference",
+			"41=terminal", "42=merchant", "61=identity", "102=account", "103=holder",
+		},
+		Record: defaultRecordLayout(),
 		// About the link between the bank and us: a terminal that read them would take them for its own and sign on again.
 		Codes: []string{"97=91", "99=91", "A0=91", "C1=91"},
 		// An approval of another kind (10 a part, 11 VIP, 16 and A2 to A6 with a defect), a bank that has no answer itself (68, 98), a
@@ -103,6 +109,9 @@ func (d *Dialect) validate(f *keyFaults) {
 			}
 		}
 		needs(f, "network", fieldParts(f, "network", d.Network, profile), sourceTrace, sourceFunction)
+		if signing := fieldParts(f, "signing", d.Signing, profile); len(signing) > 0 {
+			needs(f, "signing", signing, signingNeeds[:]...)
+		}
 	case DialectRecord:
 		d.Record.validate(f)
 	default:
@@ -192,6 +201,7 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 	for _, line := range lines {
 		number, text, _ := strings.Cut(line, "=")
 		p, err := parseSource(text)
+		p.number = p.number && !ownReference(message, p.source)
 		n, notNumber := strconv.Atoi(number)
 		if err = errors.Join(notNumber, err); err != nil {
 			f.wrong(key, "须如 4=amount / must be like 4=amount, is %q: %s", line, err)
@@ -205,6 +215,8 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			f.wrong(key, "域 %d 出现两次 / field %[1]d is there twice", n)
 		case p.source >= sourceCode:
 			f.wrong(key, "%s 只在应答中 / %[1]s is in answers only", sources[p.source].name)
+		case p.source.ofAgreements() && message != signingTable:
+			f.wrong(key, "%s 不在此报文 / %[1]s is not of this message", sources[p.source].name)
 		default:
 			p.field = n
 			fitField(f, key, &p, shape)

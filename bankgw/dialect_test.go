@@ -46,6 +46,11 @@ func TestEveryFaultOfADialect(t *testing.T) {
 			c.Dialect.Codes, c.Dialect.NotFoundCodes = []string{"AAAA=00"}, []string{"AAAA"}
 		}},
 		"feature":              {"dialect.features", "query, balance", func(c *bankgw.Config) { c.Dialect.Features = []string{"magic"} }},
+		"signing's source":     {"dialect.load", "not of this message", func(c *bankgw.Config) { c.Dialect.Load[16] = "103=holder" }},
+		"signing whom":         {"dialect.signing", "holder is missing", func(c *bankgw.Config) { c.Dialect.Signing = c.Dialect.Signing[:15] }},
+		"record signing text":  {"dialect.record.signing", "text must be gbk", record(func(l *bankgw.RecordLayout) { l.Text = "ascii" })},
+		"record signing codes": {"dialect.record.codes", "signing is missing", record(func(l *bankgw.RecordLayout) { l.Codes = l.Codes[:9] })},
+		"record signing whom":  {"dialect.record.signing", "act is missing", record(func(l *bankgw.RecordLayout) { l.Signing = slices.Delete(l.Signing, 9, 10) })},
 		"record MAC":           {"dialect.record.mac", "hex16 or binary8", record(func(l *bankgw.RecordLayout) { l.MAC = "crc" })},
 		"record text":          {"dialect.record.text", "ascii or gbk", record(func(l *bankgw.RecordLayout) { l.Text = "utf8" })},
 		"record code missing":  {"dialect.record.codes", "network_answer is missing", record(func(l *bankgw.RecordLayout) { l.Codes = l.Codes[:6] })},
@@ -100,6 +105,7 @@ func TestAnotherDialect(t *testing.T) {
 		for _, table := range []*[]string{&c.Dialect.Load, &c.Dialect.Reversal} {
 			*table = append(slices.Delete(*table, 7, 8), "62=reference")
 		}
+		c.Dialect.Signing = slices.DeleteFunc(c.Dialect.Signing, func(line string) bool { return line == "18=merchant_type" })
 		c.Dialect.Codes = []string{"P1=51"}
 		var outcomes []transaction.Request
 		g, err := bankgw.New(c, bankKey, func(r transaction.Request) error { outcomes = append(outcomes, r); return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})

@@ -53,6 +53,7 @@ type Gateway struct {
 	deadlines []*exchange // of loads and reversals, oldest first; ended ones are skipped
 	queries   []*exchange // likewise, of queries
 	reversals reversals
+	signings  signings
 	fates     fates
 	outcomes  []transaction.Request // not yet taken by the owner, in their order
 	offerAt   time.Time             // when outcomes are offered again
@@ -98,7 +99,7 @@ func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error
 		handover:   handover{wake: make(chan struct{}, 1)},
 		happenings: make(chan happening, happeningsBound), spare: make(chan []answer, happeningsBound),
 		random: rand.New(rand.NewPCG(o.Seed, 0)),
-		loads:  make(map[uint64]*exchange), mux: make(map[muxKey]*exchange),
+		loads:  make(map[uint64]*exchange), mux: make(map[muxKey]*exchange), signings: signings{mux: make(map[muxKey]*asked)},
 		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)},
 	}
 	if g.framer, err = newFramer(&g.config); err != nil {
@@ -163,6 +164,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) step(now time.Time) (next time.Time) {
 	g.takeErrands(now)
 	g.takeOrders(now)
+	g.takeSignings(now)
 	next = earliest(g.tick(now), g.offer(now))
 	g.flush()
 	g.publish()
@@ -175,6 +177,7 @@ func (g *Gateway) end() {
 		g.drop(l)
 	}
 	g.running.Wait()
+	g.closeSignings()
 	for _, o := range g.handover.close() {
 		if !o.reverse {
 			_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, transaction.BankCannotOperate)) // as in Load
@@ -194,6 +197,7 @@ func earliest(a, b time.Time) time.Time {
 // tick does what is due and returns when it wants to be called again.
 func (g *Gateway) tick(now time.Time) (next time.Time) {
 	g.expire(now) // first: it makes links suspect
+	next = g.expireSignings(now)
 	for _, l := range g.links {
 		next = earliest(next, g.tickLink(now, l))
 	}
@@ -204,7 +208,7 @@ func (g *Gateway) tick(now time.Time) (next time.Time) {
 		}
 	}
 	if g.phase == phaseDraining {
-		if drained := len(g.loads) == 0 && g.reversals.inFlight == 0 && len(g.outcomes) == 0; drained || !now.Before(g.stopBy) {
+		if drained := len(g.loads)+len(g.signings.mux) == 0 && g.reversals.inFlight == 0 && len(g.outcomes) == 0; drained || !now.Before(g.stopBy) {
 			g.signOff(now)
 		}
 	}

@@ -150,7 +150,7 @@ func TestOnlyTheRightAnswerCredits(t *testing.T) {
 		{41, "KIOSK002", "wrong_identity", false},
 		{41, "", "malformed", false},
 		{0, "0230", "unexpected", false},
-		{0, "0110", "unexpected", false},
+		{0, "0110", "unmatched", false},
 		{0, "0430", "unmatched", false},
 	} {
 		t.Run(fmt.Sprintf("F%d %q", c.field, c.value), func(t *testing.T) {

@@ -185,6 +185,8 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 		g.reversalAnswered(now, a)
 	case a.mti == mtiQueryAnswer:
 		g.queryAnswered(a)
+	case a.mti == mtiSigningAnswer:
+		g.signingAnswered(a)
 	case a.mti == mtiNetworkAnswer:
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:
@@ -250,6 +252,7 @@ func (g *Gateway) lose(now time.Time, l *link, reason string) {
 	// Half of the pause is drawn, so that two links that broke together do not knock together.
 	l.due = now.Add(pause/2 + time.Duration(g.random.Int64N(int64(pause/2)+1)))
 	g.events.linkLost(l.number, reason)
+	g.loseSignings(l)
 	for _, ex := range slices.Concat(g.deadlines, g.queries) {
 		if ex.link == l && !ex.ended {
 			g.abandon(now, ex, faultLinkLost)

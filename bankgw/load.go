@@ -21,6 +21,7 @@ const (
 	classLoad class = iota
 	classReversal
 	classQuery
+	classSigning
 )
 
 func (g *Gateway) keyOf(c class, o *transaction.LoadOrder) muxKey {

@@ -19,6 +19,8 @@ const (
 	mtiReversalAnswer = "0430"
 	mtiQuery          = "0600"
 	mtiQueryAnswer    = "0610"
+	mtiSigning        = "0100"
+	mtiSigningAnswer  = "0110"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
 	mtiOther          = "other" // nobody has asked for it
@@ -61,6 +63,7 @@ type answer struct {
 	function  uint64   // network messages
 	bank      [12]byte // the bank's own reference: its authorization code, else DE 37
 	complete  bool     // trace, and for financial answers code, reference and terminal are there
+	agreement *agreed  // of an agreement: what it is about; nil: another message
 
 	message any // the bank's own requests, to be echoed: the codec's own
 }
@@ -81,16 +84,18 @@ func readMonthDay(text string) monthDay {
 
 // finish fills in what follows from what was read.
 func (a *answer) finish(coded bool, bank, reference string) {
-	if a.mti == mtiNetworkAnswer {
+	if a.mti == mtiNetworkAnswer || a.agreement != nil {
 		a.complete = a.complete && coded
 	}
-	if !financial(a.mti) {
+	if !financial(a.mti) && a.agreement == nil {
 		return
 	}
 	if copy(a.bank[:], "            "); copy(a.bank[:], bank) == 0 {
 		copy(a.bank[:], reference)
 	}
-	a.complete = a.complete && coded && a.load != 0 && a.terminal != transaction.TerminalCode{}
+	if financial(a.mti) {
+		a.complete = a.complete && coded && a.load != 0 && a.terminal != transaction.TerminalCode{}
+	}
 }
 
 // financial says whether an answer is about a load.
@@ -128,18 +133,25 @@ type fieldCodec struct {
 	mac     *iso8583.MAC
 	places  fieldPlaces
 
-	loadParts, reversalParts, queryParts, networkParts []part
-	loads, reversals, queries, networks, answers       *iso8583.BankMessage // written again and again
-	scratch                                            []byte
+	loadParts, reversalParts, queryParts, networkParts, signingParts []part
+	loads, reversals, queries, networks, answers, signings           *iso8583.BankMessage // written again and again
+	scratch                                                          []byte
 }
 
 // fieldPlaces are where answers have what the core looks at: 0: nowhere.
-type fieldPlaces struct{ amount, trace, reference, terminal, dateTime, networkTrace, function int }
+type fieldPlaces struct {
+	amount, trace, reference, terminal, dateTime, networkTrace, function int
+	signing                                                              signingPlaces
+}
+
+// signingPlaces are where answers about agreements have what they are about.
+type signingPlaces struct{ trace, reference, terminal, act, account int }
 
 const (
 	fieldAuthorization = 38
 	fieldCode          = 39
 	fieldFate          = 44 // of a query's answer: what the load was answered
+	fieldAgreement     = 44 // of an agreement's answer: whether the bank has one
 )
 
 func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*fieldCodec, error) {
@@ -154,15 +166,20 @@ func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso858
 	w.reversalParts = fieldParts(&f, "reversal", c.Dialect.Reversal, w.profile)
 	w.queryParts = fieldParts(&f, "query", c.Dialect.Query, w.profile)
 	w.networkParts = fieldParts(&f, "network", c.Dialect.Network, w.profile)
+	w.signingParts = fieldParts(&f, "signing", c.Dialect.Signing, w.profile)
 	w.places = fieldPlaces{
 		amount: fieldOf(w.loadParts, sourceAmount), trace: fieldOf(w.loadParts, sourceTrace), reference: fieldOf(w.loadParts, sourceReference),
 		terminal: fieldOf(w.loadParts, sourceTerminal), dateTime: fieldOf(w.loadParts, sourceDateTime),
 		networkTrace: fieldOf(w.networkParts, sourceTrace), function: fieldOf(w.networkParts, sourceFunction),
+		signing: signingPlaces{
+			trace: fieldOf(w.signingParts, sourceTrace), reference: fieldOf(w.signingParts, sourceReference), terminal: fieldOf(w.signingParts, sourceTerminal),
+			act: fieldOf(w.signingParts, sourceAct), account: fieldOf(w.signingParts, sourceAccount),
+		},
 	}
 	for _, m := range []struct {
 		mti  string
 		into **iso8583.BankMessage
-	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}} {
+	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}, {mtiSigning, &w.signings}} {
 		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
 	}
 	return w, f.join()
@@ -191,6 +208,17 @@ func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]by
 func (w *fieldCodec) query(o *transaction.LoadOrder) ([]byte, error) {
 	about := w.config.ofOrder(o)
 	return w.build(w.queries.Restart(mtiQuery), w.queryParts, &about)
+}
+
+func (w *fieldCodec) signing(s *Signing, trace uint32, moment int64) ([]byte, error) {
+	if len(w.signingParts) == 0 {
+		return nil, ErrNoAgreements
+	}
+	about, err := w.config.ofSigning(s, trace, moment)
+	if err != nil {
+		return nil, err
+	}
+	return w.build(w.signings.Restart(mtiSigning), w.signingParts, &about)
 }
 
 func (w *fieldCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
@@ -238,10 +266,16 @@ func (r *fieldReader) read(payload []byte) (answer, error) {
 
 func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	a := answer{mti: m.MTI()}
-	place := r.places.trace
-	if a.mti == mtiNetwork || a.mti == mtiNetworkAnswer {
+	place, reference := r.places.trace, r.places.reference
+	switch a.mti {
+	case mtiNetwork, mtiNetworkAnswer:
 		place = r.places.networkTrace
 		a.function, _ = m.Number(r.places.function)
+	case mtiSigningAnswer:
+		at := &r.places.signing
+		place, reference = at.trace, at.reference
+		a.agreement = &agreed{act: m.String(at.act), account: strings.TrimRight(m.String(at.account), " "), signed: m.String(fieldAgreement)}
+		copy(a.terminal[:], m.String(at.terminal))
 	}
 	trace, ok := m.Number(place)
 	a.trace, a.complete = uint32(trace), ok
@@ -258,6 +292,6 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		copy(a.terminal[:], m.String(r.places.terminal))
 		a.readAmount(m.String(r.places.amount))
 	}
-	a.finish(coded, m.String(fieldAuthorization), m.String(r.places.reference))
+	a.finish(coded, m.String(fieldAuthorization), m.String(reference))
 	return a
 }

@@ -27,14 +27,16 @@ type RecordLayout struct {
 	MAC string `yaml:"mac"`
 	// Text is how the bank's words are encoded: ascii or gbk.
 	Text string `yaml:"text"`
-	// Codes are the transaction codes: load, load_answer, reversal, repeat, reversal_answer, query, query_answer, network, network_answer. The
-	// bank's own network messages have the code of ours.
+	// Codes are the transaction codes: load, load_answer, reversal, repeat, reversal_answer, query, query_answer, network, network_answer,
+	// signing, signing_answer. The bank's own network messages have the code of ours.
 	Codes []string `yaml:"codes"`
-	// Load, Reversal, Query and Network are the fields, as source:width.
+	// Load, Reversal, Query, Network and Signing are the fields, as source:width. Without Signing, which then has no codes, the bank has no
+	// record for agreements: they cannot be made with it.
 	Load     []string `yaml:"load"`
 	Reversal []string `yaml:"reversal"`
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
+	Signing  []string `yaml:"signing"`
 }
 
 const (
@@ -62,6 +64,8 @@ var recordCodes = []recordCode{
 	{"query_answer", mtiQueryAnswer, true},
 	{"network", mtiNetwork, true},
 	{"network_answer", mtiNetworkAnswer, true},
+	{"signing", mtiSigning, false},
+	{"signing_answer", mtiSigningAnswer, true},
 }
 
 func defaultRecordLayout() RecordLayout {
@@ -71,9 +75,13 @@ func defaultRecordLayout() RecordLayout {
 	}
 	return RecordLayout{
 		MAC: recordMACHex, Text: recordTextGBK,
-		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002"},
+		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302"},
 		Load:  load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
 		Network: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "code:6", "text:40"},
+		Signing: []string{
+			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
+			"holder:28", "identity:80", "code:6", "bank_reference:12", "agreement:1", "text:40",
+		},
 	}
 }
 
@@ -125,7 +133,15 @@ func (l *RecordLayout) table(f *keyFaults) *recordTable {
 		shape.needs(f, name, sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceCode)
 	}
 	network.needs(f, "network", sourceTrace, sourceFunction, sourceCode)
+	signing := recordShapeOf(f, signingTable, l.Signing)
+	if len(signing.parts) > 0 {
+		signing.needs(f, signingTable, append(signingNeeds[:], sourceCode)...)
+		if !t.gbk && signing.find(sourceIdentity) != nil {
+			f.wrong("dialect.record.signing", "identity 含姓名,text 须为 gbk / identity has a name in it: text must be gbk")
+		}
+	}
 	t.shapes = map[string]*recordShape{
+		mtiSigning: signing, mtiSigningAnswer: signing,
 		mtiLoad: load, mtiLoadAnswer: load, mtiReversal: reversal, mtiRepeat: reversal, mtiReversalAnswer: reversal, mtiQuery: query, mtiQueryAnswer: query, mtiNetwork: network, mtiNetworkAnswer: network,
 	}
 	return t
@@ -149,6 +165,9 @@ func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
 		}
 	}
 	for _, kind := range recordCodes {
+		if agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer; agreement && len(l.Signing) == 0 {
+			continue // the bank has no such record
+		}
 		if t.codes[kind.mti] == "" {
 			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", kind.name)
 		}
@@ -166,7 +185,10 @@ func recordShapeOf(f *keyFaults, message string, lines []string) *recordShape {
 			continue
 		}
 		about := sources[p.source]
+		p.number = p.number && !ownReference(message, p.source)
 		switch {
+		case p.source.ofAgreements() && message != signingTable:
+			f.wrong(key, "%s 不在此报文 / %[1]s is not of this message", about.name)
 		case p.source == sourceLiteral && len(p.literal) > width, p.source != sourceLiteral && !about.fits(p.source, width):
 			f.wrong(key, "%s 的宽度不合 / the width of %[1]s does not fit", line)
 		case p.source != sourceLiteral && shape.find(p.source) != nil:
@@ -238,6 +260,17 @@ func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]b
 func (w *recordCodec) query(o *transaction.LoadOrder) ([]byte, error) {
 	about := w.config.ofOrder(o)
 	return w.build(mtiQuery, &about), nil
+}
+
+func (w *recordCodec) signing(s *Signing, trace uint32, moment int64) ([]byte, error) {
+	if len(w.table.shapes[mtiSigning].parts) == 0 {
+		return nil, ErrNoAgreements
+	}
+	about, err := w.config.ofSigning(s, trace, moment)
+	if err != nil {
+		return nil, err
+	}
+	return w.build(mtiSigning, &about), nil
 }
 
 func (w *recordCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
@@ -336,7 +369,7 @@ func (t *recordTable) wellFormed(p *recordPart, record []byte) bool {
 	switch {
 	case p.number:
 		return blank || onlyDigits(string(value))
-	case p.source == sourceText && t.gbk:
+	case (p.source == sourceText || p.source == sourceIdentity) && t.gbk:
 		text, err := simplifiedchinese.GBK.NewDecoder().Bytes(bytes.TrimRight(value, " "))
 		return err == nil && !bytes.ContainsRune(text, utf8.RuneError)
 	}
@@ -368,6 +401,9 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 	a.date = readMonthDay(value(sourceDateTime))
 	if terminal := shape.find(sourceTerminal); value(sourceTerminal) != "" {
 		copy(a.terminal[:], record[terminal.at:]) // its spaces are its own
+	}
+	if mti == mtiSigningAnswer {
+		a.agreement = &agreed{act: value(sourceAct), account: value(sourceAccount), signed: value(sourceAgreement)}
 	}
 	a.readAmount(value(sourceAmount))
 	a.fate = r.rules.fateOf(value(sourceFate))

@@ -54,6 +54,11 @@ func TestRecordBytes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "2111"+"4021"+"0200000043"+"0309123456"+"00000010000"+"00000010000"+want[4:], string(raw[:len(raw)-16]))
 
+	raw, err = codec.signing(&Signing{Act: SigningBind, Account: 6217000012345678, Holder: "20260001", Identity: iso8583.BankIdentity{Number: "110101200001011234", Name: "李"}}, 77, anOrder().Time)
+	require.NoError(t, err)
+	require.Equal(t, "2301"+"0309123456"+"123456"+"0309"+"000077"+"00010000   "+"00010000   "+"DESK0000"+"000000000000000"+"S0HGHJ5D6DQ8"+"890000"+
+		"6217000012345678   "+"20260001"+strings.Repeat(" ", 20)+"110101200001011234  "+"\xC0\xEE"+strings.Repeat(" ", 58)+"      "+"            "+" "+strings.Repeat(" ", 40), string(raw[:len(raw)-16]))
+
 	codec, _ = newRecords(t, func(d *Dialect) {
 		d.Record.MAC = recordMACBytes
 		d.Record.Load = []string{"full_date:8", "settlement_date:4", "'RMB':5", "trace:6", "reference:12", "terminal:8", "amount:15", "code:4"}

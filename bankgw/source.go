@@ -33,10 +33,14 @@ const (
 	sourceCause
 	sourceOriginal
 	sourceFunction
+	sourceAct // these three: of agreements
+	sourceHolder
+	sourceIdentity
 	sourceCode // answers alone from here on
 	sourceBank
 	sourceText
 	sourceFate
+	sourceAgreement
 	sourceCount
 )
 
@@ -68,10 +72,19 @@ var sources = [sourceCount]sourceInfo{
 	sourceCause:          {"cause", 4, true, true},             // of a reversal
 	sourceOriginal:       {"original", 42, true, true},         // as DE 90 has it: 0200, trace, date_time, institution, forwarding
 	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 201 and 202 cut-over, 301 echo
+	sourceAct:            {"act", 6, true, true},               // 890000 binds, 920000 releases, 330000 verifies
+	sourceHolder:         {"holder", 28, false, false},         // his number at the site
+	sourceIdentity:       {"identity", 80, false, false},       // 20 of his identity number, then his name in GBK
 	sourceCode:           {"code", 6, false, false},            // the bank's response code
 	sourceBank:           {"bank_reference", 12, false, false}, // the bank's own number of what it did
 	sourceText:           {"text", 64, false, false},           // the bank's words
 	sourceFate:           {"original_code", 6, false, false},   // of a query: what the load was answered
+	sourceAgreement:      {"agreement", 1, false, false},       // of a verification: Y the bank has one with this holder, N it has none
+}
+
+// ofAgreements says whether a source is of messages about agreements alone.
+func (s source) ofAgreements() bool {
+	return s == sourceAct || s == sourceHolder || s == sourceIdentity || s == sourceAgreement
 }
 
 // part is one place of a message: what it is filled from, in how many characters. width 0: as many as there are.
@@ -115,7 +128,8 @@ type content struct {
 	trace    uint32
 	cause    string
 	function int
-	code     string // of our answers
+	code     string          // of our answers
+	signing  *signingContent // nil: not about an agreement
 }
 
 // local is the bank's time.
@@ -178,6 +192,11 @@ func (c *content) appendSource(dst []byte, s source) []byte {
 			dst = append(dst, mtiLoad...)
 			dst = appendDateTime(appendDigits(dst, int(c.trace), 6), c.moment)
 			return appendCode(appendCode(dst, c.config.Institution), c.config.Forwarding)
+		}
+	}
+	if c.signing != nil {
+		if value, ok := c.signing.value(s); ok {
+			return append(dst, value...)
 		}
 	}
 	switch s {

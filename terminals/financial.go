@@ -47,7 +47,7 @@ func tableFields(numbers ...int) fieldSet { return fieldsOf(numbers...) }
 
 // financial reads a 0200, 0220 or 0400. The order matters: no field is believed before the MAC is good, and what fails before that is
 // answered without a MAC of ours.
-func (s *Session) financial(now int64, payload []byte, requests []transaction.Request) ([]transaction.Request, error) {
+func (s *Session) financial(now int64, requests []transaction.Request) ([]transaction.Request, error) {
 	m := &s.sessions.message
 	if !s.signedOn {
 		s.withoutKeys(now)
@@ -63,19 +63,17 @@ func (s *Session) financial(now int64, payload []byte, requests []transaction.Re
 		s.decline(now, transaction.NotSupported, 0, true, rejectedUnsupported)
 		return requests, nil
 	}
-	var r transaction.Request
-	if code, why := s.read(m, kind, &r); code != transaction.Approved {
+	requests = append(requests, transaction.Request{})
+	r := &requests[len(requests)-1]
+	if code, why := s.read(m, kind, r); code != transaction.Approved {
 		processing := byte(0)
 		if why == rejectedPIN {
 			processing = signOnAgain
 		}
 		s.decline(now, code, processing, true, why)
-		return requests, nil
+		return requests[:len(requests)-1], nil
 	}
-	requests, kept := s.keep(kind, now, payload, requests)
-	r.Kind, r.Origin, r.Received = kind, kept.Origin, now
-	r.Terminal, r.TerminalCode, r.MerchantCode = s.terminal, s.code, s.merchant
-	*kept = r
+	s.keep(kind, now, r)
 	return requests, nil
 }
 

@@ -1,20 +1,17 @@
 package terminals
 
-import "onecard/switch/transaction"
+import (
+	"onecard/switch/iso8583"
+	"onecard/switch/transaction"
+)
 
-// keptFrameBytes of a request are kept inside its slot; a longer one, which no terminal sends by the thousand, is kept beside it.
-const keptFrameBytes = 512
-
-// pending is one request that waits for its decision. The raw frame is kept because a reply echoes its fields as they came, pad nibbles
-// included, and is bound to its MAC.
+// pending is one request that waits for its decision, with what its reply repeats.
 type pending struct {
 	session    *Session
 	connection uint32 // the session's, when the request came: another one has no claim to the answer
 	epoch      uint32 // the session's keys, likewise
 	generation uint32 // of the slot, never 0: an origin names one request and never the slot's next
-	length     uint16
-	frame      [keptFrameBytes]byte
-	long       []byte
+	echo       iso8583.Echo
 }
 
 // pendingTable is the slab of requests in flight. An origin is a slot's generation and number.
@@ -32,19 +29,15 @@ func newPendingTable(size int) pendingTable {
 }
 
 // put keeps a request. REQUIRES: t.free is not empty.
-func (t *pendingTable) put(s *Session, payload []byte) transaction.Origin {
+func (t *pendingTable) put(s *Session, m *iso8583.Message) transaction.Origin {
 	i := t.free[len(t.free)-1]
 	t.free = t.free[:len(t.free)-1]
 	p := &t.slots[i]
-	p.session, p.connection, p.epoch, p.length = s, s.connection, s.epoch, uint16(len(payload))
+	p.session, p.connection, p.epoch = s, s.connection, s.epoch
 	if p.generation++; p.generation == 0 {
 		p.generation = 1
 	}
-	if len(payload) <= keptFrameBytes {
-		copy(p.frame[:], payload)
-	} else {
-		p.long = append([]byte(nil), payload...)
-	}
+	m.Echo(&p.echo)
 	return transaction.Origin(p.generation)<<32 | transaction.Origin(i)
 }
 
@@ -60,16 +53,8 @@ func (t *pendingTable) take(o transaction.Origin) *pending {
 // release gives the slot back.
 func (t *pendingTable) release(o transaction.Origin) {
 	p := &t.slots[uint32(o)]
-	p.session, p.long = nil, nil
+	p.session = nil
 	t.free = append(t.free, uint32(o))
-}
-
-// payload is the request as it came.
-func (p *pending) payload() []byte {
-	if p.long != nil {
-		return p.long
-	}
-	return p.frame[:p.length]
 }
 
 func (t *pendingTable) inFlight() int { return len(t.slots) - len(t.free) }

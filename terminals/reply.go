@@ -8,37 +8,33 @@ import (
 // signOnAgain is the 处理要求 nibble that tells the terminal to sign on again (wire handbook 3.1).
 const signOnAgain = 3
 
-// answer builds the reply to a request from the raw frame it came in and the core's decision. The same frame, decision and keys make the
-// same bytes, so a repeat gets the first answer byte for byte.
-func (s *Session) answer(p *pending, d *transaction.Decision) {
-	m := &s.sessions.message
-	if s.parse(m, p.payload()) != nil {
-		return // it was read before; a session cannot have other keys with the same epoch
-	}
-	switch m.MTI() {
+// answer builds the reply to a request from what was kept of it and the core's decision. The same request, decision and keys make the same
+// bytes, so a repeat gets the first answer byte for byte.
+func (s *Session) answer(e *iso8583.Echo, d *transaction.Decision) {
+	switch e.MTI() {
 	case iso8583.MTISignOn:
-		s.answerSignOn(m, d)
+		s.answerSignOn(e, d)
 	case iso8583.MTIManagement:
-		s.answerManagement(m, d)
+		s.answerManagement(e, d)
 	default:
-		s.answerFinancial(m, d)
+		s.answerFinancial(e, d)
 	}
 }
 
 // answerFinancial: 0210 and 0410 (wire handbook 5.1).
-func (s *Session) answerFinancial(m *iso8583.Message, d *transaction.Decision) {
+func (s *Session) answerFinancial(e *iso8583.Echo, d *transaction.Decision) {
 	t := s.sessions
 	b := &t.builder
 	approved := d.Code == transaction.Approved
-	sale := approved && m.MTI() == iso8583.MTIFinancial && d.Kind != transaction.KindBalance
-	b.Reply(s.link.Buffer(), m, m.MTI().Reply(), 0)
-	s.echoHead(m, d.Time)
+	sale := approved && e.MTI() == iso8583.MTIFinancial && d.Kind != transaction.KindBalance
+	b.Answer(s.link.Buffer(), e, e.MTI().Reply(), 0)
+	s.echoHead(e, d.Time)
 	if sale {
-		b.Number(15, t.clock.settlementDate(d.Day))
+		b.Wire(15, t.clock.settlementDate(d.Day))
 	}
-	b.Copy(m, 25)
+	b.Echo(e, iso8583.EchoCondition)
 	if sale {
-		b.Digits(32, t.config.Institution)
+		b.Wire(32, t.institution)
 	}
 	reference := d.Reference()
 	b.Bytes(37, reference[:])
@@ -47,10 +43,9 @@ func (s *Session) answerFinancial(m *iso8583.Message, d *transaction.Decision) {
 		b.Bytes(38, code[:])
 	}
 	b.Bytes(39, d.Code[:])
-	b.Copy(m, 41)
-	b.Copy(m, 42)
-	b.Copy(m, 49)
-	if approved && d.HasBalance && m.MTI() == iso8583.MTIFinancial {
+	b.Echo(e, iso8583.EchoPlace)
+	b.Echo(e, iso8583.EchoCurrency)
+	if approved && d.HasBalance && e.MTI() == iso8583.MTIFinancial {
 		balance := balanceField(d.Balance)
 		b.Bytes(54, balance[:])
 	}
@@ -60,21 +55,18 @@ func (s *Session) answerFinancial(m *iso8583.Message, d *transaction.Decision) {
 	if sale && d.Kind == transaction.KindPurchase {
 		s.priceField(d)
 	}
-	b.Copy(m, 60)
-	s.link.Update(b.Finish(s.mac, m.MAC()))
+	b.Echo(e, iso8583.EchoNetwork)
+	s.link.Update(b.Finish(s.mac, e.MAC()))
 }
 
 // echoHead writes what every reply begins with.
-func (s *Session) echoHead(m *iso8583.Message, moment int64) {
+func (s *Session) echoHead(e *iso8583.Echo, moment int64) {
 	t := s.sessions
 	b := &t.builder
-	b.Copy(m, 2)
-	b.Copy(m, 3)
-	b.Copy(m, 4)
-	b.Copy(m, 11)
-	hhmmss, mmdd := t.clock.at(moment)
-	b.Number(12, hhmmss)
-	b.Number(13, mmdd)
+	b.Echo(e, iso8583.EchoFirst)
+	hhmmss, mmdd := t.clock.wire(moment)
+	b.Wire(12, hhmmss)
+	b.Wire(13, mmdd)
 }
 
 // authorization is DE 38: the prefix, then as many last digits of the reference as fit.
@@ -85,25 +77,25 @@ func (t *Sessions) authorization(r transaction.Reference) (code [6]byte) {
 }
 
 // answerSignOn: 0810, with the working keys when the terminal is let in.
-func (s *Session) answerSignOn(m *iso8583.Message, d *transaction.Decision) {
+func (s *Session) answerSignOn(e *iso8583.Echo, d *transaction.Decision) {
 	t := s.sessions
 	code := d.Code
 	var keys []byte
 	if code == transaction.Approved && d.SignOn != nil {
-		keys, code = s.openSession(m, d.SignOn)
+		keys, code = s.openSession(e, d.SignOn)
 	}
 	b := &t.builder
-	b.Reply(s.link.Buffer(), m, iso8583.MTISignOnReply, 0)
-	s.echoHead(m, d.Time)
+	b.Answer(s.link.Buffer(), e, iso8583.MTISignOnReply, 0)
+	s.echoHead(e, d.Time)
 	if code == transaction.Approved {
-		b.Digits(32, t.config.Institution)
+		b.Wire(32, t.institution)
 	}
-	s.finishNetwork(m, d.Reference(), code, func() {
+	s.finishNetwork(e, d.Reference(), code, func() {
 		if code != transaction.Approved {
-			b.Copy(m, 60)
+			b.Echo(e, iso8583.EchoNetwork)
 			return
 		}
-		s.network(m, d.SignOn.Batch)
+		s.network(e, d.SignOn.Batch)
 		b.Bytes(62, keys)
 	})
 	if s.tooManySignOns() {
@@ -112,33 +104,32 @@ func (s *Session) answerSignOn(m *iso8583.Message, d *transaction.Decision) {
 }
 
 // network writes F60 with the batch that the terminal is to use from now on.
-func (s *Session) network(m *iso8583.Message, batch uint32) {
+func (s *Session) network(e *iso8583.Echo, batch uint32) {
 	b := &s.sessions.builder
-	messageType, asked, code, _ := m.Network()
+	messageType, asked, code, _ := e.Network()
 	if asked == batch {
-		b.Copy(m, 60) // pad nibble and all
+		b.Echo(e, iso8583.EchoNetwork) // pad nibble and all
 		return
 	}
 	b.Variable(60, uint64(messageType)*1e9+uint64(batch)*1e3+uint64(code), 11)
 }
 
 // answerManagement: 0830. A sign-off ends the session; the connection stays for the next one.
-func (s *Session) answerManagement(m *iso8583.Message, d *transaction.Decision) {
-	s.sessions.builder.Reply(s.link.Buffer(), m, iso8583.MTIManagementReply, 0)
-	s.echoHead(m, d.Time)
-	s.finishNetwork(m, d.Reference(), d.Code, func() { s.sessions.builder.Copy(m, 60) })
+func (s *Session) answerManagement(e *iso8583.Echo, d *transaction.Decision) {
+	s.sessions.builder.Answer(s.link.Buffer(), e, iso8583.MTIManagementReply, 0)
+	s.echoHead(e, d.Time)
+	s.finishNetwork(e, d.Reference(), d.Code, func() { s.sessions.builder.Echo(e, iso8583.EchoNetwork) })
 	if d.Kind == transaction.KindSignOff && d.Code == transaction.Approved {
 		s.signOff()
 	}
 }
 
 // finishNetwork writes the end that replies without a MAC share; tail writes F60 and what follows.
-func (s *Session) finishNetwork(m *iso8583.Message, reference transaction.Reference, code transaction.ResponseCode, tail func()) {
+func (s *Session) finishNetwork(e *iso8583.Echo, reference transaction.Reference, code transaction.ResponseCode, tail func()) {
 	b := &s.sessions.builder
 	b.Bytes(37, reference[:])
 	b.Bytes(39, code[:])
-	b.Copy(m, 41)
-	b.Copy(m, 42)
+	b.Echo(e, iso8583.EchoPlace)
 	tail()
 	s.link.Update(b.Finish(nil, nil))
 }
@@ -147,21 +138,21 @@ func (s *Session) finishNetwork(m *iso8583.Message, reference transaction.Refere
 // our MAC; an answer under our MAC to whatever anybody sends would be a gift to a forger.
 func (s *Session) decline(now int64, code transaction.ResponseCode, processing byte, sealed bool, why rejection) {
 	t := s.sessions
-	m := &t.message
+	e := &t.echo
+	t.message.Echo(e)
 	t.events.rejected(rejectionLabels[why])
 	b := &t.builder
-	b.Reply(s.link.Buffer(), m, m.MTI().Reply(), processing)
-	s.echoHead(m, now)
-	b.Copy(m, 25)
+	b.Answer(s.link.Buffer(), e, e.MTI().Reply(), processing)
+	s.echoHead(e, now)
+	b.Echo(e, iso8583.EchoCondition)
 	reference := t.number(now)
 	b.Bytes(37, reference[:])
 	b.Bytes(39, code[:])
-	b.Copy(m, 41)
-	b.Copy(m, 42)
-	b.Copy(m, 49)
-	b.Copy(m, 60)
+	b.Echo(e, iso8583.EchoPlace)
+	b.Echo(e, iso8583.EchoCurrency)
+	b.Echo(e, iso8583.EchoNetwork)
 	if sealed {
-		s.link.Update(b.Finish(s.mac, m.MAC()))
+		s.link.Update(b.Finish(s.mac, e.MAC()))
 		return
 	}
 	s.link.Update(b.Finish(nil, nil))

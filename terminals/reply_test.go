@@ -2,6 +2,8 @@ package terminals
 
 import (
 	"bytes"
+	"encoding/hex"
+	"fmt"
 	"testing"
 	"time"
 
@@ -221,7 +223,9 @@ func TestLocalTime(t *testing.T) {
 		hhmmss, mmdd := l.at(moment.UnixMicro())
 		require.EqualValues(t, moment.Hour()*10000+moment.Minute()*100+moment.Second(), hhmmss)
 		require.EqualValues(t, int(moment.Month())*100+moment.Day(), mmdd)
-		require.Equal(t, mmdd, l.settlementDate(uint32((moment.Unix()+8*3600)/86400)))
+		require.Equal(t, fmt.Sprintf("%04d", mmdd), hex.EncodeToString(l.settlementDate(uint32((moment.Unix()+8*3600)/86400))))
+		wire12, wire13 := l.wire(moment.UnixMicro())
+		require.Equal(t, fmt.Sprintf("%06d%04d", hhmmss, mmdd), hex.EncodeToString(append(wire12[:len(wire12):len(wire12)], wire13...)))
 	}
 	require.Equal(t, "1002156C009223372036", string(fieldOf(9223372036))[:20])
 }

@@ -117,11 +117,11 @@ func (s *Session) frame(now int64, payload []byte, requests []transaction.Reques
 	}
 	switch m.MTI() {
 	case iso8583.MTIFinancial, iso8583.MTIReversal, iso8583.MTIAdvice:
-		return s.financial(now, payload, requests)
+		return s.financial(now, requests)
 	case iso8583.MTISignOn:
-		return s.askSignOn(now, payload, requests)
+		return s.askSignOn(now, requests)
 	case iso8583.MTIManagement:
-		return s.management(now, payload, requests)
+		return s.management(now, requests)
 	}
 	s.sessions.events.rejected(rejectionLabels[rejectedNotARequest])
 	return requests, ClosedGarbage
@@ -143,14 +143,12 @@ func (s *Session) finish(why CloseReason) {
 	s.link.Finish(why)
 }
 
-// keep puts the request on the table in the pending table and starts the core's request.
-func (s *Session) keep(kind transaction.Kind, now int64, payload []byte, requests []transaction.Request) ([]transaction.Request, *transaction.Request) {
+// keep puts the message on the table in the pending table, and into the core's request what is known without reading it.
+func (s *Session) keep(kind transaction.Kind, now int64, r *transaction.Request) {
 	s.inFlight++
 	s.badFrames = 0
-	requests = append(requests, transaction.Request{
-		Kind: kind, Origin: s.sessions.pending.put(s, payload), Received: now, Terminal: s.terminal, TerminalCode: s.code, MerchantCode: s.merchant,
-	})
-	return requests, &requests[len(requests)-1]
+	r.Kind, r.Origin, r.Received = kind, s.sessions.pending.put(s, &s.sessions.message), now
+	r.Terminal, r.TerminalCode, r.MerchantCode = s.terminal, s.code, s.merchant
 }
 
 // signOff forgets the keys.

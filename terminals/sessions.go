@@ -44,15 +44,17 @@ type Sessions struct {
 	signedOn int
 	stopping bool
 
-	message iso8583.Message
-	builder iso8583.Builder
-	other   *iso8583.OtherCodec
-	mended  []byte // copy of a frame that cannot be read as it is
-	clock   localTime
-	texts   sentences
-	prices  []byte   // scratch of priceField
-	digits  [20]byte // likewise
-	unique  int64    // last moment used to number an answer that the core never saw
+	message     iso8583.Message
+	echo        iso8583.Echo // of what is declined at once
+	builder     iso8583.Builder
+	other       *iso8583.OtherCodec
+	mended      []byte // copy of a frame that cannot be read as it is
+	clock       localTime
+	institution []byte // F32 on the wire
+	texts       sentences
+	prices      []byte   // scratch of priceField
+	digits      [20]byte // likewise
+	unique      int64    // last moment used to number an answer that the core never saw
 }
 
 // NewSessions checks the configuration and makes room for everything in flight. random supplies working keys: crypto/rand in the switch.
@@ -62,7 +64,7 @@ func NewSessions(c Config, keys Keys, random io.Reader, events Events) (*Session
 	}
 	return &Sessions{
 		config: c, keys: keys, random: random, events: events, pending: newPendingTable(c.MaxInFlight),
-		byNumber: make(map[transaction.TerminalID]*Session), other: iso8583.NewOtherCodec(), clock: newLocalTime(c.Zone), texts: newSentences(),
+		byNumber: make(map[transaction.TerminalID]*Session), other: iso8583.NewOtherCodec(), clock: newLocalTime(c.Zone), institution: iso8583.WireOf(32, c.Institution), texts: newSentences(),
 	}, nil
 }
 
@@ -108,7 +110,7 @@ func (t *Sessions) Answer(d *transaction.Decision) {
 		}
 	default:
 		s.inFlight--
-		s.answer(p, d)
+		s.answer(&p.echo, d)
 	}
 	t.pending.release(d.Origin)
 	if s.connection == p.connection {

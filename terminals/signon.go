@@ -14,7 +14,7 @@ const (
 )
 
 // askSignOn reads a 0800. The core says whether the terminal may work here and hands over its sealed key; openSession does the rest.
-func (s *Session) askSignOn(now int64, payload []byte, requests []transaction.Request) ([]transaction.Request, error) {
+func (s *Session) askSignOn(now int64, requests []transaction.Request) ([]transaction.Request, error) {
 	m := &s.sessions.message
 	mandatory := tableOfMandatory[transaction.KindSignOn]
 	var r transaction.Request
@@ -27,16 +27,15 @@ func (s *Session) askSignOn(now int64, payload []byte, requests []transaction.Re
 		s.decline(now, transaction.NotSupported, 0, false, rejectedUnsupported)
 		return requests, nil
 	}
-	requests, kept := s.keep(transaction.KindSignOn, now, payload, requests)
-	kept.Terminal = 0
-	copy(kept.TerminalCode[:], m.Value(41))
-	copy(kept.MerchantCode[:], m.Value(42))
-	kept.Batch, kept.Trace = r.Batch, r.Trace
-	return requests, nil
+	s.keep(transaction.KindSignOn, now, &r)
+	r.Terminal = 0
+	copy(r.TerminalCode[:], m.Value(41))
+	copy(r.MerchantCode[:], m.Value(42))
+	return append(requests, r), nil
 }
 
 // management reads an 0820: echo or sign-off.
-func (s *Session) management(now int64, payload []byte, requests []transaction.Request) ([]transaction.Request, error) {
+func (s *Session) management(now int64, requests []transaction.Request) ([]transaction.Request, error) {
 	m := &s.sessions.message
 	mandatory := tableOfMandatory[transaction.KindEcho]
 	var r transaction.Request
@@ -59,9 +58,8 @@ func (s *Session) management(now int64, payload []byte, requests []transaction.R
 	if code == codeSignOff {
 		kind = transaction.KindSignOff
 	}
-	requests, kept := s.keep(kind, now, payload, requests)
-	kept.Batch, kept.Trace = r.Batch, r.Trace
-	return requests, nil
+	s.keep(kind, now, &r)
+	return append(requests, r), nil
 }
 
 // openSession draws working keys for an approved sign-on and returns them wrapped: F62. A code other than 00 refuses. The keys become
@@ -70,9 +68,9 @@ func (s *Session) management(now int64, payload []byte, requests []transaction.R
 // Anybody can ask for keys in the name of a terminal that he knows, and drawing and wrapping them costs two to ten times what a purchase
 // does. So a connection gets only so many without a message that proves them; whoever wants more must come back through the bounds on new
 // connections.
-func (s *Session) openSession(m *iso8583.Message, grant *transaction.SignOnGrant) (field62 []byte, code transaction.ResponseCode) {
+func (s *Session) openSession(e *iso8583.Echo, grant *transaction.SignOnGrant) (field62 []byte, code transaction.ResponseCode) {
 	t := s.sessions
-	_, _, asked, _ := m.Network()
+	_, _, asked, _ := e.Network()
 	mode := iso8583.MACMode(grant.MACMode)
 	scheme, _ := iso8583.SchemeOfCode(asked)
 	if scheme != iso8583.SchemeOf(mode) {
@@ -84,7 +82,8 @@ func (s *Session) openSession(m *iso8583.Message, grant *transaction.SignOnGrant
 		return nil, transaction.SystemBusy
 	}
 	var code8 transaction.TerminalCode
-	copy(code8[:], m.Value(41))
+	terminal, merchant := e.Place()
+	copy(code8[:], terminal)
 	field62, keys, err := t.drawKeys(code8, mode, scheme, grant.SealedKey)
 	if err != nil {
 		t.events.rejected(rejectionLabels[rejectedKeys])
@@ -102,7 +101,7 @@ func (s *Session) openSession(m *iso8583.Message, grant *transaction.SignOnGrant
 	}
 	s.signOff()
 	s.signedOn, s.terminal, s.code, s.scheme, s.mac, s.pin, s.pinBlockLength = true, grant.Terminal, code8, scheme, mac, pin, scheme.PINBlockLength()
-	copy(s.merchant[:], m.Value(42))
+	copy(s.merchant[:], merchant)
 	t.signedOn++
 	if t.events.SignedOn != nil {
 		t.events.SignedOn(grant.Terminal)

@@ -25,6 +25,8 @@ type Config struct {
 	Records bool
 	// DefaultBalance of an account that is heard of for the first time; 0: 10,000.00 yuan.
 	DefaultBalance money.Fen
+	// SignedOnly refuses loads of accounts that have no agreement (see Bank.Register).
+	SignedOnly bool
 	// Script and Mix say how the bank behaves (see Bank.Script and Bank.Mix); Seed is of the mix.
 	Script, Mix string
 	Seed        uint64
@@ -68,6 +70,7 @@ type Bank struct {
 
 	mu      sync.Mutex
 	books   books          // guarded by mu
+	signed  signed         // guarded by mu
 	program program        // guarded by mu
 	links   map[*link]bool // guarded by mu
 	cut     bool           // guarded by mu: links are refused
@@ -100,8 +103,9 @@ func New(c Config) (*Bank, error) {
 			}
 			return &fieldWire{profile: spec, mac: mac}, err
 		},
-		books: books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
-		links: make(map[*link]bool),
+		books:  books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
+		signed: signed{make(map[string]iso8583.BankIdentity), make(map[string]string)},
+		links:  make(map[*link]bool),
 	}
 	b.books.now = b.postingNow
 	b.program.random = rand.New(rand.NewPCG(c.Seed, 1))
@@ -115,8 +119,8 @@ func New(c Config) (*Bank, error) {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo and
-// totals; each takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo, totals
+// and signing; each takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
 //
 //	approve             decline CODE        as they say
 //	delay D             slow D              does it now and answers after D; does it after D

@@ -35,6 +35,8 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 		b.takeReversal(l, m)
 	case "0600":
 		b.takeQuery(l, m)
+	case "0100":
+		b.takeSigning(l, m)
 	case "0820":
 		b.takeNetwork(l, m)
 	case "0520":
@@ -85,6 +87,9 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 	}
 	how := b.next(kindLoad)
 	decline := how.code
+	if !b.permits(account) {
+		decline = codeNotAllowed
+	}
 	switch how.verb {
 	case verbLose:
 		return
@@ -93,7 +98,7 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 		return
 	case verbSlow:
 		b.later(how.after, func() {
-			code, _ := b.book(key, account, m.String(103), amount, "")
+			code, _ := b.book(key, account, m.String(103), amount, decline)
 			b.send(l, b.fullAnswer(m, code), nil)
 		})
 		return

@@ -46,6 +46,10 @@ var reversalPlaces = tableOf([]place{{60, 4, true}, {90, 42, true}}, loadPlaces)
 // queryPlaces has what the load was answered and the original data before them.
 var queryPlaces = tableOf([]place{{44, 6, false}, {90, 42, true}}, loadPlaces)
 
+// signingPlaces is a question about an agreement and its answer: as a load up to the reference, then what is asked | account | the holder's
+// number | identity number and name in GBK | answer | the bank's number | Y or N | words.
+var signingPlaces = tableOf(loadPlaces[:9:9], []place{{3, 6, true}, {102, 19, false}, {103, 28, false}, {61, 80, false}, {39, 6, false}, {38, 12, false}, {44, 1, false}, {0, 40, false}})
+
 // networkPlaces is: MMDDhhmmss | trace | sender | receiver | function | answer | words.
 var networkPlaces = []place{{7, 10, true}, {11, 6, true}, {33, 11, false}, {100, 11, false}, {70, 3, true}, {39, 6, false}, {0, 40, false}}
 
@@ -65,6 +69,8 @@ var recordKinds = []recordKind{
 	{"2102", "0430", reversalPlaces},
 	{"2201", "0600", queryPlaces},
 	{"2202", "0610", queryPlaces},
+	{"2301", "0100", signingPlaces},
+	{"2302", "0110", signingPlaces},
 	{"9001", "0820", networkPlaces},
 	{"9002", "0830", networkPlaces},
 }

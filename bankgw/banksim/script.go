@@ -20,10 +20,11 @@ const (
 	kindEcho
 	kindQuery
 	kindTotals
+	kindSigning
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing"}
 
 // verb is what the bank does with a request.
 type verb uint8

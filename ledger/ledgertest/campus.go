@@ -32,7 +32,8 @@ type campus struct {
 	programmeByCode map[string]uint32
 	operators       []string // codes, in the order of their numbers
 	desks           []auditedDesk
-	zone            int64 // seconds east of UTC
+	zone            int64          // seconds east of UTC
+	bound           map[uint64]int // holders by bank account; nil until one has signed
 }
 
 type merchant struct {
@@ -76,6 +77,8 @@ type holder struct {
 	state, class  byte
 	spent         spent
 	purses        []ownedPurse // of programmes, and what he owes
+	account       uint64       // at the bank; 0 none
+	agreement     *agreement   // nil: he has never signed
 }
 
 type card struct {
@@ -164,7 +167,8 @@ func (a *Auditor) directoryRow() {
 		number := string(r.text())
 		class := a.classNamed(string(r.text()))
 		h := holder{class: class, state: r.byte()}
-		r.take(16)
+		r.u64() // groups
+		h.account = r.u64()
 		if last := len(a.accounts) - 1; len(e.opens) == 2 && last >= 2 {
 			h.main, h.subsidy = uint32(last-1), uint32(last)
 		} else {
@@ -175,6 +179,9 @@ func (a *Auditor) directoryRow() {
 		}
 		c.holderByNumber[number] = uint32(len(c.holders))
 		c.holders = append(c.holders, h)
+		if c.bound != nil {
+			c.bound[h.account]++
+		}
 	case rowCard:
 		a.addCard(&r)
 	default:

@@ -21,6 +21,7 @@ func (a *Auditor) openLoad(q *request, i uint32) {
 	if len(e.legs) > 0 || e.hold.op != holdOpen || e.hold.from != a.campus.transit || e.hold.to != h.main || e.hold.amount != q.amount {
 		a.note("%s:圈存 %s 应只冻结该金额(账户 %d 至 %d)", "%s: a load of %s must hold that amount and nothing else (account %d to %d)", a.who(q), yuan(q.amount), a.campus.transit, h.main)
 	}
+	a.checkOwnBounds(q, h)
 	a.loads[e.sequence] = load{i, q.amount, loadSent}
 }
 
@@ -154,6 +155,7 @@ func (a *Auditor) creditLoad(id uint64, open load, balance int64) {
 }
 
 func (a *Auditor) releaseLoad(id uint64, open load) {
+	a.holderOf(a.requests.at(open.row).card).uncountLoad(id)
 	e := &a.entry
 	if e.hold.op != holdVoid || e.hold.id != id || len(e.legs) > 0 {
 		a.note("圈存 %[1]d 未成,应只释放其冻结 %[2]s", "load %[1]d has failed: its hold of %[2]s must be released and nothing else", id, yuan(open.amount))

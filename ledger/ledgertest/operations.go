@@ -58,6 +58,7 @@ const (
 	recordBalance
 	recordTexts
 	recordMetered
+	recordBank
 	recordFlags = 1<<iota - 1
 )
 
@@ -75,6 +76,7 @@ type operation struct {
 	key                      [16]byte
 	expiry                   uint64
 	balance                  int64
+	bank                     bankTerms
 }
 
 func (r *reader) operation() (o operation) {
@@ -113,6 +115,9 @@ func (r *reader) operation() (o operation) {
 		r.byte()
 		r.uvarint()
 		r.uvarint()
+	}
+	if o.flags&recordBank != 0 {
+		o.bank = r.bankTerms()
 	}
 	r.bad = r.bad || o.flags > recordFlags
 	return o
@@ -177,7 +182,12 @@ func (a *Auditor) operationEntry() {
 	a.checkDrawer(&o)
 	a.checkReturned(&o)
 	a.checkOwner(&o)
-	if a.entry.kind >= kindLoadMadeUp {
+	switch {
+	case isAgreement(a.entry.kind):
+		a.agreementEntry(&o)
+	case o.flags&recordBank != 0:
+		a.malformedPayload()
+	case a.entry.kind >= kindLoadMadeUp:
 		a.loadByHand(&o)
 	}
 	if o.holder == 0 {
@@ -189,6 +199,9 @@ func (a *Auditor) operationEntry() {
 		a.setExpiry(h, &o)
 	case kindAccountClosed:
 		h.state = holderLeft
+		if h.agreement != nil && h.agreement.active {
+			a.note("持卡人 %d 销户时银行卡仍在签约", "holder %d was closed with his bank account still signed", o.holder)
+		}
 	}
 	if now := a.spendable(h); o.flags&recordBalance != 0 && a.entry.kind != kindDrawerClosed && now != o.balance {
 		a.note("告知持卡人 %d 余额 %s,应为 %s", "holder %d was told a balance of %s, it is %s", o.holder, yuan(o.balance), yuan(now))
@@ -253,6 +266,7 @@ var flows = map[byte]flow{
 	65: {[]uint16{main}, []uint16{unclaimed}},
 	66: {[]uint16{custody}, []uint16{third}},
 	67: {[]uint16{subsidy, count}, []uint16{receivable}},
+	68: {}, 69: {}, 70: {}, 75: {},
 	74: {[]uint16{main}, []uint16{third}},
 	77: {[]uint16{inTransit}, []uint16{main}},
 	78: {[]uint16{main, debt}, []uint16{inTransit}},

@@ -32,6 +32,7 @@ const (
 	flagNumbers
 	flagParts
 	flagPriced
+	flagAutomatic // a load that no terminal asked for: it has no identity
 )
 
 // request is the payload of an entry that came from a terminal:
@@ -56,6 +57,7 @@ type request struct {
 	balance       int64
 	main, subsidy int64
 	original      uint64
+	automatic     bool
 }
 
 // readRequest decodes the payload; false when it can't be read or names what does not exist.
@@ -98,6 +100,9 @@ func (a *Auditor) readRequest(class byte) (q request, ok bool) {
 		a.malformedPayload()
 		return q, false
 	}
+	if q.automatic = flags&flagAutomatic != 0; q.automatic {
+		return q, true
+	}
 	return q, a.placeRequest(&q, class)
 }
 
@@ -127,6 +132,9 @@ func (a *Auditor) appendRow(q *request, phase byte) uint32 {
 
 // who names an identity.
 func (a *Auditor) who(q *request) string {
+	if q.automatic {
+		return "自动圈存 automatic"
+	}
 	return string(a.campus.terminals[q.terminal-1].code[:]) + "/" + digits6(q.batch) + "/" + digits6(q.trace)
 }
 
@@ -143,6 +151,10 @@ func digits6(n uint32) string {
 func (a *Auditor) original() {
 	q, ok := a.readRequest(classOriginal)
 	if !ok {
+		return
+	}
+	if q.automatic {
+		a.automaticLoad(&q)
 		return
 	}
 	number, owned := a.requests.owner(q.key)

@@ -3,7 +3,10 @@ package ledgertest
 // reversal checks a 0400 against its original: only with it and equal to it, applied once, or a tombstone for one that has not come.
 func (a *Auditor) reversal() {
 	q, ok := a.readRequest(classReversal)
-	if !ok {
+	if ok && q.automatic {
+		a.malformedPayload()
+	}
+	if !ok || q.automatic {
 		return
 	}
 	earlier, again := a.requests.owner(q.key)
@@ -100,6 +103,7 @@ func (a *Auditor) giveBack(q *request, i, number uint32, found bool) {
 	case phaseCredited:
 		a.requests.at(i).phase = phaseMoved
 		a.loads[original.sequence] = load{number, amount, loadReturning}
+		h.uncountLoad(original.sequence)
 		right = e.sameLegs(leg{h.main, -amount}, leg{a.campus.transit, amount})
 	case phaseReversed:
 		a.duplicates[q.key] = struct{}{}

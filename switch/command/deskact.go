@@ -36,6 +36,11 @@ var fieldWords = map[string]string{
 	"original": "原记录号 / record of the original", "occurred": "发生时间 / when it was, 2026-11-26T12:00:00+08:00", "until": "到期时间 / when it ends by itself",
 	"tariff": "费率代码 / code of a tariff of the rules in force", "reading": "读数,毫升、秒、瓦时、次 / what was used: ml, s, Wh, uses",
 	"expiry": "资金有效期 / last day of the money, 2026-12-31", "state": "账户状态 / state of the accounts: open, frozen, retained", "document": "单据号 / number of the paper", "reason": "事由 / why",
+	"account": "银行账号 / bank account, 8 to 19 digits", "other_account": "新银行账号 / bank account that takes its place",
+	"identity": "身份核验 / how the holder was known: id_card, passport, records, guardian", "signed": "三方协议日期 / day of the three-party agreement, 2026-11-26",
+	"single_limit": "本人单笔限额 / his own limit of one load", "day_limit": "本人单日限额 / his own limit of a day", "purse_limit": "本人钱包上限 / what his purse may hold",
+	"name": "姓名,只发往银行 / name, for the bank alone", "id_number": "证件号,只发往银行 / identity number, for the bank alone",
+	"threshold": "自动圈存起充额,0 停用 / automatic loads begin below it, 0 ends them",
 }
 
 // samples are what an example gives for a field.
@@ -43,6 +48,8 @@ var samples = map[string]string{
 	"desk": "D01", "holder": "2026001", "other_holder": "2026002", "merchant": "100000000000001", "other_merchant": "100000000000002", "purse": "subsidy",
 	"terminal": "10000001", "amount": "100.00", "count": "10", "original": "000000000123", "occurred": "2026-11-26T12:00:00+08:00", "state": "frozen",
 	"document": "ZP-2026-0012", "reason": "经批准",
+	"account": "6222020012345678", "other_account": "6222020087654321", "identity": "id_card", "signed": "2026-11-26", "threshold": "100.00",
+	"name": "李小明", "id_number": "110101200001011234",
 }
 
 // exampleOf is a command line with everything that is needed.

@@ -60,6 +60,8 @@ var statementKinds = map[transaction.Kind]string{
 
 func whatOf(l *transaction.Line) string {
 	switch {
+	case l.Automatic:
+		return "自动圈存 / automatic load"
 	case l.Kind != transaction.KindPassage:
 		return statementKinds[l.Kind]
 	case l.Direction == transaction.DirectionOut:

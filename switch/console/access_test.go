@@ -61,6 +61,8 @@ var allowedTo = map[string][]string{
 	"POST /channels/{channel}/orders/{number}/settle":  {"accountant"},
 	"POST /channels/{channel}/reconciliations/{day}":   {"accountant"},
 	"GET /channels/{channel}/reconciliations/{day}":    {"cashier", "cards", "accountant", "approver", "reader"},
+	"POST /bank/verify":                                {"cashier", "cards"},
+	"POST /bank/automatic-loads":                       {"accountant"},
 	"POST /banks/{bank}/days/{day}":                    {"accountant"},
 	"POST /banks/{bank}/days/{day}/proposals":          {"accountant"},
 	"GET /banks/{bank}/days/{day}":                     {"cashier", "cards", "accountant", "approver", "reader"},

@@ -10,6 +10,7 @@ import (
 // Core is what decides, and lets its state be looked at: the engine.
 type Core interface {
 	Operate(ctx context.Context, o *transaction.Operation, now int64) (transaction.Receipt, error)
+	Possible(ctx context.Context, o *transaction.Operation, now int64) (known bool, err error)
 	Approve(ctx context.Context, proposal uint64, approver string, now int64) (transaction.Receipt, error)
 	Reject(ctx context.Context, proposal uint64, operator, reason string, now int64) error
 	SubmitBatch(ctx context.Context, b *transaction.Batch, now int64) (transaction.BatchStatus, error)
@@ -38,6 +39,11 @@ type Config struct {
 	Settlement      Settlement
 	Channels        Channels // nil: there are none
 	Reconciliations Reconciliations
+	Bank            Bank // nil: the site has none
+	// TakesAutomatic says whether the bank of an account takes automatic loads. nil: every bank does.
+	TakesAutomatic func(account uint64) bool
+	// LoadAutomatically asks the bank for everybody who has signed for it and has less than his threshold; ErrNoBank when there is no link.
+	LoadAutomatically func(ctx context.Context) (asked int, err error)
 }
 
 // Console is the desk's HTTP API.
@@ -59,13 +65,18 @@ type Console struct {
 	settlement      Settlement
 	channels        Channels
 	reconciliations Reconciliations
+	bank            Bank
+
+	takesAutomatic    func(account uint64) bool
+	loadAutomatically func(context.Context) (int, error)
 }
 
 // New makes a console.
 func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
-		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels, reconciliations: c.Reconciliations,
+		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels,
+		reconciliations: c.Reconciliations, bank: c.Bank, takesAutomatic: c.TakesAutomatic, loadAutomatically: c.LoadAutomatically,
 	}
 }
 

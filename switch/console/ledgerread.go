@@ -91,6 +91,9 @@ func (c *Console) receiptOf(s *transaction.State, o *transaction.OperationLine) 
 	if o.Tariff != "" {
 		r.Tariff, r.Reading, r.Metered, r.Rules = o.Tariff, &o.Reading, o.Metered(), o.RulesVersion
 	}
+	if transaction.IsAgreement(o.Kind) {
+		r.Bank = agreementOf(&o.Bank)
+	}
 	counts := false
 	for _, l := range o.Legs {
 		a := s.Book().Account(l.Account)

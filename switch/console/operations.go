@@ -37,8 +37,9 @@ type operationBody struct {
 	Reading       uint64 `json:"reading,omitempty" maximum:"4294967296" doc:"读数,最小单位:毫升、秒、瓦时、次 / what was used, in millilitres, seconds, watt hours or uses"`
 	Expiry        Day    `json:"expiry,omitempty"`
 	State         string `json:"state,omitempty" enum:"open,frozen,retained" doc:"账户状态 / state of the accounts"`
-	Document      string `json:"document,omitempty" maxLength:"40" doc:"单据号,最多 40 字节 / number of the paper behind it, at most 40 bytes"`
-	Reason        string `json:"reason,omitempty" maxLength:"200" doc:"事由,最多 200 字节 / why, at most 200 bytes"`
+	AgreementBody
+	Document string `json:"document,omitempty" maxLength:"40" doc:"单据号,最多 40 字节 / number of the paper behind it, at most 40 bytes"`
+	Reason   string `json:"reason,omitempty" maxLength:"200" doc:"事由,最多 200 字节 / why, at most 200 bytes"`
 }
 
 // Idempotency is the header of every POST.
@@ -87,6 +88,12 @@ func FieldsOf(row *transaction.CatalogueRow) (needs, may []string) {
 		}
 	}
 	may = append(slices.Clone(row.May), "document", "reason")
+	switch row.Kind {
+	case transaction.KindBankSigned, transaction.KindBankChanged: // the bank wants to know who asks
+		needs = append(needs, "name", "id_number")
+	case transaction.KindBankUnsigned:
+		may = append(may, "name", "id_number")
+	}
 	switch {
 	case slices.Contains(counted, row.Kind):
 		needs[slices.Index(needs, "amount")] = "count"
@@ -116,14 +123,29 @@ func (c *Console) operate(ctx context.Context, who person, row *transaction.Cata
 		return nil, err
 	}
 	o.Operator, o.Key = who.code, keyOf(who.code, in.Key)
+	if err := c.automaticFits(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := c.agreed(ctx, o, &in.Body); err != nil {
+		return nil, err
+	}
 	done, err := c.core.Operate(ctx, o, c.clock())
+	left := c.settleBank(ctx, o, &in.Body, err)
 	if err != nil {
 		return nil, c.withFirst(ctx, err, who, in.Key)
 	}
-	if done.Repeated {
-		return c.answerAgain(ctx, &done, n)
+	a, err := c.answerTo(ctx, &done, o, n)
+	if err == nil {
+		a.Body.Bank.left(left)
 	}
-	return c.answer(ctx, &done, o, n)
+	return a, err
+}
+
+func (c *Console) answerTo(ctx context.Context, done *transaction.Receipt, o *transaction.Operation, n *note) (*receiptAnswer, error) {
+	if done.Repeated {
+		return c.answerAgain(ctx, done, n)
+	}
+	return c.answer(ctx, done, o, n)
 }
 
 // subjectOf says in the audit log whom or what an operation is about.
@@ -189,6 +211,7 @@ func (c *Console) operationOf(ctx context.Context, row *transaction.CatalogueRow
 		Purse: b.Purse, OtherPurse: b.OtherPurse, Terminal: b.Terminal, Tariff: b.Tariff, Reading: b.Reading, All: b.All, Expiry: uint32(b.Expiry),
 		State: transaction.AccountState(b.State), Document: b.Document, Reason: b.Reason,
 	}
+	b.agreement(o)
 	if b.Unit != nil {
 		o.Unit = money.Fen(*b.Unit)
 	}

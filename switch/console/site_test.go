@@ -44,6 +44,9 @@ type site struct {
 	clock  *atomic.Int64
 	stop   func()
 	last   string // number of the newest act
+	bank   paperBank
+
+	bankless bool
 
 	mu     sync.Mutex
 	tokens map[string]string // guarded by mu
@@ -98,9 +101,13 @@ func (s *site) open(fresh bool) {
 	running, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.engine.Run(running, s.clock.Load()) }()
+	var bank console.Bank
+	if !s.bankless {
+		bank = &s.bank
+	}
 	c := console.New(console.Config{
 		Core: s.engine, Store: s.store, NoEntry: pebblestore.ErrNoEntry, Audit: s.audit, Clock: s.now, Zone: 8 * 3600, Version: "test", Events: s.told(),
-		Settlement: oneLine{},
+		Settlement: oneLine{}, Bank: bank, LoadAutomatically: func(context.Context) (int, error) { return 3, nil },
 		Names: func(_, key string) string {
 			return map[string]string{"2026001": "李小明", "2026002": "欧阳晓"}[key]
 		},

@@ -142,15 +142,48 @@ func (s *server) loadOf(ctx context.Context, bank string, sequence uint64) (*rec
 	}
 	own := &reconcile.Entry{Sequence: sequence, Day: reconcile.Day(day), Amount: line.Amount, State: reconcile.StateReversing, Time: e.Time}
 	var account uint64
+	var signed *uint32 // holder who has signed since he was registered: his account may have been another
 	err = s.opened.engine.Look(ctx, func(state *transaction.State) {
 		card := state.Card(line.Card - 1)
 		own.Account, account = reconcile.Account(card.Number), state.Holder(card.Holder).BankAccount
+		if holder := card.Holder; state.Agreement(holder) != nil {
+			signed = &holder
+		}
 	})
-	if s.banks.NameOf(account) != bank {
+	if err == nil && signed != nil {
+		account, err = s.accountAt(sequence, *signed, account)
+	}
+	if err != nil || s.banks.NameOf(account) != bank {
 		return nil, err
 	}
-	return own, err
+	return own, nil
 }
+
+// accountAt is the bank account that a holder had at an entry: the one before what he did about it next, or the one that he has now.
+func (s *server) accountAt(sequence uint64, holder uint32, now uint64) (uint64, error) {
+	for from := sequence; ; {
+		acts, err := s.opened.store.Statement(transaction.StatementHolder, uint64(holder)+1, from, 1<<62, actsTogether, false)
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range acts {
+			e, day, err := s.opened.store.Entry(n)
+			if err != nil {
+				return 0, err
+			}
+			if act, ok := transaction.ReadOperation(n, day, &e); ok && transaction.IsAgreement(act.Kind) {
+				return act.Bank.Before, nil
+			}
+		}
+		if len(acts) < actsTogether {
+			return now, nil
+		}
+		from = acts[len(acts)-1] + 1
+	}
+}
+
+// actsTogether are how many of a holder's operations are looked at together.
+const actsTogether = 64
 
 // find looks a load of any day up, as it stands now: the bank's file speaks of it, and the day's list does not.
 func (s *server) find(ctx context.Context, bank string, sequence uint64) (reconcile.Entry, bool, error) {

@@ -57,6 +57,16 @@ func (c *Config) validateBanks() []error {
 	return faults
 }
 
+// takesAutomatic says which accounts' banks have the feature auto_load. It needs no gateway: the configuration says it, with the longest prefix as
+// in bankgw.Banks.
+func (c *Config) takesAutomatic() func(account uint64) bool {
+	banks := bankgw.RoutesOf(c.banks())
+	return func(account uint64) bool {
+		bank := banks.Of(account)
+		return bank != nil && bank.Dialect.Has(bankgw.FeatureAutoLoad)
+	}
+}
+
 // loadBankKeys reads the keys that are shared with the banks.
 func loadBankKeys(banks []bankgw.Config) ([]iso8583.Secret, error) {
 	keys := make([]iso8583.Secret, 0, len(banks))

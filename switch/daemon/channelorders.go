@@ -40,7 +40,7 @@ func (d channelDesk) Place(ctx context.Context, by, key, name, holder string, am
 	now := d.s.clock.micros()
 	known, err := p.Known(by, key)
 	if err == nil && !known {
-		err = d.s.opened.engine.Possible(ctx, &transaction.Operation{
+		_, err = d.s.opened.engine.Possible(ctx, &transaction.Operation{
 			Kind: transaction.KindThirdPartyLoad, Operator: channel.Operator(name), Holder: holder, Amount: money.Fen(amount), Document: "order",
 		}, now)
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	// Bank without addresses is no bank. Banks are more of them; without any, loads are refused with 91.
 	Bank        bankgw.Config     `yaml:"bank"`
 	Banks       []bankgw.Config   `yaml:"banks"`
+	Loads       LoadsConfig       `yaml:"loads"`
 	Consumption ConsumptionConfig `yaml:"consumption"`
 	Operations  OperationsConfig  `yaml:"operations"`
 	Log         LogConfig         `yaml:"log"`
@@ -70,6 +71,14 @@ type ArchiveConfig struct {
 	KeepDays  int           `yaml:"keep_days"` // 0: for ever
 }
 
+// LoadsConfig is of the loads that the switch asks for by itself.
+type LoadsConfig struct {
+	// AutomaticAt is how long after local midnight holders with less than their threshold are looked for.
+	AutomaticAt time.Duration `yaml:"automatic_at"`
+	// AutomaticInFlight is how many loads may be open then; 0: nobody is looked for in the night, taps ask alone.
+	AutomaticInFlight int `yaml:"automatic_in_flight"`
+}
+
 // ConsumptionConfig bounds purchases whatever the tables say.
 type ConsumptionConfig struct {
 	AmountMaxFen int `yaml:"amount_max_fen"`
@@ -103,6 +112,7 @@ func DefaultConfig() Config {
 		Terminals:   terminals.DefaultConfig(),
 		Bank:        bank,
 		Banks:       []bankgw.Config{},
+		Loads:       LoadsConfig{AutomaticAt: 2 * time.Hour, AutomaticInFlight: 32},
 		Consumption: ConsumptionConfig{AmountMaxFen: 500_000},
 		Operations:  OperationsConfig{Listen: "127.0.0.1:9583"},
 		Log:         LogConfig{Level: "info"},
@@ -197,6 +207,8 @@ func (c *Config) Validate() error {
 	if c.Archive.Directory != "" && !filepath.IsAbs(c.Archive.Directory) {
 		wrong("archive.directory", "须为绝对路径 / must be an absolute path")
 	}
+	spans("loads.automatic_at", c.Loads.AutomaticAt, 0, 24*time.Hour-time.Minute)
+	within("loads.automatic_in_flight", c.Loads.AutomaticInFlight, 0, 1024)
 	within("consumption.amount_max_fen", c.Consumption.AmountMaxFen, 1, int(rules.MaxList))
 	spans("stop_timeout", c.StopTimeout, time.Second, 10*time.Minute)
 	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {

@@ -1,7 +1,10 @@
 package daemon_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +137,67 @@ func TestDayWithTheBank(t *testing.T) {
 	var days struct{ Days []string }
 	require.NoError(t, accountant.Ask(t.Context(), "/banks/bank/days", nil, &days))
 	require.Equal(t, []string{day.String(), next.String()}, days.Days)
+	require.NoError(t, r.stop())
+}
+
+// TestLoadIsItsBanks: a load is compared with the file of the bank that it was asked of, although its holder has signed at another since.
+func TestLoadIsItsBanks(t *testing.T) {
+	c := newCampus(t)
+	first := c.withBank(t)
+	c.config.Bank.RequestTimeout = time.Second // a busy machine is not a silent bank
+	key, err := daemon.LoadBankKey(c.config.Bank.MACKeyFile)
+	require.NoError(t, err)
+	second, address := startBank(t, banksim.Config{MACKey: key, MACMode: iso8583.MACSM4CBC})
+	other := c.config.Bank
+	other.Name, other.Addresses, other.Prefixes = "other", []string{address}, []string{"6299"}
+	c.config.Banks = append(c.config.Banks, other)
+	r := c.run(t)
+	client := daemon.NewClient(c.config.Data.Directory)
+	require.Eventually(t, func() bool {
+		status, err := client.Status(t.Context())
+		return err == nil && status.Banks[0].LinksUp() == 2 && status.Banks[1].LinksUp() == 2
+	}, 10*time.Second, 10*time.Millisecond)
+	today := openDay(t, client)
+	require.NoError(t, client.SwitchDay(t.Context(), today))
+	day := today + 1
+	first.SetDay(uint32(day))
+	second.SetDay(uint32(day))
+	kiosk, h := c.kiosk(t, r.Terminals), c.holder(t)
+	load := func(amount money.Fen) {
+		t.Helper()
+		a, err := kiosk.Load(h.Card, amount, iso8583.PIN(h.PIN))
+		require.NoError(t, err)
+		require.True(t, a.Approved(), "%s %s", a.Code, a.Text)
+	}
+	load(1_000)
+	people := c.staff(t, client, r.Operations, map[string]string{"chen": "cards", "wang": "accountant"})
+	account := strconv.FormatUint(h.BankAccount, 10)
+	first.Register(account, "李小明", "11010120000101123X")
+	second.Register("6299000012345678", "李小明", "11010120000101123X")
+	act := func(kind, rest string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"holder":%q,"account":%q,"identity":"id_card","signed":"2026-01-05","document":"TP-1","name":"李小明","id_number":"11010120000101123X"%s}`, h.Number, account, rest)
+		require.NoError(t, people["chen"].Act(t.Context(), "/operations/"+kind, console.NewName(), json.RawMessage(body), nil))
+	}
+	act("bank_sign", "")
+	load(2_000)
+	act("bank_change", `,"other_account":"6299000012345678"`)
+	require.Empty(t, first.Agreement(account), "the bank of the account before was told")
+	require.Equal(t, h.Number, second.Agreement("6299000012345678"))
+	load(4_000)
+	require.NoError(t, client.SwitchDay(t.Context(), day))
+	for name, want := range map[string]struct {
+		bank *banksim.Bank
+		sum  money.Fen
+	}{"bank": {first, 3_000}, "other": {second, 4_000}} {
+		text, err := want.bank.File(uint32(day), banksim.FormatA)
+		require.NoError(t, err)
+		var said console.BankDay
+		require.NoError(t, people["wang"].Act(t.Context(), "/banks/"+name+"/days/"+day.String(), console.NewName(), map[string]any{"format": "a", "file": text}, &said))
+		require.True(t, said.Balanced, name)
+		require.Equal(t, console.Yuan(want.sum), said.Equation.Ours, name)
+		require.Empty(t, said.Items, name)
+	}
 	require.NoError(t, r.stop())
 }
 

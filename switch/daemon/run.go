@@ -148,6 +148,7 @@ func (s *server) serve(ctx context.Context) error {
 	parts := newCrew()
 	parts.start(func() { s.pulse.run(running) })
 	parts.start(func() { s.keepHouse(running, sequence) })
+	parts.start(func() { s.loadInTheNight(running) })
 	parts.start(func() { s.keepArchive(running) })
 	parts.start(func() { s.endDays(running) })
 	for _, p := range s.payments {

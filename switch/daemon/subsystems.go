@@ -12,6 +12,6 @@ func subsystems(c *Config) []campus.Subsystem {
 	return []campus.Subsystem{
 		consumption.New(consumption.Config{AmountMax: c.amountMax()}),
 		access.New(),
-		bankload.New(bankload.Config{NoBank: !c.hasBank()}),
+		bankload.New(bankload.Config{NoBank: len(c.banks()) == 0, TakesAutomatic: c.takesAutomatic()}),
 	}
 }

@@ -2,6 +2,7 @@ package iso8583
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"onecard/ledger/invariant"
 )
@@ -34,6 +35,39 @@ func (b *Builder) answer(dst, t, h []byte, mti MTI, processing byte) {
 	b.dst[at] = b.dst[at]&0xF0 | processing&0x0F
 }
 
+// Answer is Reply to a request of which the echo was kept.
+func (b *Builder) Answer(dst []byte, e *Echo, mti MTI, processing byte) {
+	b.answer(dst, e.head[:tpduSize], e.head[tpduSize:], mti, processing)
+}
+
+// Echo repeats a run of fields; nothing where the request had none.
+func (b *Builder) Echo(e *Echo, run EchoRun) {
+	have := e.bitmap & echoFields[run]
+	if have == 0 {
+		return
+	}
+	first, last := bits.LeadingZeros64(have)+1, 64-bits.TrailingZeros64(have)
+	if first <= b.last {
+		invariant.Fail("field %d repeated after field %d", first, b.last)
+	}
+	b.last = last
+	b.bitmap |= have
+	b.dst = append(b.dst, e.run(run)...)
+}
+
+// Wire writes a field from its bytes on the wire, its length prefix among them.
+func (b *Builder) Wire(n int, wire []byte) {
+	b.field(n)
+	b.dst = append(b.dst, wire...)
+}
+
+// WireOf returns a numeric or track field as Digits writes it.
+func WireOf(n int, digits string) []byte {
+	var b Builder
+	b.Digits(n, digits)
+	return b.dst
+}
+
 func (b *Builder) field(n int) *layout {
 	if n <= b.last || n > 64 {
 		invariant.Fail("field %d added after field %d", n, b.last)
@@ -50,8 +84,7 @@ func (b *Builder) Copy(request *Message, n int) {
 
 func (b *Builder) echo(n int, wire []byte) {
 	if wire != nil {
-		b.field(n)
-		b.dst = append(b.dst, wire...)
+		b.Wire(n, wire)
 	}
 }
 

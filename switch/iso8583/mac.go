@@ -54,9 +54,17 @@ type MAC struct {
 	mode    MACMode
 	block   cipher.Block // the cipher, or its left half for X9.19
 	right   cipher.Block // X9.19 only
+	chained chainer      // block in CBC; nil for the ECB modes
 	k1, k2  [16]byte     // CMAC subkeys
-	state   [16]byte
-	scratch [32]byte
+	zero    [16]byte     // where CBC begins
+	scratch [256]byte
+}
+
+// chainer is CBC that begins again at SetIV. One call for many blocks costs little more than the cipher itself; a call for each block costs
+// as much again.
+type chainer interface {
+	cipher.BlockMode
+	SetIV([]byte)
 }
 
 // NewMAC prepares a key: 8 or 16 bytes for the DES modes, 16 for the others.
@@ -83,6 +91,14 @@ func NewMAC(mode MACMode, key []byte) (*MAC, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("preparing the key for MAC mode %s: %w", mode, err)
+	}
+	switch mode {
+	case MACX919, MACSM4CBC, MACAESCMAC:
+		chained, ok := cipher.NewCBCEncrypter(m.block, m.zero[:m.block.BlockSize()]).(chainer)
+		if !ok {
+			return nil, fmt.Errorf("MAC mode %s: its CBC cannot begin again", mode)
+		}
+		m.chained = chained
 	}
 	return m, nil
 }
@@ -119,7 +135,7 @@ func (m *MAC) Verify(binding, mab, got []byte) bool {
 // eight hexadecimal digits of that.
 func (m *MAC) cupECB(mab []byte) [MACSize]byte {
 	size := m.block.BlockSize()
-	folded := m.state[:size]
+	folded := m.scratch[32 : 32+size]
 	clear(folded)
 	for ; len(mab) > size; mab = mab[size:] {
 		subtle.XORBytes(folded, folded, mab[:size])
@@ -143,29 +159,47 @@ func hexDigit(n byte) byte { return "0123456789ABCDEF"[n] }
 
 // x919: CBC-MAC with the left half, then decipher with the right half and encipher with the left.
 func (m *MAC) x919(mab []byte) [MACSize]byte {
-	m.chain(nil, mab, 8)
-	m.right.Decrypt(m.state[:8], m.state[:8])
-	m.block.Encrypt(m.state[:8], m.state[:8])
-	return [MACSize]byte(m.state[:8])
+	sum := m.cbc(nil, mab)
+	block := m.scratch[:copy(m.scratch[:], sum[:])]
+	m.right.Decrypt(block, block)
+	m.block.Encrypt(block, block)
+	return [MACSize]byte(block)
 }
 
+// cbc is CBC with a zero vector and zero padding.
 func (m *MAC) cbc(binding, mab []byte) [MACSize]byte {
-	m.chain(binding, mab, 16)
-	return [MACSize]byte(m.state[:8])
+	if len(binding)+len(mab) == 0 {
+		return [MACSize]byte{}
+	}
+	return m.end(m.chain(binding, mab))
 }
 
-// chain is CBC with a zero vector and zero padding over binding and mab, leaving the last block in state. binding is at most one block.
-func (m *MAC) chain(binding, mab []byte, size int) {
-	state := m.state[:size]
-	clear(state)
-	filled := copy(state, binding)
-	for len(mab) > 0 {
-		n := min(size-filled, len(mab))
-		subtle.XORBytes(state[filled:filled+n], state[filled:filled+n], mab[:n])
-		mab = mab[n:]
-		m.block.Encrypt(state, state)
-		filled = 0
+// chain enciphers binding and mab with a zero vector, all but the last block, which it leaves in scratch, of any length from 1 byte to a whole
+// block. binding is at most one block.
+func (m *MAC) chain(binding, mab []byte) (last []byte) {
+	size := m.block.BlockSize()
+	m.chained.SetIV(m.zero[:size])
+	if len(binding) > 0 && len(binding)+len(mab) > size {
+		n := copy(m.scratch[:size], binding)
+		mab = mab[copy(m.scratch[n:size], mab):]
+		binding = nil
+		m.chained.CryptBlocks(m.scratch[:size], m.scratch[:size])
 	}
+	for len(mab) > size {
+		n := min((len(mab)-1)/size*size, len(m.scratch))
+		m.chained.CryptBlocks(m.scratch[:n], mab[:n])
+		mab = mab[n:]
+	}
+	n := copy(m.scratch[:], binding)
+	return m.scratch[:n+copy(m.scratch[n:], mab)]
+}
+
+// end enciphers the last block, padded with zeros.
+func (m *MAC) end(last []byte) [MACSize]byte {
+	block := last[:m.block.BlockSize()]
+	clear(block[len(last):])
+	m.chained.CryptBlocks(block, block)
+	return [MACSize]byte(block)
 }
 
 // subkeys of CMAC: the enciphered zero block, doubled once and twice in GF(2^128).
@@ -186,22 +220,14 @@ func double(b *[16]byte) {
 
 // cmac over binding and mab: all blocks but the last are chained, the last is masked with a subkey. binding is empty or eight bytes.
 func (m *MAC) cmac(binding, mab []byte) [MACSize]byte {
-	state := m.state[:]
-	clear(state)
-	filled := copy(state, binding)
-	for filled+len(mab) > 16 {
-		n := 16 - filled
-		subtle.XORBytes(state[filled:], state[filled:], mab[:n])
-		mab, filled = mab[n:], 0
-		m.block.Encrypt(state, state)
+	last := m.chain(binding, mab)
+	n, key := len(last), &m.k1
+	last = last[:len(key)]
+	if n < len(key) {
+		key = &m.k2
+		last[n] = 0x80
+		clear(last[n+1:])
 	}
-	subtle.XORBytes(state[filled:], state[filled:], mab)
-	if filled += len(mab); filled == 16 {
-		subtle.XORBytes(state, state, m.k1[:])
-	} else {
-		state[filled] ^= 0x80
-		subtle.XORBytes(state, state, m.k2[:])
-	}
-	m.block.Encrypt(state, state)
-	return [MACSize]byte(state[:8])
+	subtle.XORBytes(last, last, key[:])
+	return m.end(last)
 }

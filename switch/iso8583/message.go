@@ -68,10 +68,15 @@ type Message struct {
 	raw    []byte
 	bitmap uint64
 	mti    MTI
-	at     [65]uint16 // where the value of a field begins
-	end    [65]uint16 // and ends
-	start  [65]uint16 // where its length prefix begins
-	digits [65]uint16 // of number and track fields
+	spans  [65]span
+}
+
+// span is where a field stands in the payload.
+type span struct {
+	start  uint16 // where its length prefix begins
+	at     uint16 // where its value begins
+	end    uint16
+	digits uint16 // of number and track fields
 }
 
 // Parse reads a payload (TPDU, header, MTI, bitmap, fields). pinBlockLength is the length of F52 in this session: 8 or 16. The error is
@@ -138,35 +143,34 @@ func (m *Message) keepBefore(n int, fault Fault) {
 
 // parseField checks one field and returns where the next begins.
 func (m *Message) parseField(n, position, pinBlockLength int) (next int, fault Fault) {
-	f := &fields[n]
-	m.start[n] = uint16(position)
+	f, raw, place := &fields[n], m.raw, &m.spans[n]
+	place.start = uint16(position)
 	length := f.length
-	switch f.format {
-	case absent:
+	switch {
+	case f.format == absent:
 		return 0, FaultUndefined
-	case numberLL, track, textLL:
-		length, position, fault = variableLength(m.raw, position, 1)
-	case numberLLL, trackLLL, textLLL:
-		length, position, fault = variableLength(m.raw, position, 2)
-	case pinBlock:
+	case f.prefixSize() > 0:
+		if length, position, fault = variableLength(raw, position, f.prefixSize()); fault != FaultNone {
+			return 0, fault
+		}
+		if length > f.length {
+			return 0, FaultTooLong
+		}
+	case f.format == pinBlock:
 		length = pinBlockLength
 	}
-	if fault != FaultNone {
-		return 0, fault
-	}
-	if length > f.length {
-		return 0, FaultTooLong
-	}
-	size := length
+	end := position + length
 	if f.format <= trackLLL {
-		size = (length + 1) / 2
+		end = position + (length+1)/2
 	}
-	end := position + size
-	if end > len(m.raw) {
+	if end > len(raw) {
 		return 0, FaultTruncated
 	}
-	m.at[n], m.end[n], m.digits[n] = uint16(position), uint16(end), uint16(length)
-	return end, checkDigits(f.format, m.raw[position:end], length)
+	place.at, place.end, place.digits = uint16(position), uint16(end), uint16(length)
+	if f.format > trackLLL {
+		return end, FaultNone
+	}
+	return end, checkDigits(f.format, raw[position:end], length)
 }
 
 // variableLength reads one or two BCD length bytes.
@@ -174,8 +178,7 @@ func variableLength(raw []byte, position, prefix int) (length, next int, fault F
 	if position+prefix > len(raw) {
 		return 0, 0, FaultTruncated
 	}
-	for i := range prefix {
-		b := raw[position+i]
+	for _, b := range raw[position : position+prefix] {
 		if !isBCD(b) {
 			return 0, 0, FaultLengthField
 		}
@@ -189,32 +192,37 @@ func isBCD(b byte) bool { return b>>4 <= 9 && b&0x0F <= 9 }
 // checkDigits refuses nibbles that are no digits. The pad nibble of an odd length may be 0 or F: vendors differ.
 func checkDigits(f format, value []byte, digits int) Fault {
 	switch f {
-	case number, numberLL, numberLLL:
-		whole := value
-		if digits%2 == 1 {
-			whole = value[:len(value)-1]
-			last := value[len(value)-1]
-			if pad := last & 0x0F; last>>4 > 9 || pad != 0 && pad != 0x0F {
-				return FaultNibble
-			}
-		}
-		return allBCD(whole)
+	case track, trackLLL:
+		return checkTrack(value, digits)
 	case numberRight:
 		if digits%2 == 1 && value[0]>>4 != 0 {
 			return FaultNibble
 		}
-		return allBCD(value)
-	case track, trackLLL:
-		return checkTrack(value, digits)
+	default:
+		if digits%2 == 1 {
+			last := value[len(value)-1]
+			if pad := last & 0x0F; last>>4 > 9 || pad != 0 && pad != 0x0F {
+				return FaultNibble
+			}
+			value = value[:len(value)-1]
+		}
 	}
-	return FaultNone
+	return allBCD(value)
 }
 
+// allBCD takes eight bytes at a time: a nibble above 9 has its bit 3 and bit 2 or bit 1.
 func allBCD(value []byte) Fault {
-	for _, b := range value {
-		if !isBCD(b) {
+	for ; len(value) >= 8; value = value[8:] {
+		if x := binary.BigEndian.Uint64(value); x>>3&(x>>2|x>>1)&0x1111_1111_1111_1111 != 0 {
 			return FaultNibble
 		}
+	}
+	var x uint64
+	for _, b := range value {
+		x = x<<8 | uint64(b)
+	}
+	if x>>3&(x>>2|x>>1)&0x1111_1111_1111_1111 != 0 {
+		return FaultNibble
 	}
 	return FaultNone
 }
@@ -256,7 +264,7 @@ func (m *Message) Wire(n int) []byte {
 	if !m.Has(n) {
 		return nil
 	}
-	return m.raw[m.start[n]:m.end[n]]
+	return m.raw[m.spans[n].start:m.spans[n].end]
 }
 
 // Value returns a field without its length prefix, BCD still packed; nil when absent.
@@ -264,7 +272,7 @@ func (m *Message) Value(n int) []byte {
 	if !m.Has(n) {
 		return nil
 	}
-	return m.raw[m.at[n]:m.end[n]]
+	return m.raw[m.spans[n].at:m.spans[n].end]
 }
 
 // Digits is the number of digits of a numeric field; 0 when absent.
@@ -272,7 +280,7 @@ func (m *Message) Digits(n int) int {
 	if !m.Has(n) {
 		return 0
 	}
-	return int(m.digits[n])
+	return int(m.spans[n].digits)
 }
 
 // Number returns the decimal value of a numeric field of at most 19 digits.
@@ -315,7 +323,10 @@ func (m *Message) CardNumber() (value uint64, digits int, ok bool) {
 // Network returns F60.1 message type, F60.2 batch and F60.3 network code; what the field is too short for is 0. ok is false when not even
 // the batch is there.
 func (m *Message) Network() (messageType uint8, batch uint32, code uint16, ok bool) {
-	digits, packed := m.Digits(60), m.Value(60)
+	return network(m.Value(60), m.Digits(60))
+}
+
+func network(packed []byte, digits int) (messageType uint8, batch uint32, code uint16, ok bool) {
 	if digits < 8 {
 		return 0, 0, 0, false
 	}
@@ -336,7 +347,7 @@ func (m *Message) MAB() []byte {
 	if !m.Has(64) {
 		return nil
 	}
-	return m.raw[mtiAt:m.start[64]]
+	return m.raw[mtiAt:m.spans[64].start]
 }
 
 // MAC returns F64; nil when absent.

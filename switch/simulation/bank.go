@@ -257,7 +257,7 @@ func (w *world) checkOrder(o *transaction.LoadOrder, reverse bool) {
 	if reverse && l.stage != loadReversing && l.stage != loadReturning {
 		w.find("I10", "the bank is asked to reverse load %d, of which the log does not say so", o.Load)
 	}
-	if o.Day != w.books.lines[o.Load-1].Day || o.Amount != l.amount || o.Time != l.time || o.Card != l.card || o.BankAccount != bankAccount {
+	if o.Day != w.books.lines[o.Load-1].Day || o.Amount != l.amount || o.Time != l.time || o.Card != l.card || o.BankAccount != l.account {
 		w.find("I6", "the order about load %d says %+v", o.Load, *o)
 	}
 }

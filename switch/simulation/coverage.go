@@ -123,6 +123,7 @@ const (
 	orderExpire
 	orderBatch
 	orderBatchDecided
+	orderLoads
 	orderCount
 )
 

@@ -182,11 +182,11 @@ func (k *reckoning) purchase(l *transaction.Line, r *transaction.Request, h *hol
 }
 
 func (k *reckoning) load(l *transaction.Line, r *transaction.Request, h *holderBook, card *cardBook) ruling {
-	limits := h.class
+	limits := h.loadLimits()
 	loaded, coming := h.loadedOn(localDay(l.Time))
 	main, _ := k.available(h)
 	switch has := main + coming; {
-	case h.row.BankAccount == 0:
+	case h.account == 0:
 		return refuse(transaction.ReasonNoBankAccount)
 	case l.Amount == 0:
 		return refuse(transaction.ReasonAmountZero)
@@ -253,11 +253,14 @@ func (k *reckoning) effects(l *transaction.Line, e *ledger.Entry) {
 	if want := (ledger.HoldAction{Op: ledger.HoldOpen, From: transaction.AccountLoadInTransit, To: h.main, Amount: l.Amount}); e.Hold != want {
 		k.find("I6", "load %d holds %+v and must hold %+v", l.Sequence, e.Hold, want)
 	}
-	b := &loadBook{id: l.Sequence, holder: holder, amount: l.Amount, day: localDay(l.Time), time: l.Time, card: k.numberOf(l), stage: loadSent}
+	b := &loadBook{id: l.Sequence, holder: holder, amount: l.Amount, day: localDay(l.Time), time: l.Time, card: k.numberOf(l), account: k.holders[holder].account, stage: loadSent}
+	b.alone = l.Automatic
 	k.loads[l.Sequence] = b
 	h.loads = append(h.loads, b)
 	k.unsettled++
-	k.asking++
+	if !b.alone {
+		k.asking++
+	}
 }
 
 func (k *reckoning) noHold(e *ledger.Entry) {

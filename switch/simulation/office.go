@@ -104,14 +104,15 @@ func (w *world) operate() {
 }
 
 func (w *world) setDisk(low bool) {
+	if w.errand != nil {
+		return
+	}
 	w.send(orderDisk, func(ctx context.Context) error { return w.engine.SetDiskLow(ctx, low) }, func(err error) {
 		if err != nil {
 			w.find("open", "the disk: %v", err)
 		}
 	})
-	if w.errand != nil && w.errand.kind == orderDisk {
-		w.diskLow, w.diskSince = low, w.polls
-	}
+	w.diskLow, w.diskSince = low, w.polls
 }
 
 // changeCard moves a card to another state. When the operator is told that it is done, it is in the log.

@@ -36,6 +36,12 @@ func (k *reckoning) operation(l *transaction.OperationLine, e *ledger.Entry) {
 		k.refunded[l.Original] += l.Amount
 	case transaction.KindAccountClosed:
 		h.left = true
+		if h.agreement.active {
+			k.find("I3", "closing %d while the holder's bank account is signed", l.Sequence)
+		}
+	}
+	if transaction.IsAgreement(l.Kind) {
+		k.agreement(l, h)
 	}
 	k.drawer(l, e)
 }
@@ -73,7 +79,7 @@ func (k *reckoning) byPaper(l *transaction.OperationLine, e *ledger.Entry, h *ho
 
 // moves holds the legs against those of the kind (handbook 3.14).
 func (k *reckoning) moves(l *transaction.OperationLine, e *ledger.Entry, h *holderBook, op *transaction.Operation) {
-	if !op.All && op.Amount != l.Amount && l.Kind != transaction.KindUnclaimed && l.Kind != transaction.KindAccountClosed && op.Amount != 0 {
+	if !op.All && op.Amount != l.Amount && l.Kind != transaction.KindUnclaimed && l.Kind != transaction.KindAccountClosed && !transaction.IsAgreement(l.Kind) && op.Amount != 0 {
 		k.find("I3", "operation %d is of %d, %d was asked for", l.Sequence, l.Amount, op.Amount)
 	}
 	var want []ledger.Leg

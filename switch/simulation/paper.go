@@ -30,6 +30,10 @@ func (w *world) desk() {
 	case n < 6:
 		w.decideBatch()
 	case n == 6:
+		if w.rng.IntN(2) == 0 {
+			w.lookForLoads()
+			return
+		}
 		w.expireHolds()
 	case n == 7 && len(w.paperList) > 0: // handed in again though it was answered
 		w.ask(w.paperList[len(w.paperList)-1-w.rng.IntN(min(len(w.paperList), 10))])
@@ -154,7 +158,8 @@ func (w *world) write() *paper {
 		row, _ = transaction.CatalogueOf([]transaction.Kind{
 			transaction.KindWithdrawal, transaction.KindSubsidyReturned, transaction.KindCashHandedIn, transaction.KindCountSale, transaction.KindCardDepositReturned,
 			transaction.KindDepartmentTransfer, transaction.KindTransfer, transaction.KindThirdPartySettled, transaction.KindLoadMadeUp, transaction.KindLoadClosed,
-		}[w.rng.IntN(10)])
+			transaction.KindBankSigned, transaction.KindBankChanged, transaction.KindAutomaticLoad, transaction.KindAutomaticLoad,
+		}[w.rng.IntN(14)])
 	}
 	w.papersWritten++
 	op := transaction.Operation{Kind: row.Kind, Key: w.key(), Document: fmt.Sprintf("paper-%d", w.papersWritten), Operator: w.operatorFor(row.Roles)}
@@ -208,7 +213,9 @@ func (w *world) fill(op *transaction.Operation, name string) {
 	case "terminal":
 		op.Terminal = terminalCode(1 + w.rng.IntN(3)).String()
 	case "amount":
-		op.Amount = w.drawSum(op.Kind)
+		if !transaction.IsAgreement(op.Kind) || w.rng.IntN(8) == 0 { // agreements draw it with the threshold
+			op.Amount = w.drawSum(op.Kind)
+		}
 	case "all":
 		if op.Amount == 0 {
 			op.All = true
@@ -227,6 +234,8 @@ func (w *world) fill(op *transaction.Operation, name string) {
 		op.Expiry = localDay(w.clockNow()) + uint32(w.rng.IntN(4))
 	case "state":
 		op.State = []transaction.AccountState{transaction.AccountsOpen, transaction.AccountsOpen, transaction.AccountsOpen, transaction.AccountsFrozen, transaction.AccountsRetained}[w.rng.IntN(5)]
+	case "account", "other_account", "identity", "signed", "single_limit", "day_limit", "purse_limit", "threshold":
+		w.fillAgreement(op, name)
 	case "document", "tariff", "reading": // the office's meters tell amounts
 	case "reason":
 		op.Reason = "because"
@@ -257,7 +266,8 @@ func (w *world) drawHolder(kind transaction.Kind) string {
 		h := w.books.holders[w.rng.IntN(n)]
 		counts := h.programme(3) != nil && w.books.balances[h.programme(3).account] > 0
 		subsidy := w.books.balances[h.subsidy] > 0
-		if kind == transaction.KindCountSale && !counts || kind == transaction.KindSubsidyReturned && !subsidy {
+		unfit := kind == transaction.KindBankSigned && h.account != 0 || kind == transaction.KindAutomaticLoad && !h.agreement.active
+		if unfit || kind == transaction.KindCountSale && !counts || kind == transaction.KindSubsidyReturned && !subsidy {
 			continue
 		}
 		return h.row.Number

@@ -43,6 +43,7 @@ type reckoning struct {
 	lines     []transaction.Line
 	identity  map[identity]uint64 // the entry that decided it
 	touched   []int               // holders whose books have moved since the last comparison
+	owed      int                 // card's row + 1 whose holder must get an automatic load with the next entry; 0 none
 	late      map[uint64]bool     // loads about which the bank said something too late
 	confirmed int
 	centre
@@ -63,6 +64,8 @@ type holderBook struct {
 	tries         int
 	left          bool         // his account was closed
 	others        []*purseBook // of programmes, and what he owes; newest first
+	account       uint64       // at the bank
+	agreement     agreementBook
 }
 
 type spending struct {
@@ -120,6 +123,8 @@ type loadBook struct {
 	time     int64
 	card     transaction.CardNumber
 	stage    loadStage
+	account  uint64
+	alone    bool // automatic: no terminal waits for it
 	credited bool // the holder has the money
 	gone     bool // it counts for no limit any more
 	manual   bool // given up: the office looks into the bank's file
@@ -171,6 +176,7 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 	line, _ := transaction.ReadEntry(sequence, day, e)
 	k.lines = append(k.lines, line)
 	k.businessDay(&line, e)
+	k.behindPurchase(&line)
 	switch e.Kind {
 	case transaction.KindGenesis, transaction.OpeningKind, transaction.KindDaySwitch:
 	case transaction.KindDirectory:
@@ -178,7 +184,7 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 	case transaction.KindCardState:
 		k.cards[line.Card-1].state = line.To
 	case transaction.KindPurchase, transaction.KindBalance, transaction.KindPassage, transaction.KindLoad:
-		k.original(&line, e)
+		k.request(&line, e)
 	case transaction.KindReversal:
 		k.reversal(&line, e)
 	case transaction.KindLoadConfirmed, transaction.KindLoadDeclined, transaction.KindLoadUnknown, transaction.KindLoadReversed, transaction.KindLoadLate, transaction.KindLoadManual:
@@ -273,7 +279,7 @@ func (k *reckoning) directory(e *ledger.Entry) {
 	case rowHolder:
 		number := string(e.Payload[2 : 2+e.Payload[1]])
 		row := k.campus.holders[number]
-		h := &holderBook{row: row, main: next, subsidy: next + 1}
+		h := &holderBook{row: row, main: next, subsidy: next + 1, account: row.BankAccount}
 		for i := range k.campus.directory.Classes {
 			if c := &k.campus.directory.Classes[i]; c.Code == row.Class {
 				h.class = c

@@ -99,13 +99,13 @@ func wordCannot(word int, stage loadStage, f fault) string {
 
 // orders are what an operator may ask for, and what he may hear.
 var (
-	orders  = [orderCount]string{"card state", "import", "disk", "checkpoint", "look at clock", "close day", "operation", "operation again", "approve", "reject", "expire holds", "batch", "decide batch"}
+	orders  = [orderCount]string{"card state", "import", "disk", "checkpoint", "look at clock", "close day", "operation", "operation again", "approve", "reject", "expire holds", "batch", "decide batch", "automatic loads"}
 	results = [resultCount]string{"done", "refused", "unheard"}
 )
 
 // orderCannot is the same for orders. row is false when the result cannot be at all.
 func orderCannot(kind order, result orderResult, f fault) (why string, row bool) {
-	if result == resultRefused && slices.Contains([]order{orderImport, orderDisk, orderCheckpoint, orderTurnDay, orderExpire, orderRepeated}, kind) || result == resultUnheard && kind == orderRepeated {
+	if result == resultRefused && slices.Contains([]order{orderImport, orderDisk, orderCheckpoint, orderTurnDay, orderExpire, orderLoads, orderRepeated}, kind) || result == resultUnheard && kind == orderRepeated {
 		return "", false
 	}
 	if f == faultOvertaken || f == faultRush || f == faultRepeat {

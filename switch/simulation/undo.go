@@ -209,6 +209,9 @@ func (k *reckoning) outcome(l *transaction.Line, e *ledger.Entry) {
 
 // answer is what the terminal hears about a load, and what a repeat hears again.
 func (k *reckoning) answer(b *loadBook, l *transaction.Line) {
+	if b.alone {
+		return
+	}
 	k.asking--
 	b.told = answerOfLoad{ready: true, reason: l.Reason, code: l.Code, balance: l.Balance, time: l.Time}
 	if row := b.row; row != nil && row.entry == b.id {

@@ -97,7 +97,9 @@ func New(version string) *Metrics {
 		unidentified: counters("onecard_desk_unidentified_total", "Requests of the desk API whose token was not accepted, by rule.", "rule"),
 		dropped:      counter("onecard_terminal_answers_dropped_total", "Answers whose asker had gone: he asks again."),
 	}
-	durations := prometheus.NewHistogramVec(histogram("onecard_transaction_duration_seconds", "From receiving a request to its durable answer.", durationBuckets), []string{"kind"})
+	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{ // not native, too: that would cost each purchase 80 ns
+		Name: "onecard_transaction_duration_seconds", Help: "From receiving a request to its durable answer.", Buckets: durationBuckets,
+	}, []string{"kind"})
 	m.duration, m.loadDuration = durations.WithLabelValues("local"), durations.WithLabelValues("load")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)

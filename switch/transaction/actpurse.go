@@ -168,6 +168,9 @@ func closeAccount(a *act) bool {
 	if h.Loading > 0 {
 		return a.refuse("holder", "load_pending", "有 %[1]s 圈存尚无结果,须待银行答复", "a bank load of %[1]s has no outcome yet: wait for the bank", money.Fen(h.Loading))
 	}
+	if a.state.signed(a.record.holder-1) != nil {
+		return a.refuse("holder", "bank_signed", "持卡人银行卡仍在签约,须先解约", "the holder's bank account is still signed: release it first")
+	}
 	own := a.state.book.Account(h.Main).Balance
 	if owed := a.state.Debt(h); owed > own {
 		return a.refuse("holder", "debt", "欠款 %[1]s 大于余额 %[2]s,须先还清", "he owes %[1]s and has %[2]s: the debt comes first", owed, own)

@@ -9,6 +9,12 @@ import (
 // apply changes the state by one entry, in the running switch and after a restart alike. What does not fit stops the process: the entry
 // is on disk, or about to be, and is the truth.
 func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
+	s.applyRecord(sequence, day, e, nil)
+}
+
+// applyRecord is apply for whoever has the record of an original already; nil: it is read from the entry. The simulation holds what was
+// applied in one way against what is applied in the other, at each restart.
+func (s *State) applyRecord(sequence uint64, day uint32, e *ledger.Entry, r *record) {
 	s.book.Apply(sequence, e)
 	s.lastTime = e.Time
 	if e.Kind == KindDaySwitch {
@@ -29,7 +35,7 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 	case KindRules:
 		s.applyRules(sequence, e)
 	case KindPurchase, KindBalance, KindPassage, KindLoad:
-		s.applyOriginal(sequence, day, e)
+		s.applyOriginal(sequence, day, e, r)
 	case KindPurse:
 		invariant.Hold(s.applyPurse(e), "purse entry %d cannot be read", sequence)
 	case KindProposal:
@@ -54,26 +60,34 @@ func (s *State) apply(sequence uint64, day uint32, e *ledger.Entry) {
 }
 
 // applyOriginal remembers the answer, moves the counters and opens a load.
-func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry) {
-	var r record
-	if r.decode(e.Payload, e.Kind) != nil {
-		invariant.Fail("entry %d cannot be read", sequence)
+func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry, r *record) {
+	if r == nil {
+		r = &s.read
+		if r.decode(e.Payload, e.Kind) != nil {
+			invariant.Fail("entry %d cannot be read", sequence)
+		}
+	}
+	if r.automatic {
+		s.applyAutomatic(sequence, day, e, r)
+		return
 	}
 	s.newBatch(r.terminal, r.batch)
 	if r.card != 0 {
-		s.applyHolder(s.calendarDay(e.Time), e.Kind, &r)
+		s.applyHolder(s.calendarDay(e.Time), e.Kind, r)
 	}
 	if row, v := s.look(r.terminal, r.batch, r.trace, false); v == beyondWindow || v == decided && row.phase != phaseTombstone {
 		return // the row belongs to a newer request, or to the first with this identity
 	}
 	row := s.answers.Edit(s.rowOf(r.terminal, r.trace, false))
-	*row = remembered(sequence, day, e, &r)
+	*row = remembered(sequence, day, e, r)
 	if r.card != 0 {
 		row.number = s.cards.At(r.card - 1).Number
 	}
 	if e.Kind == KindLoad && r.reason == ReasonNone {
 		row.phase, row.asked = phaseOpen, e.Time
-		s.openLoad(sequence, day, e.Time, &r)
+		account := s.holders.At(s.cards.At(r.card - 1).Holder).BankAccount
+		row.numbers[2] = money.Fen(account)
+		s.openLoad(sequence, day, e.Time, account, r)
 	}
 	if e.Kind == KindPurchase && r.reason == ReasonNone {
 		h := s.holders.At(s.cards.At(r.card - 1).Holder)
@@ -132,16 +146,24 @@ func (s *State) applyHolder(day uint32, kind Kind, r *record) {
 	h.Loading = plus(h.Loading, r.amount)
 }
 
-func (s *State) openLoad(sequence uint64, day uint32, time int64, r *record) {
+func (s *State) openLoad(sequence uint64, day uint32, time int64, account uint64, r *record) {
 	c := s.cards.At(r.card - 1)
-	t := s.Terminal(r.terminal)
+	terminal, merchant := s.deviceOf(r.terminal)
 	s.loads[sequence] = load{
 		order: LoadOrder{
-			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: s.holders.At(c.Holder).BankAccount,
-			TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
+			Load: sequence, Time: time, Day: day, Amount: r.amount, Card: c.Number, BankAccount: account, TerminalCode: terminal, MerchantCode: merchant,
 		},
 		holder: c.Holder, terminal: r.terminal, batch: r.batch, trace: r.trace, state: loadSent,
 	}
+}
+
+// deviceOf is what the bank is told of where a load was asked for.
+func (s *State) deviceOf(id TerminalID) (TerminalCode, MerchantCode) {
+	if id == 0 {
+		return automaticTerminal, automaticMerchant
+	}
+	t := s.Terminal(id)
+	return t.Code, s.merchants[t.Merchant].Code
 }
 
 // applyReversal remembers the reversal's answer and marks its original.
@@ -194,7 +216,7 @@ func (s *State) giveBack(r *record, original *answered) {
 func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	c := s.cards.At(original.card - 1)
 	row := record{terminal: terminal, batch: original.batch, trace: original.trace, card: original.card, amount: original.amount}
-	s.openLoad(original.sequence, original.day, original.asked, &row)
+	s.openLoad(original.sequence, original.day, original.asked, s.askedFrom(original), &row)
 	back := s.loads[original.sequence]
 	back.state = loadReturning
 	s.loads[original.sequence] = back
@@ -202,6 +224,14 @@ func (s *State) returnLoad(terminal TerminalID, original *answered) {
 	if h.countsOn(s.calendarDay(original.asked)) {
 		h.DayLoaded = minus(h.DayLoaded, original.amount)
 	}
+}
+
+// askedFrom is the bank account that a load was asked from, whatever its holder has now. REQUIRES: it was not refused.
+func (s *State) askedFrom(original *answered) uint64 {
+	if account := uint64(original.numbers[2]); account != 0 {
+		return account
+	}
+	return s.holders.At(s.cards.At(original.card - 1).Holder).BankAccount // a checkpoint of the time when accounts never changed
 }
 
 // applyLoadOutcome ends a load, or takes it one state further.
@@ -255,6 +285,9 @@ func (s *State) endLoad(open *load, credited bool) {
 
 // answerLoad writes the answer of a load into the duplicate table, when its row is still there.
 func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64) {
+	if open.terminal == 0 {
+		return // it is nobody's answer
+	}
 	i := s.rowOf(open.terminal, open.trace, false)
 	if row := s.answers.At(i); row.sequence != r.load || row.phase != phaseOpen {
 		return
@@ -264,7 +297,7 @@ func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64)
 	row.balance, row.hasBalance = r.balance, reason == ReasonNone
 	row.numbers = Numbers{}
 	if reason == ReasonNone {
-		row.numbers[0] = money.Fen(row.amount)
+		row.numbers[0], row.numbers[2] = money.Fen(row.amount), money.Fen(open.order.BankAccount)
 	}
 }
 

@@ -11,6 +11,9 @@ type Route struct {
 	Kind      Kind
 	Terminals []TerminalType // which terminals may ask
 	Decide    func(c *Case) Outcome
+	// Automatic says of loads whether one may be asked for that nobody asks for: without terminal and PIN. Terminal and Merchant of its case are
+	// nil. nil: there are none.
+	Automatic func(c *Case) Outcome
 }
 
 // Case is one request on the table with everything its rules may look at. Rows are for reading only.
@@ -21,6 +24,7 @@ type Case struct {
 	Card     *Card
 	Holder   *Holder
 	Class    *Class
+	card     uint32 // row + 1
 	Day      uint32 // date at the site, days since 1970; not the business day
 	Minute   uint16 // of the day at the site
 	state    *State

@@ -60,7 +60,11 @@ var catalogue = [...]CatalogueRow{
 	{KindCountSale, "count_sale", "计次消费", "count sale", RoleCashier, false, []string{"holder", "purse", "terminal", "amount"}, nil, countSale},
 	{KindUnclaimed, "unclaimed", "转无人认领", "balance to unclaimed", RoleAccountant, true, []string{"holder", "reason"}, nil, toUnclaimed},
 	{KindThirdPartySettled, "third_party_settled", "第三方款到账", "third-party money arrived", RoleAccountant, true, []string{"amount", "document"}, nil, thirdPartySettled},
+	{KindBankSigned, "bank_sign", "银行卡签约", "bank account signed", RoleCards | RoleCashier, false, []string{"holder", "account", "identity", "signed", "document"}, []string{"single_limit", "day_limit", "purse_limit", "threshold", "amount"}, bankSign},
+	{KindBankUnsigned, "bank_unsign", "银行卡解约", "bank account released", RoleCards | RoleCashier, false, []string{"holder", "account", "reason"}, nil, bankUnsign},
+	{KindBankChanged, "bank_change", "银行卡换卡", "bank account changed", RoleCards | RoleCashier, false, []string{"holder", "account", "other_account", "identity", "signed", "document"}, nil, bankChange},
 	{KindThirdPartyRefunded, "third_party_refund", "第三方退款", "third-party refund", RoleCashier | RoleAccountant, false, []string{"holder", "amount", "document"}, nil, thirdPartyRefund},
+	{KindAutomaticLoad, "auto_load", "自动圈存设置", "automatic loads set", RoleCards | RoleCashier, false, []string{"holder", "threshold"}, []string{"amount", "single_limit", "day_limit", "purse_limit"}, setAutomatic},
 	{KindLoadMadeUp, "load_make_up", "圈存补账", "load made up", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, makeUpLoad},
 	{KindLoadClaimed, "load_claim", "圈存追回", "load taken back", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, claimLoad},
 	{KindLoadClosed, "load_close", "圈存了结", "load closed", RoleAccountant, true, []string{"original", "reason"}, []string{"document"}, closeLoad},
@@ -89,6 +93,8 @@ func (o *Operation) given() map[string]bool {
 		"purse": o.Purse != "", "other_purse": o.OtherPurse != "", "terminal": o.Terminal != "", "amount": o.Amount != 0, "all": o.All, "unit": o.Unit != 0,
 		"original": o.Original != 0, "evidence": o.Evidence != nil, "occurred": o.Occurred != 0, "until": o.Until != 0, "expiry": o.Expiry != 0,
 		"tariff": o.Tariff != "", "reading": o.Reading != 0, "state": o.State != "", "document": o.Document != "", "reason": o.Reason != "",
+		"account": o.Account != "", "other_account": o.OtherAccount != "", "identity": o.Identity != "", "signed": o.Signed != 0,
+		"single_limit": o.SingleLimit != 0, "day_limit": o.DayLimit != 0, "purse_limit": o.PurseLimit != 0, "threshold": o.Threshold != nil,
 	}
 }
 

@@ -195,11 +195,10 @@ func (s *State) restoreLoads(part []byte) error {
 			Load: id, Time: time, Day: uint32(p.uvarint()), Amount: money.Fen(p.uvarint()), Card: CardNumber(p.uvarint()), BankAccount: p.uvarint(),
 		}
 		l := load{order: order, holder: uint32(p.uvarint()), terminal: TerminalID(p.uvarint()), batch: uint32(p.uvarint()), trace: uint32(p.uvarint()), state: loadState(p.uvarint())}
-		if uint32(l.terminal)-1 >= s.terminals.Len() {
+		if uint32(l.terminal) > s.terminals.Len() {
 			return ledger.ErrMalformed
 		}
-		t := s.Terminal(l.terminal)
-		l.order.TerminalCode, l.order.MerchantCode = t.Code, s.merchants[t.Merchant].Code
+		l.order.TerminalCode, l.order.MerchantCode = s.deviceOf(l.terminal)
 		s.loads[id] = l
 	}
 	return p.done(KindLoad)

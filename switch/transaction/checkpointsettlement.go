@@ -22,6 +22,7 @@ const (
 	sectionKeys       = "settlement.keys"
 	sectionBatches    = "settlement.batches"
 	sectionSheets     = "settlement.sheets"
+	sectionAgreements = "settlement.bank_agreements"
 )
 
 // settlementSections freezes the settlement centre's state. Which lines wait for a holder is worked out again from the batches.
@@ -35,6 +36,7 @@ func (s *State) settlementSections() []ledger.Section {
 		ledger.Whole(sectionKeys, s.keys.encode()),
 		ledger.Whole(sectionBatches, s.batches.encode()),
 		ledger.Whole(sectionSheets, s.encodeSheets()),
+		s.agreements.rows.Freeze().Section(sectionAgreements, encodeAgreement),
 	}
 }
 
@@ -53,6 +55,7 @@ func (s *State) settlementReaders() []sectionReader {
 		{sectionKeys, s.keys.restore},
 		{sectionBatches, s.restoreBatches},
 		{sectionSheets, s.restoreSheets},
+		{sectionAgreements, s.restoreAgreements},
 	}
 }
 

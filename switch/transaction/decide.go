@@ -65,7 +65,9 @@ func (d *decider) original(r *Request, out *Decision) result {
 func (d *decider) identify(r *Request) {
 	d.record.terminal, d.record.batch, d.record.trace = r.Terminal, r.Batch, r.Trace
 	d.record.amount, d.record.purse, d.record.direction = r.Amount, r.Purse, r.Direction
-	if i, ok := d.state.cardRow(r.Card); ok {
+	if r.cardRow != 0 {
+		d.record.card = r.cardRow
+	} else if i, ok := d.state.cardRow(r.Card); ok {
 		d.record.card = i + 1
 	} else {
 		d.record.number = r.Card
@@ -114,6 +116,7 @@ func (d *decider) judge(r *Request, row *answered, v verdict) Outcome {
 	}
 	k := &d.kase // field by field: the room for its purses need not be cleared
 	k.Request, k.Terminal, k.Merchant, k.Card, k.Holder, k.Class, k.Day, k.Minute, k.state = r, t, m, c, h, &s.classes[h.Class], d.day, d.minute, s
+	k.card = d.record.card
 	return route.Decide(&d.kase)
 }
 

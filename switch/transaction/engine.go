@@ -225,6 +225,14 @@ func (e *Engine) add(entry *ledger.Entry) uint64 {
 	return sequence
 }
 
+// addDecided is add for the decider's entry, whose record need not be read again.
+func (e *Engine) addDecided() uint64 {
+	d := &e.decider
+	sequence := e.open.builder.Add(&d.entry)
+	e.state.applyRecord(sequence, e.open.day, &d.entry, &d.record)
+	return sequence
+}
+
 // setClock says what time it is for what is decided next, and closes the business day when its time has passed.
 func (e *Engine) setClock(now int64) error {
 	d := &e.decider
@@ -254,8 +262,11 @@ func (e *Engine) handle(r *Request) error {
 		if !e.open.begun {
 			e.beginGroup(e.state.business.day)
 		}
-		sequence := e.add(&d.entry)
+		sequence := e.addDecided()
 		e.recorded(r, out, sequence, order)
+		if r.Kind == KindPurchase {
+			e.afterPurchase(out)
+		}
 	} else {
 		e.unrecorded(r, out, said)
 	}

@@ -232,6 +232,7 @@ func (s *State) addHolder(p *payloadReader) {
 	h := Holder{Class: s.classByCode[p.string()], State: HolderState(p.byte()), Groups: p.u64(), BankAccount: p.u64()}
 	h.Main, h.Subsidy = ledger.AccountID(s.book.Accounts()-1), ledger.AccountID(s.book.Accounts())
 	s.addHolderRow(number, h)
+	s.agreements.count(h.BankAccount, 1)
 }
 
 func (s *State) addCard(p *payloadReader) {

@@ -47,6 +47,13 @@ func contentsOf(asked any) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
+// contentsOfOperation leaves out what the bank said: asked once more under the same key, it may say it with another reference.
+func contentsOfOperation(op *Operation) uint64 {
+	asked := *op
+	asked.BankReference = ""
+	return contentsOf(&asked)
+}
+
 func (k *keyring) encode() []byte {
 	var p []byte
 	for _, key := range k.order {

@@ -39,15 +39,19 @@ func (e *Engine) OperateBeforeRun(op *Operation, now int64) (Receipt, error) {
 	return receipt, err
 }
 
+func noSuchOperation() *Refused {
+	return &Refused{"kind", "kind_known", "没有这种业务", "there is no such operation"}
+}
+
 func (e *Engine) operate(op *Operation, now int64) (Receipt, error) {
 	row, ok := CatalogueOf(op.Kind)
 	if !ok {
-		return Receipt{}, &Refused{"kind", "kind_known", "没有这种业务", "there is no such operation"}
+		return Receipt{}, noSuchOperation()
 	}
 	if op.Key == (Key{}) {
 		return Receipt{}, &Refused{"key", "required", "须给出幂等键", "an idempotency key is needed"}
 	}
-	contents := contentsOf(op)
+	contents := contentsOfOperation(op)
 	if before, seen := e.state.keys.of[op.Key]; seen {
 		return e.repeated(before, op.Kind, contents)
 	}
@@ -190,7 +194,7 @@ func (e *Engine) approve(number uint64, approver string, now int64) (Receipt, er
 	}
 	row, _ := CatalogueOf(p.Operation.Kind)
 	asked := p.Operation
-	a := e.act(&asked, contentsOf(&p.Operation))
+	a := e.act(&asked, contentsOfOperation(&p.Operation))
 	a.record.proposal = number
 	if !a.second(approver) || !a.identify(&row) || !a.fields(&row) || !row.act(a) || !e.possible(a) {
 		return Receipt{}, a.refusal

@@ -76,8 +76,20 @@ type Operation struct {
 	Reading       uint64       `json:"reading,omitempty"`  // meters: what was used, in the smallest unit of the tariff's kind: millilitres, seconds, watt hours, uses
 	Expiry        uint32       `json:"expiry,omitempty"`   // subsidies: last day the money can be used, days since 1970
 	State         AccountState `json:"state,omitempty"`    // account states only
-	Document      string       `json:"document,omitempty"` // number of the paper behind it, at most 40 bytes
-	Reason        string       `json:"reason,omitempty"`   // in words, at most 200 bytes
+
+	// Agreements with the bank.
+	Account       string        `json:"account,omitempty"`       // bank account, 8 to 19 digits: that is bound, or that he has
+	OtherAccount  string        `json:"other_account,omitempty"` // that takes its place
+	Identity      IdentityCheck `json:"identity,omitempty"`      // how the holder was known
+	Signed        uint32        `json:"signed,omitempty"`        // day of the agreement, days since 1970
+	SingleLimit   money.Fen     `json:"single_limit,omitempty"`  // the holder's own bounds, at most his class's
+	DayLimit      money.Fen     `json:"day_limit,omitempty"`
+	PurseLimit    money.Fen     `json:"purse_limit,omitempty"`
+	Threshold     *money.Fen    `json:"threshold,omitempty"`      // automatic loads of Amount begin below it; 0 ends them
+	BankReference string        `json:"bank_reference,omitempty"` // of the bank's consent, put in by whoever asked it; "": it was not asked
+
+	Document string `json:"document,omitempty"` // number of the paper behind it, at most 40 bytes
+	Reason   string `json:"reason,omitempty"`   // in words, at most 200 bytes
 }
 
 // AccountState is what a holder's accounts may do.

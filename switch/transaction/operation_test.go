@@ -81,6 +81,9 @@ func (s *story) operation(d *datadriven.TestData) string {
 			*text = value
 			continue
 		}
+		if s.agreementField(&op, arg.Key, value) {
+			continue
+		}
 		switch arg.Key {
 		case "amount":
 			op.Amount = fen(value)
@@ -342,6 +345,10 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		return s.metered(), true
 	case "trial":
 		return s.trial(), true
+	case "agreement":
+		return s.agreement(d), true
+	case "auto-load":
+		return s.automatic(d), true
 	case "expire":
 		next, returned, err := s.engine.ReturnExpired(context.Background(), 0, s.now.UnixMicro())
 		require.NoError(s.t, err)

@@ -14,6 +14,7 @@ import (
 //	[holder uvarint] [other holder uvarint] [merchant uvarint] [other merchant uvarint] [purse uvarint] [other purse uvarint]
 //	[terminal uvarint] [original uvarint] [batch, line uvarint] [proposal uvarint] [key 16 bytes, contents u64] [occurred varint]
 //	[state u8] [expiry day uvarint] [balance varint] [document, reason text] [tariff text, per u8, reading, rules version uvarint]
+//	[terms of an agreement with the bank, see bankTerms]
 //
 // Holders, merchants, operators and desks are rows counted from 1. A purse is 0 main, 1 general subsidy, 2 + the programme's row. The line of
 // a batch takes about 15 bytes.
@@ -41,6 +42,7 @@ type operationRecord struct {
 	per                     tariff.Unit
 	reading                 uint64
 	version                 uint32 // of the rules that have the tariff
+	bank                    bankTerms
 }
 
 const (
@@ -61,6 +63,7 @@ const (
 	recordBalance
 	recordTexts
 	recordMetered
+	recordBank
 	recordFlags = 1<<iota - 1
 )
 
@@ -81,6 +84,7 @@ func (r *operationRecord) setFlags() {
 		{recordExpiry, r.expiry != 0},
 		{recordTexts, r.document != "" || r.reason != ""},
 		{recordMetered, r.tariff != ""},
+		{recordBank, r.bank != bankTerms{}},
 	} {
 		if f.set {
 			r.flags |= f.flag
@@ -137,6 +141,9 @@ func (r *operationRecord) append(dst []byte) []byte {
 		dst = append(appendText(dst, r.tariff), byte(r.per))
 		dst = binary.AppendUvarint(binary.AppendUvarint(dst, r.reading), uint64(r.version))
 	}
+	if r.flags&recordBank != 0 {
+		dst = r.bank.append(dst)
+	}
 	return dst
 }
 
@@ -175,6 +182,9 @@ func (r *operationRecord) decode(src []byte, kind Kind) error {
 		r.tariff, r.per, r.reading, r.version = p.string(), tariff.Unit(p.byte()), p.uvarint(), uint32(p.uvarint())
 		p.bad = p.bad || !r.per.Known()
 	}
+	if r.flags&recordBank != 0 {
+		r.bank = p.bankTerms()
+	}
 	p.bad = p.bad || r.flags > recordFlags
 	return p.done(kind)
 }
@@ -211,6 +221,7 @@ type OperationLine struct {
 	Per                     tariff.Unit  // what its price is for
 	Reading                 uint64       // in the smallest unit of that kind
 	RulesVersion            uint32       // that has the tariff
+	Bank                    BankLine     // of an agreement with the bank
 	Legs                    []ledger.Leg // the entry's own
 }
 
@@ -225,7 +236,7 @@ func ReadOperation(sequence uint64, day uint32, e *ledger.Entry) (OperationLine,
 		OtherHolder: r.otherHolder, Merchant: r.merchant, OtherMerchant: r.otherMerchant, Purse: r.purse, OtherPurse: r.otherPurse, Terminal: r.terminal,
 		Amount: r.amount, Original: r.original, Batch: r.batch, Line: r.line, Proposal: r.proposal, Occurred: r.occurred, Expiry: r.expiry,
 		HasBalance: r.flags&recordBalance != 0, Balance: r.balance, Document: r.document, Reason: r.reason, Legs: e.Legs,
-		Tariff: r.tariff, Per: r.per, Reading: r.reading, RulesVersion: r.version,
+		Tariff: r.tariff, Per: r.per, Reading: r.reading, RulesVersion: r.version, Bank: r.bank.line(),
 	}, true
 }
 

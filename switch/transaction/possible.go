@@ -3,26 +3,34 @@ package transaction
 import "context"
 
 // Possible says whether an operation could be carried out as things stand, and does not carry it out: *Refused when not. It is asked before
-// somebody is sent to pay for a load elsewhere; by the time he has paid the answer may be another.
-func (e *Engine) Possible(ctx context.Context, op *Operation, now int64) error {
+// somebody is sent to pay for a load elsewhere, or a bank is asked to agree; by the time they have answered it may be another. known: its key
+// was seen before, Operate will give the first receipt again.
+func (e *Engine) Possible(ctx context.Context, op *Operation, now int64) (known bool, err error) {
+	failed := e.do(ctx, func() { known, err = e.couldOperate(op, now) })
+	if failed != nil {
+		return false, failed
+	}
+	return known, err
+}
+
+func (e *Engine) couldOperate(op *Operation, now int64) (known bool, err error) {
+	if _, known = e.state.keys.of[op.Key]; known {
+		return true, nil
+	}
 	row, ok := CatalogueOf(op.Kind)
 	if !ok {
-		return &Refused{"kind", "kind_known", "没有这种业务", "there is no such operation"}
+		return false, noSuchOperation()
 	}
-	var refusal *Refused
-	err := e.do(ctx, func() {
-		if e.state.chartEntry(0, "", now) != nil {
-			return // no operation was ever carried out: the first one completes the chart
-		}
-		asked := *op
-		a := e.act(&asked, 0)
-		a.now = now
-		if !a.identify(&row) || !a.fields(&row) || !row.act(a) || !e.possible(a) {
-			refusal = a.refusal
-		}
-	})
-	if err == nil && refusal != nil {
-		err = refusal
+	if err := e.setClock(now); err != nil {
+		return false, err
 	}
-	return err
+	if !IsAgreement(op.Kind) && e.state.chartEntry(0, "", now) != nil {
+		return false, nil // no operation was ever carried out: the first one completes the chart, which agreements do without
+	}
+	asked := *op
+	a := e.act(&asked, 0)
+	if !a.identify(&row) || !a.fields(&row) || !row.act(a) || !e.possible(a) {
+		return false, a.refusal
+	}
+	return false, nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -156,6 +157,23 @@ func (h *history) drawField(o *transaction.Operation, field string) {
 		o.Expiry = uint32(h.now()/86400e6) + uint32(rapid.IntRange(0, 3).Draw(t, field))
 	case "state":
 		o.State = transaction.AccountState(pick("open", "frozen", "retained"))
+	case "account":
+		o.Account = pick("6217000012345678", "6222000000000001", "6222000000000002", "6222000000000003", "12345")
+		if row, ok := h.story.engine.State().HolderByNumber(o.Holder); ok && o.Kind != transaction.KindBankSigned {
+			o.Account = fmt.Sprint(h.story.engine.State().Holder(row).BankAccount)
+		}
+	case "other_account":
+		o.OtherAccount = pick("6222000000000001", "6222000000000002", "6222000000000003", "98765432")
+	case "identity":
+		o.Identity = transaction.IdentityCheck(pick("id_card", "id_card", "guardian", "face"))
+	case "signed":
+		o.Signed = uint32(h.now()/86400e6) - uint32(rapid.IntRange(0, 3).Draw(t, field))
+	case "single_limit", "day_limit", "purse_limit":
+		limit := money.Fen(rapid.SampledFrom([]int{-1, 96, 1300, 20_000, 30_000}).Draw(t, field))
+		*map[string]*money.Fen{"single_limit": &o.SingleLimit, "day_limit": &o.DayLimit, "purse_limit": &o.PurseLimit}[field] = limit
+	case "threshold":
+		threshold := money.Fen(rapid.SampledFrom([]int{0, 100, 10_000}).Draw(t, field))
+		o.Threshold = &threshold
 	case "document":
 		o.Document = "D-1"
 	case "reason":

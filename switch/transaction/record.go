@@ -10,7 +10,7 @@ import (
 
 // record is the payload of an entry that came from a terminal's request: who asked, what was decided, what the answer said.
 //
-//	flags u8 | reason u8 | purse low and direction high nibble u8 | terminal, batch, trace uvarint |
+//	flags u8, the highest of an automatic load | reason u8 | purse low and direction high nibble u8 | terminal, batch, trace uvarint |
 //	card index + 1 uvarint, or card number u64 when unknown | amount uvarint |
 //	[code 2 bytes] [balance varint] [three numbers uvarint] | [main, subsidy uvarint] | [price, see priced] | original uvarint (reversals only)
 //
@@ -33,6 +33,7 @@ type record struct {
 	subsidy      money.Fen
 	price        priced
 	original     uint64 // reversals: sequence of the original, 0 unknown
+	automatic    bool   // a load that nobody asked for: terminal, batch and trace are 0
 }
 
 const (
@@ -43,6 +44,7 @@ const (
 	flagNumbers
 	flagParts
 	flagPriced
+	flagAutomatic
 )
 
 func (r *record) flags() byte {
@@ -67,6 +69,9 @@ func (r *record) flags() byte {
 	}
 	if r.price.set {
 		f |= flagPriced
+	}
+	if r.automatic {
+		f |= flagAutomatic
 	}
 	return f
 }
@@ -190,7 +195,7 @@ func (r *record) decode(src []byte, kind Kind) error {
 	if flags&flagPriced != 0 {
 		r.price = p.price()
 	}
-	r.pinVerified = flags&flagPINVerified != 0
+	r.pinVerified, r.automatic = flags&flagPINVerified != 0, flags&flagAutomatic != 0
 	if kind == KindReversal {
 		r.original = p.uvarint()
 	}

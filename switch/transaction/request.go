@@ -115,4 +115,6 @@ type Request struct {
 	Load      uint64       // loads: sequence of the KindLoad entry
 	BankCode  ResponseCode // loads: the bank's answer
 	BankTrace [12]byte     // loads: the bank's reference, DE 37 or 38 as it sent it
+
+	cardRow uint32 // row of Card + 1, when the core has found it before; a card never moves
 }

@@ -120,7 +120,7 @@ func (d *decider) reverseLoad(original *answered) *LoadOrder {
 	d.record.hasBalance, d.record.balance = true, s.balanceAfter(h, d.day, d.entry.Legs)
 	t := s.Terminal(d.record.terminal)
 	return &LoadOrder{
-		Load: original.sequence, Time: original.asked, Day: original.day, Amount: original.amount, Card: c.Number, BankAccount: h.BankAccount,
+		Load: original.sequence, Time: original.asked, Day: original.day, Amount: original.amount, Card: c.Number, BankAccount: s.askedFrom(original),
 		TerminalCode: t.Code, MerchantCode: s.merchants[t.Merchant].Code,
 	}
 }

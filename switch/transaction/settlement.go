@@ -22,6 +22,7 @@ type settlement struct {
 	proposals  map[uint64]Proposal
 	batches    batches
 	sheets     sheets
+	agreements agreements
 
 	// Indexes, rebuilt from the tables.
 	programmeByCode map[string]uint16
@@ -33,7 +34,7 @@ func newSettlement() settlement {
 	return settlement{
 		chart: make(map[chartKey]ledger.AccountID), terms: make(map[uint32]MerchantTerms), splits: make(map[uint32][]ledger.Leg), refunds: newRefunds(),
 		holdings: make(map[uint64]holding),
-		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(), sheets: newSheets(),
+		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(), sheets: newSheets(), agreements: newAgreements(),
 		programmeByCode: make(map[string]uint16), deskByCode: make(map[string]uint16), operatorByCode: make(map[string]uint16),
 	}
 }

@@ -22,6 +22,7 @@ type State struct {
 	lastTime int64     // of the newest entry: time in the ledger never goes back
 	window   uint32    // remembered answers per terminal and class; fixed when the ledger is made
 	warmth   money.Fen // sink of warm
+	read     record    // of the original that is applied
 	zone     int32     // seconds east of UTC of the site; fixed when the ledger is made
 	business business
 	rulebook rulebook
@@ -125,6 +126,7 @@ func (s *State) warm(requests []Request) {
 	for i := range requests {
 		r := &requests[i]
 		if n, ok := s.cardRow(r.Card); ok {
+			r.cardRow = n + 1
 			h := s.holders.At(s.cards.At(n).Holder)
 			sink += s.book.Account(h.Main).Balance + s.book.Account(h.Subsidy).Balance
 		}

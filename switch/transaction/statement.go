@@ -45,7 +45,9 @@ func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space 
 		if !ok {
 			return
 		}
-		emit(StatementTerminal, uint64(terminal))
+		if terminal != 0 {
+			emit(StatementTerminal, uint64(terminal))
+		}
 		if named = card != 0; named {
 			emit(StatementCard, uint64(card))
 		}
@@ -135,6 +137,8 @@ type Line struct {
 	HasBalance bool
 	Balance    money.Fen // of both purses, after this entry
 
+	Automatic bool // a load that nobody asked for: it has no terminal
+
 	Original uint64 // reversals: the entry that was reversed; 0 unknown
 	Load     uint64 // what the bank said: the load's entry
 	Bank     [12]byte
@@ -192,7 +196,7 @@ func (line *Line) readRequest(e *ledger.Entry) bool {
 	if line.Priced = r.price.set; !line.Priced {
 		line.Price.List = r.amount
 	}
-	line.HasBalance, line.Balance, line.Original = r.hasBalance, r.balance, r.original
+	line.HasBalance, line.Balance, line.Original, line.Automatic = r.hasBalance, r.balance, r.original, r.automatic
 	return true
 }
 

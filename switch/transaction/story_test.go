@@ -129,7 +129,7 @@ func castOf(now time.Time) *transaction.Directory {
 		groups        uint64
 	}{{"student", "300.00", "0", 1 << 1}, {"student", "20.00", "3.00", 1 << 2}, {"whole", "10.00", "1.20", 0}, {"student", "50.00", "0", 0}} {
 		number := fmt.Sprintf("2026%04d", i+1)
-		dir.Holders = append(dir.Holders, transaction.HolderRow{Number: number, Class: h.class, Groups: h.groups, BankAccount: 6217000012345678, OpeningMain: fen(h.main), OpeningSubsidy: fen(h.subsidy)})
+		dir.Holders = append(dir.Holders, transaction.HolderRow{Number: number, Class: h.class, Groups: h.groups, BankAccount: castAccount, OpeningMain: fen(h.main), OpeningSubsidy: fen(h.subsidy)})
 		dir.Cards = append(dir.Cards, transaction.CardRow{Number: 9156000000000001 + transaction.CardNumber(i), Holder: number, PINValue: 1234})
 	}
 	dir.Holders[3].State = transaction.HolderSuspended
@@ -223,6 +223,9 @@ func (s *story) send(requests ...transaction.Request) string {
 	return s.heard()
 }
 
+// castAccount is the bank account that everybody of the cast came with.
+const castAccount = 6217000012345678
+
 func (s *story) heard() string {
 	var b strings.Builder
 	for len(s.door.answers) > 0 {
@@ -240,7 +243,11 @@ func (s *story) heard() string {
 	}
 	for len(s.bank.reversals) > 0 {
 		o := <-s.bank.reversals
-		fmt.Fprintf(&b, "  -> bank 0420 load=%d of %s: %s repeat=%v\n", o.Load, clock(o.Time), o.Amount, o.Repeat)
+		fmt.Fprintf(&b, "  -> bank 0420 load=%d of %s: %s repeat=%v", o.Load, clock(o.Time), o.Amount, o.Repeat)
+		if o.BankAccount != castAccount {
+			fmt.Fprintf(&b, " of %d", o.BankAccount)
+		}
+		b.WriteString("\n")
 	}
 	if b.Len() == 0 {
 		return "(nothing)\n"

@@ -97,7 +97,7 @@ type answered struct {
 	number       CardNumber // as sent
 	amount       money.Fen  // as sent
 	balance      money.Fen
-	numbers      Numbers // of a refusal; of an approval: main, subsidy
+	numbers      Numbers // of a refusal; of an approval: main, subsidy; of a load besides, third: the bank account that it was asked from
 	sequence     uint64
 	time         int64  // of the answer
 	asked        int64  // loads: when the bank was asked; its reversal must carry the same moment. Approved purchases: packedPrice

@@ -15,6 +15,8 @@ import (
 // Config says what the site has.
 type Config struct {
 	NoBank bool // the site has no bank: every load is refused before it begins
+	// TakesAutomatic says whether the bank of an account takes loads that nobody has keyed a PIN for. nil: every bank does.
+	TakesAutomatic func(account uint64) bool
 }
 
 // New returns the subsystem.
@@ -23,7 +25,7 @@ func New(c Config) campus.Subsystem {
 		Name:  "bankload",
 		Title: "圈存 / bank load",
 		Routes: []transaction.Route{
-			{Kind: transaction.KindLoad, Terminals: []transaction.TerminalType{transaction.TerminalKiosk, transaction.TerminalPOS}, Decide: c.load},
+			{Kind: transaction.KindLoad, Terminals: []transaction.TerminalType{transaction.TerminalKiosk, transaction.TerminalPOS}, Decide: c.load, Automatic: c.automatic},
 		},
 	}
 }
@@ -51,20 +53,31 @@ func (c Config) load(k *transaction.Case) transaction.Outcome {
 	return transaction.Outcome{PINVerified: true}
 }
 
+// automatic: the holder has signed for it (handbook 3.8). Where the bounds do not allow the whole of it there is none: he did not sign for a part.
+func (c Config) automatic(k *transaction.Case) transaction.Outcome {
+	if c.NoBank || c.TakesAutomatic != nil && !c.TakesAutomatic(k.Holder.BankAccount) {
+		return transaction.Refuse(transaction.ReasonBankUnreachable)
+	}
+	if refusal, ok := checkLimits(k, k.Request.Amount); !ok {
+		return refusal
+	}
+	return transaction.Outcome{}
+}
+
 // checkLimits: one load, the day's loads, the purse with everything on its way.
 func checkLimits(k *transaction.Case, amount money.Fen) (refusal transaction.Outcome, ok bool) {
-	limits := k.Limits(transaction.PurseMain)
-	if limits.LoadSingle > 0 && amount > limits.LoadSingle {
-		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.LoadSingle), false
+	limits := k.LoadBounds()
+	if limits.Single > 0 && amount > limits.Single {
+		return transaction.Refuse(transaction.ReasonLoadSingle, amount, limits.Single), false
 	}
 	if k.Loading()+amount > transaction.MaxLoading {
 		return transaction.Refuse(transaction.ReasonLoadSingle, amount, transaction.MaxLoading-k.Loading()), false
 	}
-	if loaded := k.LoadedToday(); limits.LoadDay > 0 && loaded+amount > limits.LoadDay {
-		return transaction.Refuse(transaction.ReasonLoadDay, loaded, amount, limits.LoadDay), false
+	if loaded := k.LoadedToday(); limits.Day > 0 && loaded+amount > limits.Day {
+		return transaction.Refuse(transaction.ReasonLoadDay, loaded, amount, limits.Day), false
 	}
-	if has := k.MainAvailable() + k.Loading(); limits.PurseCap > 0 && has+amount > limits.PurseCap {
-		return transaction.Refuse(transaction.ReasonPurseCap, has, amount, limits.PurseCap), false
+	if has := k.MainAvailable() + k.Loading(); limits.Purse > 0 && has+amount > limits.Purse {
+		return transaction.Refuse(transaction.ReasonPurseCap, has, amount, limits.Purse), false
 	}
 	return transaction.Outcome{}, true
 }
