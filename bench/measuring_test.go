@@ -128,7 +128,7 @@ func smallPeers(t *testing.T, binary string) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip(err)
 	}
-	folder := openFolder(t)
+	folder := t.TempDir()
 	p := peers{
 		common: common{binary: binary, work: folder, seed: 3}, clients: []int{3}, batches: []string{"3x4"}, depths: []string{"2x1", "3x8"}, switches: []string{"4x2"},
 		seconds: 0.2, rounds: 1, holders: 300, json: filepath.Join(folder, "peers.json"),

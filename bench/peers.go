@@ -162,7 +162,7 @@ func (a *arena) start(ctx context.Context, connections int) (err error) {
 	a.random = newRandom(a.site.seed)
 	a.work = &peerWork{cards: cardsOf(a.site.campus), terminals: 1024, merchants: len(a.site.campus.Merchants)}
 	fmt.Fprintln(a.out, "启动 / starting PostgreSQL …")
-	if a.postgres, err = startPostgres(ctx, a.site.folder); err == nil {
+	if a.postgres, err = startPostgres(ctx, a.site.folder, a.site.keep); err == nil {
 		err = a.postgres.load(ctx, a.work)
 	}
 	if err != nil {

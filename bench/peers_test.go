@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,9 +23,9 @@ func TestPeersDecide(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip(err)
 	}
-	ctx, folder := t.Context(), openFolder(t)
+	ctx, folder := t.Context(), t.TempDir()
 	work := &peerWork{cards: []uint64{9156000000000001, 9156000000000002}, terminals: 2, merchants: 1}
-	sql, err := startPostgres(ctx, folder)
+	sql, err := startPostgres(ctx, folder, false)
 	require.NoError(t, err)
 	defer sql.close()
 	require.NoError(t, sql.load(ctx, work))
@@ -70,12 +71,20 @@ func TestPeersDecide(t *testing.T) {
 	require.EqualValues(t, []int64{richFen - 1000, richFen + 1000}, []int64{balance, shop})
 }
 
-// openFolder is one that another user gets through: PostgreSQL is not run by root, and a test's own folder is closed.
-func openFolder(t *testing.T) string {
-	t.Helper()
-	folder, err := os.MkdirTemp("", "peers-")
+// A folder of root's is closed to whoever PostgreSQL runs as, and one below it is, too.
+func TestEnterable(t *testing.T) {
+	if !enterable(os.TempDir()) {
+		t.Skip("nothing can be opened below a closed folder")
+	}
+	top, err := os.MkdirTemp("", "enterable-")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	require.NoError(t, os.Chmod(folder, 0o711))
-	return folder
+	defer os.RemoveAll(top)
+	below := filepath.Join(top, "below")
+	require.NoError(t, os.Mkdir(below, 0o755))
+	require.False(t, enterable(below), "closed above")
+	require.NoError(t, os.Chmod(top, 0o711))
+	require.True(t, enterable(below))
+	require.NoError(t, os.Chmod(below, 0o700))
+	require.False(t, enterable(below), "closed itself")
+	require.False(t, enterable(filepath.Join(top, "nowhere")))
 }

@@ -28,6 +28,8 @@ var errNotInstalled = errors.New("没有安装:make peers 会安装,需要 root 
 
 // postgres is a PostgreSQL server of this run alone: its own folder, its own port, and gone at the end.
 type postgres struct {
+	folder  string // of its data alone
+	keep    bool   // leave it behind
 	server  *peerProcess
 	url     string
 	version string
@@ -81,61 +83,109 @@ func servant(folder string) (*syscall.SysProcAttr, error) {
 	return nil, errors.New("没有用户 postgres 或 nobody / there is no user postgres or nobody for PostgreSQL to run as")
 }
 
-// startPostgres makes a server in a folder, loads the schema and the campus, and waits until it answers.
-func startPostgres(ctx context.Context, folder string) (*postgres, error) {
+// startPostgres makes a server with a folder of its own and waits until it answers.
+func startPostgres(ctx context.Context, folder string, keep bool) (*postgres, error) {
 	tools, err := postgresTools()
 	if err != nil {
 		return nil, err
 	}
-	data, err := filepath.Abs(filepath.Join(folder, "postgresql"))
-	if err != nil {
-		return nil, fmt.Errorf("making PostgreSQL's folder: %w", err)
-	}
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, fmt.Errorf("making PostgreSQL's folder: %w", err)
-	}
-	attributes, err := servant(data)
+	data, err := postgresFolder(folder)
 	if err != nil {
 		return nil, err
 	}
-	initdb := exec.CommandContext(ctx, filepath.Join(tools, "initdb"), "-D", data, "-U", "bench", "--auth=trust", "--no-locale", "-E", "UTF8", "--no-sync", "--no-instructions")
-	initdb.SysProcAttr, initdb.Dir = attributes, "/"
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	address, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	_, port, _ := strings.Cut(address, ":")
-	args := []string{"-D", data, "-p", port}
-	for _, setting := range postgresSettings {
-		args = append(args, "-c", setting)
-	}
-	command := exec.CommandContext(ctx, filepath.Join(tools, "postgres"), args...)
-	command.SysProcAttr, command.Dir = attributes, "/"
-	p := &postgres{url: "postgres://bench@" + address + "/postgres?sslmode=disable"}
-	if p.server, err = startPeer(command, "postgresql", filepath.Join(folder, "postgresql.log"), syscall.SIGINT); err != nil {
-		return nil, err
-	}
-	if err := p.server.await(ctx, func() error {
-		c, err := pgx.Connect(ctx, p.url)
-		if err == nil {
-			err = errors.Join(c.QueryRow(ctx, "select split_part(version(), ' ', 2)").Scan(&p.version), c.Close(ctx))
-		}
-		return err
-	}); err != nil {
+	p := &postgres{folder: data, keep: keep}
+	if err := p.start(ctx, tools, filepath.Join(folder, "postgresql.log")); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
+// postgresFolder makes a folder for the data, beside the others if whoever the server runs as can get there: a home of root's is closed to
+// everybody else, and then it is one for temporary files, if that is on the same disk.
+func postgresFolder(beside string) (string, error) {
+	beside, err := filepath.Abs(beside)
+	if err != nil {
+		return "", fmt.Errorf("making PostgreSQL's folder: %w", err)
+	}
+	for _, place := range []string{beside, os.TempDir(), "/var/tmp"} {
+		if os.Geteuid() != 0 || enterable(place) && sameDisk(place, beside) {
+			data, err := os.MkdirTemp(place, "postgresql-")
+			if err != nil {
+				return "", fmt.Errorf("making PostgreSQL's folder: %w", err)
+			}
+			return data, nil
+		}
+	}
+	return "", fmt.Errorf("PostgreSQL 不以 root 运行,进不了 %s:用 --work 换一个他人可进入的文件夹 / PostgreSQL does not run as root and cannot enter %[1]s: name another folder with --work", beside)
+}
+
+// enterable says whether everybody may go through a folder and all above it.
+func enterable(folder string) bool {
+	for {
+		info, err := os.Stat(folder)
+		if err != nil || info.Mode()&0o001 == 0 {
+			return false
+		}
+		above := filepath.Dir(folder)
+		if above == folder {
+			return true
+		}
+		folder = above
+	}
+}
+
+func sameDisk(a, b string) bool {
+	var first, second syscall.Stat_t
+	return syscall.Stat(a, &first) == nil && syscall.Stat(b, &second) == nil && first.Dev == second.Dev
+}
+
+// start makes the database, starts the server and waits until it answers. It stands in the root folder: whoever it runs as may not be let into
+// the one that this program stands in.
+func (p *postgres) start(ctx context.Context, tools, logPath string) error {
+	attributes, err := servant(p.folder)
+	if err != nil {
+		return err
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(tools, "initdb"), "-D", p.folder, "-U", "bench", "--auth=trust", "--no-locale", "-E", "UTF8", "--no-sync", "--no-instructions")
+	initdb.SysProcAttr, initdb.Dir = attributes, "/"
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	address, err := freePort()
+	if err != nil {
+		return err
+	}
+	_, port, _ := strings.Cut(address, ":")
+	args := []string{"-D", p.folder, "-p", port}
+	for _, setting := range postgresSettings {
+		args = append(args, "-c", setting)
+	}
+	command := exec.CommandContext(ctx, filepath.Join(tools, "postgres"), args...)
+	command.SysProcAttr, command.Dir = attributes, "/"
+	p.url = "postgres://bench@" + address + "/postgres?sslmode=disable"
+	if p.server, err = startPeer(command, "postgresql", logPath, syscall.SIGINT); err != nil {
+		return err
+	}
+	return p.server.await(ctx, func() error {
+		c, err := pgx.Connect(ctx, p.url)
+		if err == nil {
+			err = errors.Join(c.QueryRow(ctx, "select split_part(version(), ' ', 2)").Scan(&p.version), c.Close(ctx))
+		}
+		return err
+	})
+}
+
 func (p *postgres) close() {
 	for _, c := range p.clients {
 		c.close()
 	}
-	p.server.stop()
+	if p.server != nil {
+		p.server.stop()
+	}
+	if !p.keep {
+		_ = os.RemoveAll(p.folder)
+	}
 }
 
 // load makes the tables and puts the campus in.
