@@ -74,7 +74,8 @@ The best shape of each counts.`,
 // contender is one system in one shape.
 type contender struct {
 	system, title string
-	alone         bool // every purchase is a transaction of its own: one that fails takes no other with it
+	shape         string // connections x purchases in flight on each
+	alone         bool   // every purchase is a transaction of its own: one that fails takes no other with it
 	measure       func(ctx context.Context, seconds float64) (measured, error)
 	rounds        []measured
 }
@@ -199,35 +200,35 @@ func (p *peers) contenders(ctx context.Context, a *arena, shapes []shape) ([]*co
 	}
 	var all []*contender
 	for _, s := range shapes {
-		all = append(all, &contender{system: "switch", title: "交换机 switch " + s.String(), measure: func(ctx context.Context, seconds float64) (measured, error) {
+		all = append(all, &contender{system: "switch", shape: s.String(), title: "交换机 switch " + s.String(), measure: func(ctx context.Context, seconds float64) (measured, error) {
 			return a.house.measure(ctx, "switch", s, seconds)
 		}})
 	}
-	sql := func(title string, connections int, alone bool, ask sqlAsk) {
-		all = append(all, &contender{system: "postgresql", alone: alone, title: "PostgreSQL " + title, measure: func(ctx context.Context, seconds float64) (measured, error) {
-			return a.measureSQL(ctx, connections, seconds, ask)
+	sql := func(title string, of shape, alone bool, ask sqlAsk) {
+		all = append(all, &contender{system: "postgresql", shape: of.String(), alone: alone, title: "PostgreSQL " + of.String() + " " + title, measure: func(ctx context.Context, seconds float64) (measured, error) {
+			return a.measureSQL(ctx, of.connections, seconds, ask)
 		}})
 	}
 	for _, n := range p.clients {
 		for _, hot := range []bool{true, false} {
-			title := strconv.Itoa(n) + "x1 商户" + map[bool]string{true: "热点行 hot row", false: "只追加 append-only"}[hot]
-			sql(title, n, true, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
+			title := "商户" + map[bool]string{true: "热点行 hot row", false: "只追加 append-only"}[hot]
+			sql(title, shape{n, 1}, true, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
 				c.hot = hot
 				return c.one(ctx, a.work, r)
 			})
 		}
 	}
 	for _, s := range batches {
-		sql(s.String()+" 流水线 pipeline, append-only", s.connections, true, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
+		sql("流水线 pipeline, append-only", s, true, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
 			c.hot = false
 			return c.pipelined(ctx, a.work, r, s.inFlight)
 		})
-		sql(s.String()+" 一事务一批 batch, append-only", s.connections, false, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
+		sql("一事务一批 batch, append-only", s, false, func(ctx context.Context, c *sqlClient, r *rand.Rand) (int, error) {
 			return c.batched(ctx, a.work, r, s.inFlight)
 		})
 	}
 	for _, s := range depths {
-		all = append(all, &contender{system: "redis", title: "Redis " + s.String(), measure: func(ctx context.Context, seconds float64) (measured, error) {
+		all = append(all, &contender{system: "redis", shape: s.String(), title: "Redis " + s.String(), measure: func(ctx context.Context, seconds float64) (measured, error) {
 			a.redis.connect(s.connections)
 			return a.measurePeer(ctx, a.redis.server, s.connections, seconds, func(ctx context.Context, i int, r *rand.Rand) (int, error) {
 				return a.redis.clients[i].pipelined(ctx, a.work, r, s.inFlight)

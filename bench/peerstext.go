@@ -10,6 +10,7 @@ import (
 type peerRow struct {
 	System string  `json:"system"`
 	Title  string  `json:"title"`
+	Shape  string  `json:"shape"` // connections x purchases in flight on each
 	TPS    float64 `json:"tps"`
 	P50    float64 `json:"p50_ms"`
 	P99    float64 `json:"p99_ms"`
@@ -31,7 +32,7 @@ type peersResult struct {
 	Redis      float64   `json:"switch_is_times_redis"`
 }
 
-// quotedRow is of another day and another client, for orientation: design/anchors.md.
+// quotedRow is of another day and another client, for orientation: so many purchases a second with 64 in flight, and with 2,048.
 type quotedRow struct{ Title, Single, Many string }
 
 var quotedPeers = []quotedRow{
@@ -75,8 +76,19 @@ func printWork(out io.Writer, title string, of []work) {
 	}
 }
 
-// Quoted is quotedPeers, for the page.
-func (r *peersResult) Quoted() []quotedRow { return quotedPeers }
+// Quoted is quotedPeers with the switch of this run above them.
+func (r *peersResult) Quoted() []quotedRow {
+	own := quotedRow{Title: "交换机,本次 the switch, this run"}
+	for _, row := range r.Rows {
+		switch {
+		case row.System == "switch" && row.Shape == "64x1":
+			own.Single = grouped(row.TPS) + " /s"
+		case row.System == "switch" && row.Shape == "64x32":
+			own.Many = grouped(row.TPS) + " /s"
+		}
+	}
+	return append([]quotedRow{own}, quotedPeers...)
+}
 
 // summarisePeers takes medians and finds the best shape of each system. What is compared is the switch's last shape.
 func summarisePeers(contenders []*contender) *peersResult {
@@ -102,7 +114,7 @@ func summarisePeers(contenders []*contender) *peersResult {
 			ratios = append(ratios, compared.rounds[j].tps/m.tps)
 		}
 		r.Rows = append(r.Rows, peerRow{
-			System: c.system, Title: c.title, TPS: pick(func(m measured) float64 { return m.tps }), P50: pick(func(m measured) float64 { return m.p50 }),
+			System: c.system, Title: c.title, Shape: c.shape, TPS: pick(func(m measured) float64 { return m.tps }), P50: pick(func(m measured) float64 { return m.p50 }),
 			P99: pick(func(m measured) float64 { return m.p99 }), CPU: pick(func(m measured) float64 { return m.cpu }), Client: pick(func(m measured) float64 { return m.client }),
 			Switch: median(ratios),
 		})
@@ -136,9 +148,10 @@ func (r *peersResult) print(out io.Writer) {
 		fmt.Fprintf(out, "%s %11.0f %9.2f %9.2f %11.2f %11.2f %11.1fx\n", wide(star+row.Title, 48), row.TPS, row.P50, row.P99, row.CPU, row.Client, row.Switch)
 	}
 	r.printRatios(out)
-	fmt.Fprintf(out, "\n%s %14s %14s\n", wide("引用,非本次测量 quoted, not measured in this run", 48), "64 x 1", "64 x 32")
-	for _, q := range quotedPeers {
-		fmt.Fprintf(out, "%s %14s %14s\n", wide("  "+q.Title, 48), q.Single, q.Many)
+	const column = 26
+	fmt.Fprintf(out, "\n%s %s %s\n", wide("引用,非本次测量 quoted, measured elsewhere", 48), wide("64 笔在途 in flight", column), "2,048 笔在途或成批 in flight, or in batches")
+	for _, q := range r.Quoted() {
+		fmt.Fprintf(out, "%s %s %s\n", wide("  "+q.Title, 48), wide(q.Single, column), q.Many)
 	}
 	printWork(out, "\n三者都做 all three do", workOfAll)
 	printWork(out, "只有交换机做 the switch alone does", workOfSwitch)
