@@ -42,7 +42,7 @@ func binsOf(h *hdrhistogram.Histogram) []bin {
 	return bins[first : last+1]
 }
 
-// printBins draws the histogram. Bars are of the count's logarithm where few are of interest: the long tail would be invisible.
+// printBins draws the histogram, with the share of all up to each bound. The tail is a sliver where it is too short for a bar.
 func printBins(out io.Writer, bins []bin) {
 	total, most := int64(0), int64(1)
 	for _, b := range bins {

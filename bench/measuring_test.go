@@ -156,10 +156,11 @@ func TestPage(t *testing.T) {
 	page, err := os.ReadFile(r.html)
 	require.NoError(t, err)
 	require.Contains(t, string(page), "98,765")
-	require.NotContains(t, string(page), `id="latency"`)
+	require.NotContains(t, string(page), `id="at-latency"`)
+	require.NotContains(t, string(page), "<polyline", "one shape with one in flight is no curve")
 	write("latency.json", latencyResult{
-		Rate: 20_000, P50: 1, P99: 2, P999: 3, RatioP50: 2, RatioP99: 5, Series: []moment{{At: 0, Count: 1, P50: 1}}, Bins: []bin{{1, 7}},
-		Events: []mark{{Name: "list", Title: "名单 </script> list", At: 1, Took: 2}},
+		Rate: 20_000, P50: 1, P99: 2, P999: 3, RatioP50: 2, RatioP99: 5, Series: []moment{{At: 0, Count: 1, P50: 1, P99: 2, Max: 3}, {At: 0.1, Count: 1, P50: 2, P99: 3, Max: 4}}, Bins: []bin{{1, 7}},
+		Events: []mark{{Name: "list", Title: "名单 <b> list", At: 1, Took: 2}},
 	})
 	write("peers.json", peersResult{Rounds: 3, PostgreSQL: 60, Redis: 3, Rows: []peerRow{{System: "redis", Title: "Redis 64x1", TPS: 5, Best: true}}})
 	write("growth.json", growthResult{ByHolders: []growthPoint{{Holders: 10, CPU: 5}, {Holders: 1000, CPU: 6}}, RatioHolders: 1.2})
@@ -169,11 +170,11 @@ func TestPage(t *testing.T) {
 	require.NoError(t, r.run(&out))
 	page, err = os.ReadFile(r.html)
 	require.NoError(t, err)
-	for _, part := range []string{`id="latency"`, `id="growth-holders"`, `id="nation"`, "50,000,000", "60 x", "午餐高峰"} {
+	for _, part := range []string{`id="at-latency"`, "持卡人 holders</text>", `id="at-nation"`, "50,000,000", "60 x", "午餐高峰", "名单 &lt;b&gt; list 2 ms</text>"} {
 		require.Contains(t, string(page), part)
 	}
-	require.Equal(t, 3, strings.Count(string(page), "</script>"), "what results hold ends no script")
-	for _, remote := range []string{"src=", "@import", "<link", "url("} {
+	require.Equal(t, 3+2, strings.Count(string(page), `"/></svg>`), "a legend for each curve")
+	for _, remote := range []string{"<script", "src=", "@import", "<link", "url("} {
 		require.NotContains(t, string(page), remote)
 	}
 	require.Contains(t, out.String(), "延迟分布")

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -184,10 +183,6 @@ func (r *results) html(machine string) ([]byte, error) {
 		contents, _ := pageFiles.ReadFile("page/" + name) // embedded
 		return string(contents)
 	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("making the page: %w", err)
-	}
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"whole":   func(v any) string { return grouped(number(v)) },
 		"fixed":   func(digits int, v float64) string { return fmt.Sprintf("%.*f", digits, v) },
@@ -198,10 +193,18 @@ func (r *results) html(machine string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the page: %w", err)
 	}
+	var holders, records, rush *plot
+	if g := r.Growth; g != nil {
+		holders = costPlot(g.ByHolders, "持卡人 holders", func(p *growthPoint) int { return p.Holders })
+		records = costPlot(g.ByRecords, "已存记录 stored records", func(p *growthPoint) int { return p.Records })
+	}
+	if r.Nation != nil {
+		rush = latencyPlot(r.Nation.Rush)
+	}
 	var page bytes.Buffer
 	err = t.Execute(&page, map[string]any{
-		"Style": template.CSS(text("page.css")), "PlotStyle": template.CSS(text("uPlot.min.css")), "PlotScript": template.JS(text("uPlot.iife.min.js")), "Script": template.JS(text("page.js")),
-		"Data": template.JS(data), "Machine": machine, "Made": time.Now().Format("2006-01-02 15:04"), "Cards": r.cards(), "Sources": r.sources,
+		"Style": template.CSS(text("page.css")), "Machine": machine, "Cards": r.cards(), "Sources": r.sources,
+		"ThroughputPlot": throughputPlot(r.Saturate), "LatencyPlot": latencyPlot(r.Latency), "HoldersPlot": holders, "RecordsPlot": records, "NationPlot": rush,
 		"Saturate": r.Saturate, "Latency": r.Latency, "Peers": r.Peers, "Growth": r.Growth, "Nation": r.Nation, "Lunch": r.Lunch,
 	})
 	if err != nil {
