@@ -87,6 +87,7 @@ type latencyResult struct {
 	CPU         float64   `json:"cpu_us_per_request"`
 	Client      float64   `json:"client_cpu_us_per_request"`
 	Group       float64   `json:"group_mean"`
+	SyncWait    float64   `json:"sync_wait_mean_ms"` // of a group
 	Before      syncTimes `json:"sync_before"`
 	Meanwhile   syncTimes `json:"sync_meanwhile"`
 	After       syncTimes `json:"sync_after"`
@@ -295,7 +296,7 @@ func (h *house) playMeasured(ctx context.Context, p *paced, span time.Duration, 
 	r := &latencyResult{
 		Sent: p.sent, Accepted: float64(p.answered-p.timeouts) / span.Seconds(), Timeouts: p.timeouts, P50: milliseconds(p.latency, 50), P99: milliseconds(p.latency, 99),
 		P999: milliseconds(p.latency, 99.9), Max: float64(p.latency.Max()) / 1e3, Lag: milliseconds(p.lag, 99), CPU: float64((cpuAfter - cpu).Microseconds()) / n,
-		Client: float64(own.Microseconds()) / n, Group: after.mean(before), Series: p.series(), Bins: binsOf(p.latency),
+		Client: float64(own.Microseconds()) / n, Group: after.mean(before), SyncWait: after.syncWait(before), Series: p.series(), Bins: binsOf(p.latency),
 	}
 	r.Void = r.Lag > lagLimit
 	for _, e := range p.events {

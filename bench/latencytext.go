@@ -82,7 +82,7 @@ func (r *latencyResult) print(out io.Writer) {
 	fmt.Fprintf(out, "%s %8s %8.1fx %8.1fx\n", wide("消费为前后裸延迟的倍数 times the bare", column), "", r.RatioP50, r.RatioP99)
 	fmt.Fprintf(out, "%s %8s %9s %9s %9s\n", wide("目标 targets", column), "", fmt.Sprintf("%s ≤%gx", verdict(r.RatioP50 <= ratioP50Most), ratioP50Most),
 		fmt.Sprintf("%s ≤%dx", verdict(r.RatioP99 <= ratioP99Most), ratioP99Most), fmt.Sprintf("%s <%dms", verdict(r.P999 < p999Most), p999Most))
-	fmt.Fprintf(out, "交换机 switch %.2f us/笔 request   组 group %.0f   客户端 client %.2f us   自身滞后 own lag p99 %.2f ms   超时 timeouts %d\n", r.CPU, r.Group, r.Client, r.Lag, r.Timeouts)
+	fmt.Fprintf(out, "交换机 switch %.2f us/笔 request   组 group %.0f   等待落盘 sync wait %.2f ms   客户端 client %.2f us   自身滞后 own lag p99 %.2f ms   超时 timeouts %d\n", r.CPU, r.Group, r.SyncWait, r.Client, r.Lag, r.Timeouts)
 	if r.Void {
 		fmt.Fprintln(out, "作废:发生器滞后 / VOID: the generator lagged")
 	}

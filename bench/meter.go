@@ -24,15 +24,15 @@ func milliseconds(h *hdrhistogram.Histogram, quantile float64) float64 {
 }
 
 // journal is what the switch's own metrics say of its groups.
-type journal struct{ groups, entries float64 }
+type journal struct{ groups, entries, waits, waited float64 }
 
 // scrape reads the switch's metrics. The scrape costs the switch some processor time: it is made outside of the measured span.
 func (p *process) scrape(ctx context.Context) (journal, error) {
-	values, err := p.metrics(ctx, "onecard_journal_group_entries_sum", "onecard_journal_group_entries_count")
+	values, err := p.metrics(ctx, "onecard_journal_group_entries_sum", "onecard_journal_group_entries_count", "onecard_journal_append_duration_seconds_count", "onecard_journal_append_duration_seconds_sum")
 	if err != nil {
 		return journal{}, err
 	}
-	return journal{entries: values[0], groups: values[1]}, nil
+	return journal{entries: values[0], groups: values[1], waits: values[2], waited: values[3]}, nil
 }
 
 // metrics reads values without labels, in the order of their names; one that is not there is 0.
@@ -65,6 +65,14 @@ func (j journal) mean(before journal) float64 {
 		return 0
 	}
 	return (j.entries - before.entries) / (j.groups - before.groups)
+}
+
+// syncWait is how long a group waited for the disk between two looks, in milliseconds.
+func (j journal) syncWait(before journal) float64 {
+	if j.waits == before.waits {
+		return 0
+	}
+	return 1e3 * (j.waited - before.waited) / (j.waits - before.waits)
 }
 
 // machine describes where a run was made: a figure without it says nothing.

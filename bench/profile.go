@@ -36,18 +36,19 @@ type stage struct {
 }
 
 // stages in the order of the way. A look belongs to the stage of its innermost function that is listed here: memory that is moved and
-// system calls belong to who asked for them. A name that ends in a dot or a bracket is of a package or a type.
+// system calls belong to who asked for them. A name that ends in a dot or a slash is of a package or a type; of two that fit, the longer says more.
 var stages = []stage{
 	{Name: "read", Title: "收报 read", functions: []string{
 		"onecard/terminals/reactor.readNow", "onecard/terminals/reactor.(*Conn).receive", "onecard/terminals/reactor.(*Loop).Poll", "onecard/terminals/reactor.(*Loop).ready",
 		"onecard/terminals/reactor.(*Loop).glance", "onecard/terminals/reactor.(*Loop).dispatch", "onecard/terminals/reactor.(*Loop).accept", "onecard/terminals.(*Server).Poll",
 	}},
-	{Name: "MAC", Title: "报文鉴别 MAC", functions: []string{"onecard/switch/iso8583.(*MAC).", "crypto/", "github.com/emmansun/gmsm"}},
 	{Name: "decode", Title: "解码 decode", functions: []string{
 		"onecard/switch/iso8583.(*Message).", "onecard/terminals.(*Session).Receive", "onecard/terminals.(*Session).frame", "onecard/terminals.(*Session).parse", "onecard/terminals.(*Session).financial",
 		"onecard/terminals.(*pendingTable).put", "onecard/terminals.(*Session).keep", "onecard/terminals.(*handler).",
 	}},
+	{Name: "MAC", Title: "报文鉴别 MAC", functions: []string{"onecard/switch/iso8583.(*MAC)."}},
 	{Name: "warm", Title: "预取 warm the caches", functions: []string{"onecard/switch/transaction.(*State).warm"}},
+	{Name: "decide", Title: "判定 decide", functions: []string{"onecard/switch/transaction.(*decider).", "onecard/switch/transaction.(*Case).", "onecard/switch/transaction.(*Engine).", "onecard/switch/campus/", "onecard/switch/rules."}},
 	{Name: "apply", Title: "记账 apply", functions: []string{"onecard/switch/transaction.(*State).apply", "onecard/ledger.(*Book).Apply", "onecard/switch/transaction.(*Engine).add"}},
 	{Name: "record", Title: "成条 record", functions: []string{"onecard/switch/transaction.(*decider).write", "onecard/switch/transaction.(*record).append"}},
 	{Name: "journal", Title: "落盘 journal, sync", functions: []string{
@@ -56,14 +57,13 @@ var stages = []stage{
 		"github.com/cockroachdb/pebble/v2/record.", "github.com/cockroachdb/pebble/v2.(*commitPipeline).", "github.com/cockroachdb/pebble/v2/wal.",
 	}},
 	{Name: "encode", Title: "编码 encode", functions: []string{
-		"onecard/switch/iso8583.(*Builder).", "onecard/terminals.(*Sessions).", "onecard/terminals.(*Session).answer", "onecard/terminals.(*Server).Answer", "onecard/terminals.(*pendingTable).take", "onecard/terminals.(*Session).goOn",
+		"onecard/switch/iso8583.(*Builder).", "onecard/switch/iso8583.(*Echo).", "onecard/terminals.(*Sessions).", "onecard/terminals.(*Session).answer", "onecard/terminals.(*Server).Answer", "onecard/terminals.(*pendingTable).take", "onecard/terminals.(*Session).goOn",
 	}},
 	{Name: "write", Title: "应答 answer, write", functions: []string{"onecard/terminals/reactor.(*Conn).flush", "onecard/terminals/reactor.(*Loop).Flush", "onecard/terminals/reactor.writeNow", "onecard/terminals.(*Server).settle"}},
 	{Name: "index", Title: "索引 index", functions: []string{"onecard/ledger/pebblestore.(*indexer).", "onecard/switch/transaction.(*Register).", "onecard/ledger/pebblestore.(*batches).", "onecard/ledger/pebblestore.(*lists).", "onecard/ledger/pebblestore.(*cells)."}},
 	{Name: "compaction", Title: "压实 flush, compaction", functions: []string{"github.com/cockroachdb/pebble/v2.(*DB).compact", "github.com/cockroachdb/pebble/v2.(*DB).flush", "github.com/cockroachdb/pebble/v2.(*DB).runCompaction", "github.com/cockroachdb/pebble/v2/sstable.", "github.com/cockroachdb/pebble/v2/internal/compact."}},
 	{Name: "checkpoint", Title: "检查点 checkpoint", functions: []string{"onecard/ledger/pebblestore.(*Store).SaveCheckpoint", "onecard/switch/transaction.(*Engine).Snapshot", "onecard/switch/daemon.(*server).saveCheckpoint", "onecard/switch/transaction.(*Snapshot)."}},
 	{Name: "metrics", Title: "计量 metrics", functions: []string{"onecard/switch/telemetry.", "onecard/switch/daemon.(*server).engineEvents", "onecard/switch/daemon.(*server).storeEvents", "net/http.", "runtime/pprof."}},
-	{Name: "decide", Title: "判定 decide", functions: []string{"onecard/switch/transaction.(*decider).", "onecard/switch/transaction.(*Case).", "onecard/switch/transaction.(*Engine).", "onecard/switch/campus/", "onecard/switch/rules."}},
 	{Name: "runtime", Title: "运行时 runtime, GC", functions: []string{
 		"runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge", "runtime.schedule", "runtime.findRunnable", "runtime.mcall", "runtime.park_m",
 		"runtime.mstart", "runtime.sysmon", "runtime.mstart1",
@@ -78,14 +78,25 @@ func stageOf(s *profile.Sample) int {
 			if line.Function == nil {
 				continue
 			}
-			for i := range stages {
-				if slices.ContainsFunc(stages[i].functions, func(f string) bool { return strings.HasPrefix(line.Function.Name, f) }) {
-					return i
-				}
+			if i := stageOfFunction(line.Function.Name); i >= 0 {
+				return i
 			}
 		}
 	}
 	return len(stages) - 1
+}
+
+// stageOfFunction is the index of the stage that a function is listed in, or -1.
+func stageOfFunction(name string) int {
+	found, longest := -1, 0
+	for i := range stages {
+		for _, listed := range stages[i].functions {
+			if len(listed) > longest && strings.HasPrefix(name, listed) {
+				found, longest = i, len(listed)
+			}
+		}
+	}
+	return found
 }
 
 // costs spreads what a request costs over the stages.

@@ -37,6 +37,7 @@ func TestStages(t *testing.T) {
 		under("syscall.RawSyscall6", "onecard/terminals/reactor.readNow", "onecard/terminals/reactor.(*Conn).receive"),
 		under("crypto/internal/fips140/aes.encryptBlock", "onecard/switch/iso8583.(*MAC).Sum", "onecard/switch/iso8583.(*Builder).Finish", "onecard/terminals.(*Session).answer"),
 		under("runtime.memmove", "onecard/ledger.(*BlockBuilder).Add"),
+		under("crypto/internal/fips140/sha256.block", "onecard/ledger.Block.sum", "onecard/ledger.(*BlockBuilder).Seal"),
 		under("onecard/ledger.(*Book).Account", "onecard/switch/transaction.(*State).warm"),
 		under("onecard/ledger.(*Book).Check", "onecard/switch/transaction.(*decider).judge"),
 		[]string{"onecard/switch/transaction.(*record).decode", "onecard/switch/transaction.(*Register).Count", "onecard/ledger/pebblestore.(*indexer).run"},
@@ -44,20 +45,21 @@ func TestStages(t *testing.T) {
 		[]string{"who.knows"},
 	)
 	total, seen := 0.0, map[string]float64{}
-	for _, s := range costs(p, 16) {
+	for _, s := range costs(p, 18) {
 		total += s.CPU
 		seen[s.Name] = s.CPU
 	}
-	require.InDelta(t, 16, total, 1e-9)
-	for _, name := range []string{"read", "MAC", "journal", "warm", "decide", "index", "runtime", "other"} {
+	require.InDelta(t, 18, total, 1e-9)
+	for _, name := range []string{"read", "MAC", "warm", "decide", "index", "runtime", "other"} {
 		require.InDelta(t, 2, seen[name], 1e-9, name)
 	}
+	require.InDelta(t, 4, seen["journal"], 1e-9, "the hash of a block is no MAC")
 	var out bytes.Buffer
 	path := filepath.Join(t.TempDir(), "cpu.pprof")
 	taken := profiling{path: path, taken: map[string][]*profile.Profile{"64x1": {p, p}}}
 	result, err := taken.close(&out, "64x1", 16)
 	require.NoError(t, err)
 	require.Len(t, result, len(stages))
-	require.Contains(t, out.String(), "16 次采样 looks")
+	require.Contains(t, out.String(), "18 次采样 looks")
 	require.FileExists(t, path)
 }

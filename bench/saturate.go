@@ -82,6 +82,7 @@ func parseShapes(texts []string) ([]shape, error) {
 // measured is one measurement.
 type measured struct {
 	tps, p50, p99, p999, cpu, group float64
+	syncWait                        float64 // of a group, ms
 	client                          float64 // processor time of this program, us per request: it shares the machine
 }
 
@@ -95,6 +96,7 @@ type result struct {
 	P999        float64 `json:"p999_ms"`
 	CPU         float64 `json:"cpu_us_per_request"`
 	Group       float64 `json:"group_mean"`
+	SyncWait    float64 `json:"sync_wait_mean_ms"` // of a group
 	Echo        float64 `json:"echo_tps"`
 	Floor       float64 `json:"floor_tps"`
 	RatioEcho   float64 `json:"ratio_echo"`
@@ -152,6 +154,9 @@ func (s *saturate) run(ctx context.Context, out io.Writer) error {
 		if results[i].Stages, err = s.profile.close(out, shapes[i].String(), results[i].CPU); err != nil {
 			return err
 		}
+		if s.profile.on() {
+			fmt.Fprintf(out, "等待落盘 sync wait   一组 a group of %.0f: %.2f ms\n", results[i].Group, results[i].SyncWait)
+		}
 	}
 	fmt.Fprintln(out, machine(site.folder))
 	if err := writeSaturation(s.json, s.text, results); err != nil {
@@ -181,7 +186,7 @@ func summarise(s shape, rounds map[string][]measured) result {
 		Connections: s.connections, InFlight: s.inFlight, TPS: pick("switch", tps), Echo: pick("echo", tps), Floor: pick("floor", tps),
 		P50: pick("switch", func(m measured) float64 { return m.p50 }), P99: pick("switch", func(m measured) float64 { return m.p99 }),
 		P999: pick("switch", func(m measured) float64 { return m.p999 }), CPU: pick("switch", func(m measured) float64 { return m.cpu }),
-		Group: pick("switch", func(m measured) float64 { return m.group }), RatioEcho: ratio("echo"), RatioFloor: ratio("floor"),
+		Group: pick("switch", func(m measured) float64 { return m.group }), SyncWait: pick("switch", func(m measured) float64 { return m.syncWait }), RatioEcho: ratio("echo"), RatioFloor: ratio("floor"),
 		switchRounds: rounds["switch"],
 	}
 }
@@ -367,7 +372,7 @@ func (h *house) span(ctx context.Context, p *process, r *closedLoop, s shape, se
 		if after, err = p.scrape(ctx); err != nil {
 			return measured{}, err
 		}
-		m.group = after.mean(before)
+		m.group, m.syncWait = after.mean(before), after.syncWait(before)
 	}
 	if err := r.turnUntil(ctx, profiled); err != nil {
 		return m, err
