@@ -43,6 +43,13 @@ type Config struct {
 	MACMode string `yaml:"mac_mode"`
 	// MACKeyFile holds the key shared with the bank, 32 hexadecimal digits, readable by its owner only.
 	MACKeyFile string `yaml:"mac_key_file"`
+	// ZMKFile holds the zone master key that the bank sends new MAC keys under, 32 hexadecimal digits, readable by its owner only. Empty: the MAC
+	// key is not changed over the link.
+	ZMKFile string `yaml:"zmk_file"`
+	// KeyOverlap is how long messages that come in may still be signed with the MAC key before.
+	KeyOverlap time.Duration `yaml:"key_overlap"`
+	// KeyResetAfter wrong MACs in a row the bank is asked for a new key, once a minute at most; 0: only when an operator orders it.
+	KeyResetAfter int `yaml:"key_reset_after"`
 	// ConnectTimeout is how long a link may take to connect.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// SignOnTimeout is how long the bank may take to answer a sign-on or a sign-off.
@@ -86,7 +93,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Name: "bank", Prefixes: []string{}, Addresses: []string{"127.0.0.1:8584"}, Links: 2, Policy: PolicyLeastPending, Framing: iso8583.FramingASCII4, Dialect: DefaultDialect(),
-		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(),
+		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(), KeyOverlap: 5 * time.Minute, KeyResetAfter: 3,
 		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second, QueryTimeout: 5 * time.Second,
 		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
 		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
@@ -160,6 +167,7 @@ func (c Config) Validate() error {
 	if _, ok := bankMACMode(c.MACMode); !ok {
 		f.wrong("mac_mode", "须为 sm4-cbc、x9.19 或 aes-cmac / must be sm4-cbc, x9.19 or aes-cmac, is %q", c.MACMode)
 	}
+	f.bounds("key_reset_after", c.KeyResetAfter, 0, 1000)
 	f.bounds("echo_misses", c.EchoMisses, 1, 100)
 	f.bounds("max_in_flight", c.MaxInFlight, 1, 1<<14)
 	f.bounds("max_reversals_in_flight", c.MaxReversalsInFlight, 1, 1<<10)
@@ -185,6 +193,7 @@ func (c *Config) validateTimes(f *keyFaults) {
 	if sum := c.RequestTimeout + c.QueryTimeout; c.Dialect.Has(FeatureQuery) && sum > 55*time.Second {
 		f.wrong("query_timeout", "与 request_timeout 合计不得超过 55s,终端只等 60s / with request_timeout at most 55s: terminals wait 60s; is %s", sum)
 	}
+	f.spans("key_overlap", c.KeyOverlap, 0, 24*time.Hour)
 	f.spans("echo_interval", c.EchoInterval, 10*time.Millisecond, time.Hour)
 	f.spans("echo_timeout", c.EchoTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("reconnect_min", c.ReconnectMin, time.Millisecond, time.Hour)

@@ -34,6 +34,9 @@ type Dialect struct {
 	Reversal []string `yaml:"reversal"`
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
+	// Keys is where the bank's change of the MAC key (0800, function 101) has the key and its check value, whose other fields are those of
+	// Network: new_key and check_value, or checked_key, which holds both. Empty: the bank has no key change.
+	Keys []string `yaml:"keys"`
 	// Record is the layout of records.
 	Record RecordLayout `yaml:"record"`
 	// Codes of the bank and what a terminal is told for them, such as "A0=91". A code of two characters that is not here is told as it is;
@@ -72,6 +75,7 @@ func DefaultDialect() Dialect {
 			"3=380000", "4=amount", "7=date_time", "11=trace", "32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "90=original", "102=account",
 		},
 		Network: []string{"7=date_time", "11=trace", "33=forwarding", "70=function", "100=receiving"},
+		Keys:    []string{"48=new_key", "96=check_value"},
 		Record:  defaultRecordLayout(),
 		// About the link between the bank and us: a terminal that read them would take them for its own and sign on again.
 		Codes: []string{"97=91", "99=91", "A0=91", "C1=91"},
@@ -103,6 +107,7 @@ func (d *Dialect) validate(f *keyFaults) {
 			}
 		}
 		needs(f, "network", fieldParts(f, "network", d.Network, profile), sourceTrace, sourceFunction)
+		keyFields(f, d.Keys, profile)
 	case DialectRecord:
 		d.Record.validate(f)
 	default:
@@ -211,6 +216,31 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			parts = append(parts, p)
 		}
 		seen[n] = true
+	}
+	return parts
+}
+
+// keyFields reads the table of a key change.
+func keyFields(f *keyFaults, lines []string, profile *iso8583.BankProfile) (parts []part) {
+	for _, line := range lines {
+		number, text, _ := strings.Cut(line, "=")
+		p, err := parseSource(text)
+		n, notNumber := strconv.Atoi(number)
+		shape, known := profile.Shape(n)
+		size := map[source]int{sourceNewKey: len(newKeyTag) + 16, sourceCheckedKey: sources[sourceCheckedKey].width, sourceCheckValue: checkValueBytes}[p.source]
+		switch {
+		case err != nil || notNumber != nil || size == 0:
+			f.wrong("dialect.keys", "须如 48=new_key、96=check_value 或 48=checked_key / must be like 48=new_key, 96=check_value or 48=checked_key, is %q", line)
+			continue
+		case !known, shape.Text, shape.Length < size, shape.Fixed && p.source != sourceCheckValue && shape.Length != size:
+			f.wrong("dialect.keys", "域 %d 须能存放 %d 字节 / field %[1]d must have room for %[2]d bytes", n, size)
+		}
+		p.field = n
+		parts = append(parts, p)
+	}
+	key, value, both := fieldOf(parts, sourceNewKey), fieldOf(parts, sourceCheckValue), fieldOf(parts, sourceCheckedKey)
+	if apart, together := key != 0 && value != 0 && key != value && both == 0, key == 0 && value == 0 && both != 0; len(lines) > 0 && !apart && !together {
+		f.wrong("dialect.keys", "须为 new_key 与 check_value 各一域,或 checked_key 一域 / must be a field for new_key and one for check_value, or one for checked_key")
 	}
 	return parts
 }

@@ -20,5 +20,8 @@
 // everything else is unknown and is reversed until the bank has answered the reversal, or until it has gone on long enough for two persons
 // to look into the bank's file. No order is dropped and no outcome is lost: a full inbox of the owner is tried again.
 //
-// It decides nothing about money, keeps nothing on disk, does not reconcile the day's files and knows no terminal.
+// The MAC key is changed over the link when the bank sends a new one, of its own accord or because it was asked (rekey.go). An operator may take
+// a link out of work and have a key asked for.
+//
+// It decides nothing about money, keeps nothing on disk (the keys are kept by whoever gives them, see Keys.Keep), does not reconcile the day's files and knows no terminal.
 package bankgw

@@ -3,13 +3,15 @@ package bankgw
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
-// errand is what an operator asks of a link, or an order that is no bank's and is given to a gateway to be answered for.
+// errand is what an operator asks of a link or the bank, or an order that is no bank's and is given to a gateway to be answered for.
 type errand struct {
 	link   int
 	drain  bool
+	newKey bool
 	nobody *order
 }
 
@@ -19,6 +21,15 @@ func (g *Gateway) Drain(link int) error { return g.giveErrand(errand{link: link,
 
 // Resume puts a link back to work.
 func (g *Gateway) Resume(link int) error { return g.giveErrand(errand{link: link}) }
+
+// Languages takes what an order is refused with apart, Chinese and English.
+func Languages(err error) (chinese, english string) {
+	chinese, english, both := strings.Cut(err.Error(), " / ")
+	if !both {
+		return chinese, chinese
+	}
+	return chinese, english
+}
 
 func (g *Gateway) giveErrand(e errand) error {
 	if e.link < 0 || e.link >= len(g.links) {
@@ -56,6 +67,10 @@ func (g *Gateway) takeErrands(now time.Time) {
 	for _, e := range g.handover.takeErrands() {
 		if e.nobody != nil {
 			g.answerForNobody(e.nobody)
+			continue
+		}
+		if e.newKey {
+			g.askKey(now, nil)
 			continue
 		}
 		l := g.links[e.link]

@@ -22,6 +22,7 @@ const (
 	badBeforeClose  = 5                     // messages in a row that are none close a link
 	busyPause       = 20 * time.Millisecond // before outcomes are offered again to a full inbox
 	cutOverMax      = 10 * time.Minute      // the bank's end of cut-over may get lost
+	keyAskPause     = time.Minute           // between requests for a new key that nobody has ordered
 )
 
 // Options are what a test replaces.
@@ -45,6 +46,8 @@ type Gateway struct {
 
 	// Owner of all below: Run.
 	writer    codec
+	ring      *keyRing // Run changes it
+	rekey     rekey
 	random    *rand.Rand
 	links     []*link
 	turn      int // of the last link chosen among equals
@@ -79,7 +82,7 @@ const (
 
 // New prepares a gateway; nothing is connected before Run. submit hands an outcome to the owner (Engine.Submit); when it returns an error
 // the outcome is kept and offered again.
-func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error, events Events, o Options) (*Gateway, error) {
+func New(c Config, keys Keys, submit func(transaction.Request) error, events Events, o Options) (*Gateway, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -104,9 +107,12 @@ func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error
 	if g.framer, err = newFramer(&g.config); err != nil {
 		return nil, KeyError{"framing", err.Error()}
 	}
-	if g.writer, err = newCodec(&g.config, macKey); err != nil {
+	mode, _ := bankMACMode(c.MACMode)
+	g.ring = newKeyRing(mode, keys)
+	if g.writer, err = newCodec(&g.config, g.ring); err != nil {
 		return nil, err
 	}
+	g.rekey.checkValue = g.ring.checkValue(keys.MAC)
 	for i := range c.Links {
 		g.links = append(g.links, &link{number: i, address: c.Addresses[i%len(c.Addresses)]})
 	}
@@ -198,6 +204,7 @@ func (g *Gateway) tick(now time.Time) (next time.Time) {
 		next = earliest(next, g.tickLink(now, l))
 	}
 	next = earliest(next, g.sendReversals(now))
+	next = earliest(next, g.tickKeys(now))
 	for _, waiting := range [2][]*exchange{g.deadlines, g.queries} { // looked at after everything that sends
 		if len(waiting) > 0 {
 			next = earliest(next, waiting[0].deadline)

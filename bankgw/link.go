@@ -135,7 +135,7 @@ func (g *Gateway) happened(now time.Time, h *happening) {
 	case lineLost:
 		g.lose(now, l, h.text)
 	case lineUnfit:
-		g.events.fault(h.fault)
+		g.unfit(now, l, h)
 		if l.bad++; l.bad >= badBeforeClose {
 			g.lose(now, l, fmt.Sprintf("连续 %d 条报文无法识别 / %d messages in a row could not be read", l.bad, l.bad))
 		}
@@ -156,6 +156,7 @@ func (g *Gateway) heard(now time.Time, l *link, h *happening) {
 			break
 		}
 		g.events.message("in", h.answers[i].mti)
+		g.weighMAC(now, l, h.answers[i].code == codeBadMAC)
 		g.answered(now, l, &h.answers[i])
 	}
 	g.giveSpare(h.answers)
@@ -189,6 +190,8 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:
 		g.networkAsked(now, l, a)
+	case a.mti == mtiKey:
+		g.keyCame(now, l, a)
 	default:
 		g.events.fault(faultUnexpected)
 	}
@@ -196,6 +199,10 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 
 // networkAnswered takes the bank's 0830.
 func (g *Gateway) networkAnswered(now time.Time, l *link, a *answer) {
+	if a.function == functionKey {
+		g.keyAskAnswered(a)
+		return
+	}
 	if l.function == 0 || a.trace != l.trace || a.function != uint64(l.function) {
 		// The echo that was missed, or one that was given up for a sign-off: the link is alive, which is all that it says.
 		if a.function != functionEcho {

@@ -21,6 +21,8 @@ const (
 	mtiQueryAnswer    = "0610"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
+	mtiKey            = "0800"
+	mtiKeyAnswer      = "0810"
 	mtiOther          = "other" // nobody has asked for it
 )
 
@@ -28,6 +30,7 @@ const (
 const (
 	functionSignOn       = 1
 	functionSignOff      = 2
+	functionKey          = 101
 	functionCutOverBegin = 201
 	functionCutOverEnd   = 202
 	functionEcho         = 301
@@ -38,6 +41,9 @@ const (
 	causeNoAnswer = "4021"
 	causeTerminal = "4007"
 )
+
+// answersOf are the message types that answer what the bank asks.
+var answersOf = map[string]string{mtiNetwork: mtiNetworkAnswer, mtiKey: mtiKeyAnswer}
 
 const traceSpace = 999_999 // DE 11 counts 1..999,999
 
@@ -57,10 +63,11 @@ type answer struct {
 	terminal  transaction.TerminalCode
 	amount    money.Fen
 	hasAmount bool
-	fate      *answer  // of a query: code, told and uncertain of what the load was answered; nil: it does not say
-	function  uint64   // network messages
-	bank      [12]byte // the bank's own reference: its authorization code, else DE 37
-	complete  bool     // trace, and for financial answers code, reference and terminal are there
+	fate      *answer        // of a query: code, told and uncertain of what the load was answered; nil: it does not say
+	function  uint64         // network messages
+	bank      [12]byte       // the bank's own reference: its authorization code, else DE 37
+	key       iso8583.Secret // that a key change brings; its MAC is of it
+	complete  bool           // trace, and for financial answers code, reference and terminal are there
 
 	message any // the bank's own requests, to be echoed: the codec's own
 }
@@ -123,8 +130,7 @@ type fieldCodec struct {
 	config  *Config
 	rules   *codeRules
 	profile *iso8583.BankProfile
-	mode    iso8583.MACMode
-	key     iso8583.Secret
+	ring    *keyRing
 	mac     *iso8583.MAC
 	places  fieldPlaces
 
@@ -134,7 +140,10 @@ type fieldCodec struct {
 }
 
 // fieldPlaces are where answers have what the core looks at: 0: nowhere.
-type fieldPlaces struct{ amount, trace, reference, terminal, dateTime, networkTrace, function int }
+type fieldPlaces struct {
+	amount, trace, reference, terminal, dateTime, networkTrace, function int
+	newKey, checkValue                                                   int // checkValue 0: behind the key
+}
 
 const (
 	fieldAuthorization = 38
@@ -142,12 +151,11 @@ const (
 	fieldFate          = 44 // of a query's answer: what the load was answered
 )
 
-func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*fieldCodec, error) {
-	mac, err := iso8583.NewMAC(mode, key)
-	if err != nil {
+func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, error) {
+	w := &fieldCodec{config: c, rules: rules, ring: ring}
+	if err := w.use(ring.inUse.Load().MAC); err != nil {
 		return nil, err
 	}
-	w := &fieldCodec{config: c, rules: rules, mode: mode, key: key, mac: mac}
 	var f keyFaults
 	w.profile = c.Dialect.profile(&f)
 	w.loadParts = fieldParts(&f, "load", c.Dialect.Load, w.profile)
@@ -158,6 +166,11 @@ func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso858
 		amount: fieldOf(w.loadParts, sourceAmount), trace: fieldOf(w.loadParts, sourceTrace), reference: fieldOf(w.loadParts, sourceReference),
 		terminal: fieldOf(w.loadParts, sourceTerminal), dateTime: fieldOf(w.loadParts, sourceDateTime),
 		networkTrace: fieldOf(w.networkParts, sourceTrace), function: fieldOf(w.networkParts, sourceFunction),
+	}
+	keyParts := keyFields(&f, c.Dialect.Keys, w.profile)
+	w.places.newKey, w.places.checkValue = fieldOf(keyParts, sourceNewKey), fieldOf(keyParts, sourceCheckValue)
+	if w.places.newKey == 0 {
+		w.places.newKey = fieldOf(keyParts, sourceCheckedKey)
 	}
 	for _, m := range []struct {
 		mti  string
@@ -198,9 +211,16 @@ func (w *fieldCodec) network(function int, trace uint32, now time.Time) ([]byte,
 	return w.build(w.networks.Restart(mtiNetwork), w.networkParts, &about)
 }
 
+func (w *fieldCodec) use(key iso8583.Secret) (err error) {
+	w.mac, err = iso8583.NewMAC(w.ring.mode, key)
+	return err
+}
+
+func (w *fieldCodec) changesKeys() bool { return w.places.newKey != 0 }
+
 // networkAnswer echoes what the bank's message has of the fields that ours have.
 func (w *fieldCodec) networkAnswer(request *answer, code string) ([]byte, error) {
-	m, asked := w.answers.Restart(mtiNetworkAnswer), request.message.(*iso8583.BankMessage)
+	m, asked := w.answers.Restart(answersOf[request.mti]), request.message.(*iso8583.BankMessage)
 	for i := range w.networkParts {
 		m.Set(w.networkParts[i].field, asked.String(w.networkParts[i].field))
 	}
@@ -216,37 +236,67 @@ func (w *fieldCodec) build(m *iso8583.BankMessage, parts []part, about *content)
 }
 
 func (w *fieldCodec) reader() (reader, error) {
-	mac, err := iso8583.NewMAC(w.mode, w.key)
-	return &fieldReader{profile: w.profile, mac: mac, places: w.places, rules: w.rules}, err
+	return &fieldReader{profile: w.profile, keys: checker{ring: w.ring}, places: w.places, rules: w.rules}, nil
 }
 
 // fieldReader takes ISO 8583 messages apart.
 type fieldReader struct {
 	profile *iso8583.BankProfile
-	mac     *iso8583.MAC
+	keys    checker
 	places  fieldPlaces
 	rules   *codeRules
 }
 
 func (r *fieldReader) read(payload []byte) (answer, error) {
-	m, err := iso8583.OpenBankMessage(r.profile, payload, r.mac)
+	if r.places.newKey != 0 && r.keys.ring.zmk != nil && string(payload[:min(len(payload), len(mtiKey))]) == mtiKey {
+		if a, err := r.readKey(payload); a.function == functionKey {
+			return a, err
+		}
+	}
+	m, err := iso8583.OpenBankMessage(r.profile, payload, r.keys.now())
+	if former := r.keys.former(err); former != nil {
+		m, err = iso8583.OpenBankMessage(r.profile, payload, former)
+	}
 	if err != nil {
 		return answer{}, err
 	}
 	return r.take(m), nil
 }
 
+// readKey reads a key change, whose MAC is of the key that it brings.
+func (r *fieldReader) readKey(payload []byte) (a answer, err error) {
+	var key iso8583.Secret
+	m, err := iso8583.OpenBankMessageUnder(r.profile, payload, func(m *iso8583.BankMessage) (mac *iso8583.MAC, err error) {
+		var apart []byte
+		if r.places.checkValue != 0 {
+			apart = []byte(m.String(r.places.checkValue))
+		}
+		wrapped, value, err := cutNewKey([]byte(m.String(r.places.newKey)), apart)
+		if err == nil {
+			key, mac, err = r.keys.unwrap(wrapped, value)
+		}
+		return mac, err
+	})
+	if m != nil {
+		a = r.take(m)
+	}
+	if err == nil {
+		a.key = key
+	}
+	return a, err
+}
+
 func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	a := answer{mti: m.MTI()}
 	place := r.places.trace
-	if a.mti == mtiNetwork || a.mti == mtiNetworkAnswer {
+	if a.mti == mtiNetwork || a.mti == mtiNetworkAnswer || a.mti == mtiKey {
 		place = r.places.networkTrace
 		a.function, _ = m.Number(r.places.function)
 	}
 	trace, ok := m.Number(place)
 	a.trace, a.complete = uint32(trace), ok
 	coded := r.rules.weigh(&a, m.String(fieldCode))
-	if a.mti == mtiNetwork {
+	if a.mti == mtiNetwork || a.mti == mtiKey {
 		a.message = m
 	}
 	if a.mti == mtiQueryAnswer {

@@ -24,7 +24,7 @@ func newRecords(t testing.TB, change func(*Dialect)) (*recordCodec, *recordReade
 		change(&c.Dialect)
 	}
 	require.NoError(t, c.Validate())
-	made, err := newCodec(&c, recordKey)
+	made, err := newCodec(&c, newKeyRing(iso8583.MACSM4CBC, Keys{MAC: recordKey}))
 	require.NoError(t, err)
 	reading, err := made.reader()
 	require.NoError(t, err)

@@ -37,6 +37,9 @@ const (
 	sourceBank
 	sourceText
 	sourceFate
+	sourceNewKey // key changes alone from here on
+	sourceCheckValue
+	sourceCheckedKey
 	sourceCount
 )
 
@@ -67,11 +70,14 @@ var sources = [sourceCount]sourceInfo{
 	sourceMerchantType:   {"merchant_type", 4, true, true},     //
 	sourceCause:          {"cause", 4, true, true},             // of a reversal
 	sourceOriginal:       {"original", 42, true, true},         // as DE 90 has it: 0200, trace, date_time, institution, forwarding
-	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 201 and 202 cut-over, 301 echo
+	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 101 new key, 201 and 202 cut-over, 301 echo
 	sourceCode:           {"code", 6, false, false},            // the bank's response code
 	sourceBank:           {"bank_reference", 12, false, false}, // the bank's own number of what it did
 	sourceText:           {"text", 64, false, false},           // the bank's words
 	sourceFate:           {"original_code", 6, false, false},   // of a query: what the load was answered
+	sourceNewKey:         {"new_key", 32, true, false},         // under the ZMK: NK and its bytes in a field, hexadecimal digits in a record
+	sourceCheckValue:     {"check_value", 8, true, false},      // of the new key: its first four bytes count in a field, hexadecimal digits in a record
+	sourceCheckedKey:     {"checked_key", 22, true, false},     // in a field: NK, the key and four bytes of its check value
 }
 
 // part is one place of a message: what it is filled from, in how many characters. width 0: as many as there are.

@@ -16,6 +16,7 @@ import (
 	"onecard/bankgw"
 	"onecard/bankgw/banksim"
 	"onecard/ledger/money"
+	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 )
 
@@ -75,7 +76,7 @@ func tell(t *testing.T, path string, record bool) {
 			inFull := c.HasArg("in-full")
 			told := func(direction, message string) { d.log("bank %s %s", direction, inShort(inFull, message)) }
 			w = newWorld(t, worldOptions{
-				bank:   banksim.Config{Trace: told, Script: c.Input},
+				bank:   banksim.Config{Trace: told, Script: c.Input, AnswerBadMAC: c.HasArg("answer-bad-mac")},
 				change: func(g *bankgw.Config) { configure(t, c, g) }, log: d.log, record: record,
 			})
 			t.Cleanup(w.bury)
@@ -111,6 +112,21 @@ func tell(t *testing.T, path string, record bool) {
 			function, err := strconv.Atoi(c.CmdArgs[0].Key)
 			require.NoError(t, err)
 			w.bank.Ask(function)
+		case "bank-key":
+			require.NoError(t, w.bank.ChangeKey())
+		case "bank-forgets-key":
+			w.bank.ForceKey(iso8583.Secret("the bank's other"))
+		case "key":
+			if err := w.life.gateway.ChangeKey(); err != nil {
+				return err.Error() + "\n"
+			}
+		case "keys-kept":
+			w.notKept = c.HasArg("not")
+			return "ok\n"
+		case "keys":
+			synctest.Wait()
+			k := w.life.gateway.Status().Keys
+			return fmt.Sprintf("check value %s, by link %v, by hand %v, overlap %v, waiting %v, %s\nbank: %d changes, bad in %d\n", k.CheckValue, k.ChangesByLink, k.Since.IsZero(), time.Now().Before(k.OverlapUntil), !k.WaitingUntil.IsZero(), k.LastRefusal, w.bank.Stats().KeyChanges, w.bank.Stats().BadInbound)
 		case "kill":
 			w.life.die()
 		case "start":
@@ -154,6 +170,10 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			n, err := strconv.Atoi(value)
 			require.NoError(t, err)
 			g.Links = n
+		case "key-reset-after":
+			n, err := strconv.Atoi(value)
+			require.NoError(t, err)
+			g.KeyResetAfter = n
 		case "max-in-flight":
 			n, err := strconv.Atoi(value)
 			require.NoError(t, err)
@@ -168,7 +188,7 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			g.ReversalRefusals = n
 		case "policy":
 			g.Policy = bankgw.LinkPolicy(value)
-		case "in-full":
+		case "in-full", "answer-bad-mac":
 		default:
 			t.Fatalf("%s: argument %s", c.Pos, arg.Key)
 		}

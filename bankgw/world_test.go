@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// bankZMK is the key that new keys come under.
+var bankZMK = iso8583.Secret("the zone's master")[:16]
+
 var bankKey = iso8583.Secret("\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10")
 
 const (
@@ -165,8 +168,10 @@ type world struct {
 	refused map[string]int
 	log     func(format string, args ...any)
 
-	heard  chan transaction.Decision // what terminals hear; kept for a test that waits for it
-	states chan string               // of links
+	keys    bankgw.Keys               // as they were last kept; used between lives
+	notKept bool                      // they cannot be kept
+	heard   chan transaction.Decision // what terminals hear; kept for a test that waits for it
+	states  chan string               // of links
 }
 
 // life is one run of the switch, from its start to its death or polite end.
@@ -235,7 +240,15 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		o.bank.Records, o.bank.Framing = true, iso8583.FramingASCII6
 		w.config.Dialect.Kind, w.config.Framing = bankgw.DialectRecord, iso8583.FramingASCII6
 	}
-	o.bank.MACKey = bankKey
+	o.bank.MACKey, o.bank.ZMK = bankKey, bankZMK
+	w.keys = bankgw.Keys{MAC: bankKey, ZMK: bankZMK}
+	w.keys.Keep = func(k bankgw.Keys) error {
+		if w.notKept {
+			return errDied
+		}
+		w.keys = k
+		return nil
+	}
 	if o.bank.MACMode == 0 {
 		o.bank.MACMode = iso8583.MACSM4CBC
 	}
@@ -317,7 +330,7 @@ func (w *world) start() {
 	o.Seed = 1
 	l.engine = openEngine(w.t, w.disk, l, time.Now())
 	var err error
-	l.gateway, err = bankgw.New(w.config, bankKey, func(r transaction.Request) error {
+	l.gateway, err = bankgw.New(w.config, w.keys, func(r transaction.Request) error {
 		if l.isDead() {
 			return errDied
 		}
@@ -387,7 +400,9 @@ func (l *life) events() bankgw.Events {
 			}
 			log("link %s", state)
 		},
-		LinkLost: func(_ int, reason string) { log("link lost: %s", reason) },
+		KeyAsked:   func(ordered bool) { log("asks for a key, ordered %v", ordered) },
+		KeyChanged: func(checkValue string) { log("new key %s", checkValue) },
+		LinkLost:   func(_ int, reason string) { log("link lost: %s", reason) },
 	}
 }
 

@@ -65,6 +65,7 @@ type Stats struct {
 	SignOns    int   `json:"sign_ons"`
 	SignOffs   int   `json:"sign_offs"`
 	Echoes     int   `json:"echoes"`
+	KeyChanges int   `json:"key_changes"` // new MAC keys in force
 	BadInbound int   `json:"bad_inbound"` // messages with a wrong MAC, or none at all
 	Links      int   `json:"links"`       // connected now
 }
@@ -80,6 +81,7 @@ const (
 	codeAmount    = "64"
 	codeDuplicate = "94"
 	codeUnsigned  = "C1"
+	codeBadMAC    = "A0"
 )
 
 // loadKey is what a load is known by.

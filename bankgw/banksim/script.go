@@ -20,10 +20,11 @@ const (
 	kindEcho
 	kindQuery
 	kindTotals
+	kindKey
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "key"}
 
 // verb is what the bank does with a request.
 type verb uint8
@@ -45,12 +46,13 @@ const (
 	verbGarbage        // answers with bytes that are no message
 	verbContradict     // approves, then declines; the approval is what the books say
 	verbRecant         // declines, then does it and approves after all
+	verbWrongCheck     // sends a key with another check value
 	verbCount
 )
 
 var verbNames = [verbCount]string{
 	"approve", "decline", "delay", "slow", "drop", "lose", "twice", "close", "done-close", "late", "wrong-amount", "wrong-reference",
-	"wrong-mac", "garbage", "contradict", "recant",
+	"wrong-mac", "garbage", "contradict", "recant", "wrong-check",
 }
 
 // onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for what tells an amount.
@@ -114,8 +116,8 @@ func (p *program) next(k kind) behaviour {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo and
-// totals; each kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo,
+// totals and key; each kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
 func (p *program) addScript(text string) error {
 	return eachStep(text, func(k kind, words []string) error {
 		if words[0] == "always" {
@@ -185,6 +187,9 @@ func parseBehaviour(k kind, words []string) (behaviour, error) {
 	b := behaviour{verb: verb(at)}
 	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb)) {
 		return b, fmt.Errorf("%s 只用于圈存 / %s is for loads only", words[0], words[0])
+	}
+	if b.verb == verbWrongCheck && k != kindKey {
+		return b, fmt.Errorf("%s 只用于换密钥 / %s is for keys only", words[0], words[0])
 	}
 	argument := strings.Join(words[1:], " ")
 	var err error

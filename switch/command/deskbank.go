@@ -14,15 +14,18 @@ import (
 func newDeskBankCommand(flags *deskFlags) *cobra.Command {
 	c := group(&cobra.Command{
 		Use:   "bank",
-		Short: "与银行对账:圈存逐笔核对、提请补账与追回 / reconciliation with the bank: every load, and what to put right",
+		Short: "银行:链路、密钥、与银行对账 / banks: links, keys, reconciliation of every load and what to put right",
 		Long: `会计日日切之后,用银行的对账文件与账本逐笔核对。文件整份接收或整份拒收;同一文件重做结果相同;对账本身不记账。
 propose 按结果提请补账、追回、了结,由审核人用 desk approve 批准后才入账。
 After a business day is closed its loads are compared with the bank's file, one by one. The file is taken whole or not at all, the same file again
 gives the same result, and comparing posts nothing. propose asks for what the result says; a second person approves it.`,
-		Example: `  onecard desk bank reconcile icbc 2026-11-25 ICBC20261125.txt
+		Example: `  onecard desk bank status
+  onecard desk bank drain icbc 1
+  onecard desk bank reconcile icbc 2026-11-25 ICBC20261125.txt
   onecard desk bank show icbc 2026-11-25
   onecard desk bank propose icbc 2026-11-25`,
 	})
+	c.AddCommand(newBankStatusCommand(flags), newBankKeyCommand(flags), newBankLinkCommand(flags, "drain", "停用一条链路 / take a link out of work"), newBankLinkCommand(flags, "resume", "恢复一条链路 / put a link back to work"))
 	c.AddCommand(newBankReconcileCommand(flags), newBankShowCommand(flags), newBankDaysCommand(flags), newBankProposeCommand(flags))
 	return c
 }

@@ -38,6 +38,7 @@ type Config struct {
 	Settlement      Settlement
 	Channels        Channels // nil: there are none
 	Reconciliations Reconciliations
+	Banks           Banks // nil: there are none
 }
 
 // Console is the desk's HTTP API.
@@ -59,6 +60,7 @@ type Console struct {
 	settlement      Settlement
 	channels        Channels
 	reconciliations Reconciliations
+	banks           Banks
 }
 
 // New makes a console.
@@ -66,6 +68,7 @@ func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
 		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels, reconciliations: c.Reconciliations,
+		banks: c.Banks,
 	}
 }
 

@@ -85,7 +85,7 @@ func (r reconciliations) bank(name string) (*bankgw.Config, error) {
 			return &banks[i], nil
 		}
 	}
-	return nil, refuseBank("bank", "bank_known", "没有配置银行 "+name, "there is no bank "+name+" in the configuration")
+	return nil, noSuchBank(name)
 }
 
 // closed reads a day and sees that it is closed: what is compared must not change any more.

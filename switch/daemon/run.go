@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"onecard/bankgw"
-	"onecard/switch/iso8583"
 	"onecard/switch/query"
 	"onecard/switch/telemetry"
 	"onecard/terminals"
@@ -105,7 +104,7 @@ func (s *server) open(ctx context.Context) error {
 
 // connect opens the ports and the way to the bank. The operations port and the control socket come last: whoever asks them may look at
 // every part.
-func (s *server) connect(bankKeys []iso8583.Secret) error {
+func (s *server) connect(bankKeys []bankgw.Keys) error {
 	keys, err := newTerminalKeys(s.opened.site)
 	if err != nil {
 		return err
