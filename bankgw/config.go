@@ -54,6 +54,8 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// SignOnTimeout is how long the bank may take to answer a sign-on or a sign-off.
 	SignOnTimeout time.Duration `yaml:"sign_on_timeout"`
+	// DailySignOn is the time of day, after midnight where the bank stands, at which every link signs on once more; 0: never, 24h: at midnight.
+	DailySignOn time.Duration `yaml:"daily_sign_on"`
 	// RequestTimeout is how long the bank may take to answer a load; then its outcome is unknown and it is reversed.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// QueryTimeout is how long a bank with the feature query may take to say what became of a load that it did not answer (0600); then the load
@@ -188,6 +190,7 @@ func (c *Config) validateName(f *keyFaults) {
 func (c *Config) validateTimes(f *keyFaults) {
 	f.spans("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("sign_on_timeout", c.SignOnTimeout, 10*time.Millisecond, time.Minute)
+	f.spans("daily_sign_on", c.DailySignOn, 0, 24*time.Hour)
 	f.spans("request_timeout", c.RequestTimeout, 10*time.Millisecond, 90*time.Second)
 	f.spans("query_timeout", c.QueryTimeout, 10*time.Millisecond, 30*time.Second)
 	if sum := c.RequestTimeout + c.QueryTimeout; c.Dialect.Has(FeatureQuery) && sum > 55*time.Second {

@@ -13,6 +13,8 @@ type Events struct {
 	Fault func(fault string)
 	// LoadRefused is called for each load that is declined because it could not be sent.
 	LoadRefused func(cause string)
+	// CutOver is called when the bank begins or ends the turn of its day.
+	CutOver func(begins bool)
 	// KeyAsked is called when the bank is asked for a new MAC key, and whether an operator has ordered it.
 	KeyAsked func(ordered bool)
 	// KeyChanged is called with the check value of a new MAC key when it is in force.
@@ -84,6 +86,7 @@ const (
 	faultEncoding                     // an order that cannot be written as a message
 	faultRejected                     // the bank's front end gave a message back unread
 	faultNoBank                       // a load to take back whose account is no bank's any more: it stays open in the ledger
+	faultBankDay                      // an answer with a settlement date that none can be: left out
 	faultKeyCheckValue                // a new key without the check value that came with it: refused
 	faultKeyMAC                       // a key change that is not signed with the key that it brings: refused
 	faultKeyRetired                   // a key change that brings back a key of before: refused
@@ -97,7 +100,7 @@ var faultLabels = [faultCount]string{
 	"mac", "unreadable", "too_long", "malformed", "unexpected", "unmatched", "wrong_reference", "wrong_identity", "wrong_amount",
 	"uncertain_code", "duplicate", "contradiction", "late", "timeout", "link_lost", "reversal_timeout", "reversal_refused", "query_failed", "given_up",
 	"not_found_yet", "echo_missed", "network_refused", "encoding", "rejected",
-	"no_bank", "key_check_value", "key_mac", "key_retired", "key_not_kept", "key_timeout", "key_refused",
+	"no_bank", "bank_day", "key_check_value", "key_mac", "key_retired", "key_not_kept", "key_timeout", "key_refused",
 }
 
 // Faults calls visit with every label of Fault.
@@ -168,6 +171,12 @@ func (e *Events) fault(f fault) {
 func (e *Events) loadRefused(r refusal) {
 	if e.LoadRefused != nil {
 		e.LoadRefused(refusalLabels[r])
+	}
+}
+
+func (e *Events) cutOver(begins bool) {
+	if e.CutOver != nil {
+		e.CutOver(begins)
 	}
 }
 

@@ -61,6 +61,7 @@ type Gateway struct {
 	offerAt   time.Time             // when outcomes are offered again
 	newest    uint64                // load taken last: they come in order, so a smaller one is a duplicate
 	trace     uint32                // DE 11 of network messages
+	signOnAt  time.Time             // the next daily sign-on
 	cutOver   time.Time             // until when the bank turns its day; zero: it does not
 	phase     phase
 	stopBy    time.Time
@@ -200,6 +201,7 @@ func earliest(a, b time.Time) time.Time {
 // tick does what is due and returns when it wants to be called again.
 func (g *Gateway) tick(now time.Time) (next time.Time) {
 	g.expire(now) // first: it makes links suspect
+	next = earliest(next, g.signOnDaily(now))
 	for _, l := range g.links {
 		next = earliest(next, g.tickLink(now, l))
 	}
@@ -251,9 +253,14 @@ func outcomeOf(kind transaction.Kind, load uint64, code transaction.ResponseCode
 	return transaction.Request{Kind: kind, Received: time.Now().UnixMicro(), Load: load, BankCode: code}
 }
 
-func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.ResponseCode, bank [12]byte) {
-	r := outcomeOf(kind, load, code)
-	r.BankTrace = bank
+func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.ResponseCode) {
+	g.outcomes = append(g.outcomes, outcomeOf(kind, load, code))
+}
+
+// tellSaid is tell of what the bank has answered: its own number and its settlement date go with it.
+func (g *Gateway) tellSaid(kind transaction.Kind, o *transaction.LoadOrder, code transaction.ResponseCode, a *answer) {
+	r := outcomeOf(kind, o.Load, code)
+	r.BankTrace, r.BankDay = a.bank, g.bankDay(o, a)
 	g.outcomes = append(g.outcomes, r)
 }
 

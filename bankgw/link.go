@@ -82,6 +82,13 @@ func (g *Gateway) tickLink(now time.Time, l *link) (next time.Time) {
 
 // tickEcho asks a silent link whether it is alive, and takes it down when it is not.
 func (g *Gateway) tickEcho(now time.Time, l *link) (next time.Time) {
+	if l.function == functionSignOn { // see signOnDaily
+		if now.Before(l.answerBy) {
+			return l.answerBy
+		}
+		g.lose(now, l, "签到未获应答 / no answer to the sign-on")
+		return l.due
+	}
 	if l.function == functionEcho {
 		if now.Before(l.answerBy) {
 			return l.answerBy
@@ -229,10 +236,8 @@ func (g *Gateway) networkAsked(now time.Time, l *link, a *answer) {
 	code := transaction.Approved
 	switch a.function {
 	case functionEcho, functionSignOff:
-	case functionCutOverBegin:
-		g.cutOver = now.Add(cutOverMax)
-	case functionCutOverEnd:
-		g.cutOver = time.Time{}
+	case functionCutOverBegin, functionCutOverEnd:
+		g.dayTurns(now, a.function == functionCutOverBegin)
 	default:
 		code = transaction.NotSupported
 	}

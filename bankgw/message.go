@@ -67,6 +67,7 @@ type answer struct {
 	function  uint64         // network messages
 	bank      [12]byte       // the bank's own reference: its authorization code, else DE 37
 	key       iso8583.Secret // that a key change brings; its MAC is of it
+	bankDate  string         // MMDD of the bank's settlement date, "" when it does not say
 	complete  bool           // trace, and for financial answers code, reference and terminal are there
 
 	message any // the bank's own requests, to be echoed: the codec's own
@@ -303,6 +304,7 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		a.fate = r.rules.fateOf(strings.TrimRight(m.String(fieldFate), " "))
 	}
 	if financial(a.mti) {
+		a.bankDate = m.String(fieldBankDay)
 		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
 		a.date = readMonthDay(m.String(r.places.dateTime))
 		copy(a.terminal[:], m.String(r.places.terminal))

@@ -440,7 +440,7 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 		copy(a.terminal[:], record[terminal.at:]) // its spaces are its own
 	}
 	a.readAmount(value(sourceAmount))
-	a.fate = r.rules.fateOf(value(sourceFate))
+	a.fate, a.bankDate = r.rules.fateOf(value(sourceFate)), value(sourceBankDate)
 	bank := value(sourceBank)
 	a.finish(coded, bank[max(0, len(bank)-len(a.bank)):], reference) // of a long number the end tells most
 	return a

@@ -163,7 +163,7 @@ func (g *Gateway) giveUp(r *reversal) {
 	g.events.fault(faultGivenUp)
 	g.reversals.remove(r)
 	if !r.own {
-		g.tell(transaction.KindLoadManual, r.order.Load, r.refusal, [12]byte{})
+		g.tell(transaction.KindLoadManual, r.order.Load, r.refusal)
 	}
 }
 
@@ -211,6 +211,6 @@ func (g *Gateway) reversed(r *reversal, end fateEnd, a *answer) {
 	g.reversals.remove(r)
 	r.fate.end = end
 	if !r.own {
-		g.tell(transaction.KindLoadReversed, a.load, a.code, a.bank)
+		g.tellSaid(transaction.KindLoadReversed, &r.order, a.code, a)
 	}
 }

@@ -37,6 +37,7 @@ const (
 	sourceBank
 	sourceText
 	sourceFate
+	sourceBankDate
 	sourceNewKey // key changes alone from here on
 	sourceCheckValue
 	sourceCheckedKey
@@ -75,6 +76,7 @@ var sources = [sourceCount]sourceInfo{
 	sourceBank:           {"bank_reference", 12, false, false}, // the bank's own number of what it did
 	sourceText:           {"text", 64, false, false},           // the bank's words
 	sourceFate:           {"original_code", 6, false, false},   // of a query: what the load was answered
+	sourceBankDate:       {"bank_date", 4, true, true},         // MMDD of the bank's settlement date
 	sourceNewKey:         {"new_key", 32, true, false},         // under the ZMK: NK and its bytes in a field, hexadecimal digits in a record
 	sourceCheckValue:     {"check_value", 8, true, false},      // of the new key: its first four bytes count in a field, hexadecimal digits in a record
 	sourceCheckedKey:     {"checked_key", 22, true, false},     // in a field: NK, the key and four bytes of its check value

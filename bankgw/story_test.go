@@ -79,6 +79,7 @@ func tell(t *testing.T, path string, record bool) {
 				bank:   banksim.Config{Trace: told, Script: c.Input, AnswerBadMAC: c.HasArg("answer-bad-mac")},
 				change: func(g *bankgw.Config) { configure(t, c, g) }, log: d.log, record: record,
 			})
+			w.dates = c.HasArg("dates")
 			t.Cleanup(w.bury)
 		case "script":
 			require.NoError(t, w.bank.Script(c.Input))
@@ -112,6 +113,10 @@ func tell(t *testing.T, path string, record bool) {
 			function, err := strconv.Atoi(c.CmdArgs[0].Key)
 			require.NoError(t, err)
 			w.bank.Ask(function)
+		case "bank-day":
+			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			w.bank.SetDay(uint32(day.Unix() / 86400))
 		case "bank-key":
 			require.NoError(t, w.bank.ChangeKey())
 		case "bank-forgets-key":
@@ -188,7 +193,11 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			g.ReversalRefusals = n
 		case "policy":
 			g.Policy = bankgw.LinkPolicy(value)
-		case "in-full", "answer-bad-mac":
+		case "echo-interval":
+			g.EchoInterval = duration(t, value)
+		case "daily-sign-on":
+			g.DailySignOn = duration(t, value)
+		case "dates", "in-full", "answer-bad-mac":
 		default:
 			t.Fatalf("%s: argument %s", c.Pos, arg.Key)
 		}

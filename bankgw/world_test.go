@@ -170,6 +170,7 @@ type world struct {
 
 	keys    bankgw.Keys               // as they were last kept; used between lives
 	notKept bool                      // they cannot be kept
+	dates   bool                      // the bank's settlement dates are told
 	heard   chan transaction.Decision // what terminals hear; kept for a test that waits for it
 	states  chan string               // of links
 }
@@ -334,7 +335,11 @@ func (w *world) start() {
 		if l.isDead() {
 			return errDied
 		}
-		w.log("owner hears %s load=%d code=%s %s", outcomes[r.Kind], r.Load, r.BankCode, strings.Trim(string(r.BankTrace[:]), " \x00"))
+		said := strings.Trim(string(r.BankTrace[:]), " \x00")
+		if w.dates && r.BankDay != 0 {
+			said += time.Unix(int64(r.BankDay)*86400, 0).UTC().Format(" bank's day 2006-01-02")
+		}
+		w.log("owner hears %s load=%d code=%s %s", outcomes[r.Kind], r.Load, r.BankCode, said)
 		return l.engine.Submit(r)
 	}, l.events(), o)
 	require.NoError(w.t, err)

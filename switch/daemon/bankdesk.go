@@ -78,6 +78,9 @@ func bankView(s bankgw.Status) console.BankView {
 			CheckValue: s.Keys.CheckValue, Since: momentOf(s.Keys.Since), Waiting: !s.Keys.WaitingUntil.IsZero(), ByLink: s.Keys.ChangesByLink, LastRefusal: s.Keys.LastRefusal,
 		},
 	}
+	if !time.Now().Before(s.CutOverUntil) {
+		v.CutOverUntil = ""
+	}
 	for i, l := range s.Links {
 		v.Links = append(v.Links, console.BankLinkView{Link: i, Address: l.Address, State: l.State.String(), InFlight: l.InFlight, Draining: l.Draining, LastError: l.LastError})
 	}

@@ -74,6 +74,9 @@ func (s *server) bankEvents(bank string) bankgw.Events {
 		Message:     func(direction, mti string) { s.metrics.BankMessage(bank, direction, mti) },
 		LoadRefused: func(cause string) { s.metrics.BankRefused(bank, cause) },
 		OwnerBusy:   s.metrics.OwnerBusy,
+		CutOver: func(begins bool) {
+			s.log.Info("银行日切 / the bank turns its day", name, zap.Bool("begins", begins))
+		},
 		KeyAsked: func(ordered bool) {
 			s.log.Info("向银行申请新的 MAC 密钥 / the bank is asked for a new MAC key", name, zap.Bool("ordered", ordered))
 		},
@@ -124,6 +127,12 @@ func (s *server) registerBank(name string, bank *bankgw.Gateway) {
 	}
 	gauge("onecard_bank_links_up", "Bank links that are signed on.", func(b bankgw.Status) float64 { return float64(b.LinksUp()) })
 	gauge("onecard_bank_links_draining", "Bank links that an operator has taken out of work.", func(b bankgw.Status) float64 { return float64(b.LinksDraining()) })
+	gauge("onecard_bank_cut_over", "1 while the bank turns its day and loads are declined with 90.", func(b bankgw.Status) float64 {
+		if time.Now().Before(b.CutOverUntil) {
+			return 1
+		}
+		return 0
+	})
 	gauge("onecard_bank_key_age_seconds", "How long the MAC key has been in force since it came over the link; 0: it was given by hand.", func(b bankgw.Status) float64 { return b.KeyAge(time.Now()).Seconds() })
 	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func(b bankgw.Status) float64 { return float64(b.LoadsInFlight) })
 	gauge("onecard_bank_oldest_reversal_seconds", "How long the oldest reversal has been without the bank's answer; 0: there is none.", func(b bankgw.Status) float64 { return b.OldestReversalAge(time.Now()).Seconds() })

@@ -115,4 +115,5 @@ type Request struct {
 	Load      uint64       // loads: sequence of the KindLoad entry
 	BankCode  ResponseCode // loads: the bank's answer
 	BankTrace [12]byte     // loads: the bank's reference, DE 37 or 38 as it sent it
+	BankDay   uint32       // loads: the bank's settlement date, DE 15 of its answer, in days since 1970; 0: it has not said
 }
