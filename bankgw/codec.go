@@ -23,6 +23,9 @@ type codec interface {
 	network(function int, trace uint32, now time.Time) ([]byte, error)
 	// networkAnswer answers the bank's own network message, and its change of the key.
 	networkAnswer(request *answer, code string) ([]byte, error)
+	// totals says a day's, totalsAnswer answers the bank's.
+	totals(t *Totals, trace uint32, now time.Time) ([]byte, error)
+	totalsAnswer(request *answer, ours *Totals, verdict int, code string) ([]byte, error)
 	// use signs with a key from now on.
 	use(key iso8583.Secret) error
 	// changesKeys says whether the bank's table has a message that brings a new key.

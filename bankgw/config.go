@@ -161,7 +161,7 @@ func (c Config) Validate() error {
 		f.wrong("framing", "须为 ascii4、ascii6、binary2 或 cups46 / must be ascii4, ascii6, binary2 or cups46, is %q: %s", c.Framing, err)
 	}
 	c.TLS.validate(&f)
-	c.Dialect.validate(&f)
+	c.Dialect.validate(&f, c.ZMKFile != "")
 	f.digits("institution", c.Institution, 1, 11)
 	f.digits("forwarding", c.Forwarding, 1, 11)
 	f.digits("receiving", c.Receiving, 0, 11)

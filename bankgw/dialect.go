@@ -34,6 +34,9 @@ type Dialect struct {
 	Reversal []string `yaml:"reversal"`
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
+	// Totals are the fields of a day's totals (0520), and of the answer to the bank's own (0530), which has 39 and 66 besides; with the feature
+	// totals.
+	Totals []string `yaml:"totals"`
 	// Keys is where the bank's change of the MAC key (0800, function 101) has the key and its check value, whose other fields are those of
 	// Network: new_key and check_value, or checked_key, which holds both. Empty: the bank has no key change.
 	Keys []string `yaml:"keys"`
@@ -46,7 +49,7 @@ type Dialect struct {
 	UncertainCodes []string `yaml:"uncertain_codes"`
 	// NotFoundCodes say that there is nothing to take back.
 	NotFoundCodes []string `yaml:"not_found_codes"`
-	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal.
+	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal, totals.
 	Features []string `yaml:"features"`
 }
 
@@ -56,6 +59,7 @@ const (
 	FeatureBalance            = "balance"   // it says what an account has
 	FeatureAutoLoad           = "auto_load" // it takes loads that nobody has keyed a PIN for
 	FeatureReversalOfReversal = "reversal_of_reversal"
+	FeatureTotals             = "totals" // it takes our totals of a closed day, and says its own
 )
 
 // Has says whether the bank has a feature.
@@ -75,8 +79,12 @@ func DefaultDialect() Dialect {
 			"3=380000", "4=amount", "7=date_time", "11=trace", "32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "90=original", "102=account",
 		},
 		Network: []string{"7=date_time", "11=trace", "33=forwarding", "70=function", "100=receiving"},
-		Keys:    []string{"48=new_key", "96=check_value"},
-		Record:  defaultRecordLayout(),
+		Totals: []string{
+			"7=date_time", "11=trace", "15=settlement_date", "33=forwarding", "50=156", "66=0", "74=0", "75=0", "76=debits", "77=reversed", "86=0", "87=0", "88=debit_amount",
+			"89=reversed_amount", "97=net",
+		},
+		Keys:   []string{"48=new_key", "96=check_value"},
+		Record: defaultRecordLayout(),
 		// About the link between the bank and us: a terminal that read them would take them for its own and sign on again.
 		Codes: []string{"97=91", "99=91", "A0=91", "C1=91"},
 		// An approval of another kind (10 a part, 11 VIP, 16 and A2 to A6 with a defect), a bank that has no answer itself (68, 98), a
@@ -86,8 +94,8 @@ func DefaultDialect() Dialect {
 	}
 }
 
-// validate reports what is wrong with the keys of a dialect.
-func (d *Dialect) validate(f *keyFaults) {
+// validate reports what is wrong with the keys of a dialect. Tables that are not used are not looked at.
+func (d *Dialect) validate(f *keyFaults, changesKeys bool) {
 	switch d.Kind {
 	case DialectISO8583:
 		profile := d.profile(f)
@@ -107,18 +115,27 @@ func (d *Dialect) validate(f *keyFaults) {
 			}
 		}
 		needs(f, "network", fieldParts(f, "network", d.Network, profile), sourceTrace, sourceFunction)
-		keyFields(f, d.Keys, profile)
+		if changesKeys {
+			keyFields(f, d.Keys, profile)
+		}
+		if d.Has(FeatureTotals) {
+			totals := fieldParts(f, "totals", d.Totals, profile)
+			needs(f, "totals", totals, sourceTrace, sourceSettlementDate, sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount)
+		}
 	case DialectRecord:
 		d.Record.validate(f)
+		if d.Has(FeatureTotals) {
+			f.wrong("dialect.features", "定长记录没有总额报文 / records have no totals")
+		}
 	default:
 		f.wrong("dialect.kind", "须为 iso8583 或 record / must be iso8583 or record, is %q", d.Kind)
 	}
 	d.validateCodes(f)
 	for _, feature := range d.Features {
 		switch feature {
-		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal:
+		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal, FeatureTotals:
 		default:
-			f.wrong("dialect.features", "须为 query、balance、auto_load 或 reversal_of_reversal / must be query, balance, auto_load or reversal_of_reversal, is %q", feature)
+			f.wrong("dialect.features", "须为 query、balance、auto_load、reversal_of_reversal 或 totals / must be query, balance, auto_load, reversal_of_reversal or totals, is %q", feature)
 		}
 	}
 }
@@ -208,6 +225,8 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			f.wrong(key, "银行没有域 %d / the bank has no field %[1]d", n)
 		case seen[n]:
 			f.wrong(key, "域 %d 出现两次 / field %[1]d is there twice", n)
+		case p.source >= sourceDebits && p.source <= sourceNet && message != "totals":
+			f.wrong(key, "%s 只在总额报文中 / %[1]s is in totals only", sources[p.source].name)
 		case p.source >= sourceCode:
 			f.wrong(key, "%s 只在应答中 / %[1]s is in answers only", sources[p.source].name)
 		default:

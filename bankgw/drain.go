@@ -7,12 +7,15 @@ import (
 	"time"
 )
 
-// errand is what an operator asks of a link or the bank, or an order that is no bank's and is given to a gateway to be answered for.
+// errand is what is asked of a link or the bank, or an order that is no bank's and is given to a gateway to be answered for.
 type errand struct {
 	link   int
 	drain  bool
 	newKey bool
-	nobody *order
+	totals *Totals
+
+	sendTotals bool
+	nobody     *order
 }
 
 // Drain takes a link out of work, for maintenance at the bank or on the line: it gets nothing new, what is in flight is waited for, then it
@@ -67,6 +70,10 @@ func (g *Gateway) takeErrands(now time.Time) {
 	for _, e := range g.handover.takeErrands() {
 		if e.nobody != nil {
 			g.answerForNobody(e.nobody)
+			continue
+		}
+		if e.totals != nil {
+			g.takeTotals(now, e.totals, e.sendTotals)
 			continue
 		}
 		if e.newKey {

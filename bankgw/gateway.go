@@ -57,6 +57,7 @@ type Gateway struct {
 	queries   []*exchange // likewise, of queries
 	reversals reversals
 	fates     fates
+	totals    totals
 	outcomes  []transaction.Request // not yet taken by the owner, in their order
 	offerAt   time.Time             // when outcomes are offered again
 	newest    uint64                // load taken last: they come in order, so a smaller one is a duplicate
@@ -103,7 +104,7 @@ func New(c Config, keys Keys, submit func(transaction.Request) error, events Eve
 		happenings: make(chan happening, happeningsBound), spare: make(chan []answer, happeningsBound),
 		random: rand.New(rand.NewPCG(o.Seed, 0)),
 		loads:  make(map[uint64]*exchange), mux: make(map[muxKey]*exchange),
-		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)},
+		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)}, totals: totals{known: make(map[uint32]Totals)},
 	}
 	if g.framer, err = newFramer(&g.config); err != nil {
 		return nil, KeyError{"framing", err.Error()}
@@ -207,6 +208,7 @@ func (g *Gateway) tick(now time.Time) (next time.Time) {
 	}
 	next = earliest(next, g.sendReversals(now))
 	next = earliest(next, g.tickKeys(now))
+	next = earliest(next, g.sendTotals(now))
 	for _, waiting := range [2][]*exchange{g.deadlines, g.queries} { // looked at after everything that sends
 		if len(waiting) > 0 {
 			next = earliest(next, waiting[0].deadline)

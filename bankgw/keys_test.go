@@ -195,6 +195,7 @@ func TestKeyTables(t *testing.T) {
 		}},
 	} {
 		config := bankgw.DefaultConfig()
+		config.ZMKFile = "zmk"
 		c.change(&config.Dialect)
 		err := config.Validate()
 		if c.key == "" {

@@ -197,6 +197,10 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:
 		g.networkAsked(now, l, a)
+	case a.mti == mtiTotals && a.totals != nil:
+		g.totalsCame(l, a)
+	case a.mti == mtiTotalsAnswer && a.totals != nil:
+		g.totalsAnswered(a)
 	case a.mti == mtiKey:
 		g.keyCame(now, l, a)
 	default:

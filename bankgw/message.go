@@ -21,6 +21,8 @@ const (
 	mtiQueryAnswer    = "0610"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
+	mtiTotals         = "0520"
+	mtiTotalsAnswer   = "0530"
 	mtiKey            = "0800"
 	mtiKeyAnswer      = "0810"
 	mtiOther          = "other" // nobody has asked for it
@@ -43,7 +45,7 @@ const (
 )
 
 // answersOf are the message types that answer what the bank asks.
-var answersOf = map[string]string{mtiNetwork: mtiNetworkAnswer, mtiKey: mtiKeyAnswer}
+var answersOf = map[string]string{mtiNetwork: mtiNetworkAnswer, mtiKey: mtiKeyAnswer, mtiTotals: mtiTotalsAnswer}
 
 const traceSpace = 999_999 // DE 11 counts 1..999,999
 
@@ -70,6 +72,8 @@ type answer struct {
 	bankDate  string         // MMDD of the bank's settlement date, "" when it does not say
 	complete  bool           // trace, and for financial answers code, reference and terminal are there
 
+	totals *totalsHeard // of an 0520 or 0530
+
 	message any // the bank's own requests, to be echoed: the codec's own
 }
 
@@ -89,7 +93,7 @@ func readMonthDay(text string) monthDay {
 
 // finish fills in what follows from what was read.
 func (a *answer) finish(coded bool, bank, reference string) {
-	if a.mti == mtiNetworkAnswer {
+	if a.mti == mtiNetworkAnswer || a.mti == mtiTotalsAnswer {
 		a.complete = a.complete && coded
 	}
 	if !financial(a.mti) {
@@ -135,20 +139,24 @@ type fieldCodec struct {
 	mac     *iso8583.MAC
 	places  fieldPlaces
 
-	loadParts, reversalParts, queryParts, networkParts []part
-	loads, reversals, queries, networks, answers       *iso8583.BankMessage // written again and again
-	scratch                                            []byte
+	loadParts, reversalParts, queryParts, networkParts, totalsParts []part
+	loads, reversals, queries, networks, answers, totaling          *iso8583.BankMessage // written again and again
+	scratch                                                         []byte
 }
 
 // fieldPlaces are where answers have what the core looks at: 0: nowhere.
 type fieldPlaces struct {
 	amount, trace, reference, terminal, dateTime, networkTrace, function int
 	newKey, checkValue                                                   int // checkValue 0: behind the key
+	totalsDate, totalsTrace                                              int
+	figures                                                              [4]int // debits, their amount, reversed, theirs
 }
 
 const (
 	fieldAuthorization = 38
 	fieldCode          = 39
+	fieldSettlement    = 66
+	fieldFileName      = 101
 	fieldFate          = 44 // of a query's answer: what the load was answered
 )
 
@@ -159,6 +167,12 @@ func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, err
 	}
 	var f keyFaults
 	w.profile = c.Dialect.profile(&f)
+	for _, m := range []struct {
+		mti  string
+		into **iso8583.BankMessage
+	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}, {mtiTotals, &w.totaling}} {
+		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
+	}
 	w.loadParts = fieldParts(&f, "load", c.Dialect.Load, w.profile)
 	w.reversalParts = fieldParts(&f, "reversal", c.Dialect.Reversal, w.profile)
 	w.queryParts = fieldParts(&f, "query", c.Dialect.Query, w.profile)
@@ -168,16 +182,20 @@ func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, err
 		terminal: fieldOf(w.loadParts, sourceTerminal), dateTime: fieldOf(w.loadParts, sourceDateTime),
 		networkTrace: fieldOf(w.networkParts, sourceTrace), function: fieldOf(w.networkParts, sourceFunction),
 	}
+	if c.Dialect.Has(FeatureTotals) {
+		w.totalsParts = fieldParts(&f, "totals", c.Dialect.Totals, w.profile)
+	}
+	w.places.totalsDate, w.places.totalsTrace = fieldOf(w.totalsParts, sourceSettlementDate), fieldOf(w.totalsParts, sourceTrace)
+	for i, s := range figureSources {
+		w.places.figures[i] = fieldOf(w.totalsParts, s)
+	}
+	if ring.zmk == nil {
+		return w, f.join()
+	}
 	keyParts := keyFields(&f, c.Dialect.Keys, w.profile)
 	w.places.newKey, w.places.checkValue = fieldOf(keyParts, sourceNewKey), fieldOf(keyParts, sourceCheckValue)
 	if w.places.newKey == 0 {
 		w.places.newKey = fieldOf(keyParts, sourceCheckedKey)
-	}
-	for _, m := range []struct {
-		mti  string
-		into **iso8583.BankMessage
-	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}} {
-		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
 	}
 	return w, f.join()
 }
@@ -217,7 +235,7 @@ func (w *fieldCodec) use(key iso8583.Secret) (err error) {
 	return err
 }
 
-func (w *fieldCodec) changesKeys() bool { return w.places.newKey != 0 }
+func (w *fieldCodec) changesKeys() bool { return len(w.config.Dialect.Keys) > 0 }
 
 // networkAnswer echoes what the bank's message has of the fields that ours have.
 func (w *fieldCodec) networkAnswer(request *answer, code string) ([]byte, error) {
@@ -227,6 +245,30 @@ func (w *fieldCodec) networkAnswer(request *answer, code string) ([]byte, error)
 	}
 	return m.Set(fieldCode, code).Seal(w.mac)
 }
+
+func (w *fieldCodec) totals(t *Totals, trace uint32, now time.Time) ([]byte, error) {
+	about := content{config: w.config, moment: w.config.local(now.UnixMicro()), trace: trace, totals: t}
+	return w.build(w.totaling.Restart(mtiTotals), w.totalsParts, &about)
+}
+
+// totalsAnswer gives the bank's own identity of its message back, with our figures.
+func (w *fieldCodec) totalsAnswer(request *answer, ours *Totals, verdict int, code string) ([]byte, error) {
+	m, asked := w.totaling.Restart(mtiTotalsAnswer), request.message.(*iso8583.BankMessage)
+	about := content{config: w.config, totals: ours}
+	for i := range w.totalsParts {
+		p := &w.totalsParts[i]
+		if p.source == sourceTrace || p.source == sourceDateTime || p.source == sourceSettlementDate {
+			m.Set(p.field, asked.String(p.field))
+		} else if ours.Day != 0 || p.source < sourceDebits || p.source > sourceNet {
+			w.scratch = about.append(w.scratch[:0], p)
+			m.Set(p.field, string(w.scratch))
+		}
+	}
+	return m.SetNumber(fieldSettlement, uint64(verdict)).Set(fieldCode, code).Seal(w.mac)
+}
+
+// figureSources are the figures that are compared, in their order.
+var figureSources = [4]source{sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount}
 
 func (w *fieldCodec) build(m *iso8583.BankMessage, parts []part, about *content) ([]byte, error) {
 	for i := range parts {
@@ -294,10 +336,13 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		place = r.places.networkTrace
 		a.function, _ = m.Number(r.places.function)
 	}
+	if r.places.totalsTrace != 0 && (a.mti == mtiTotals || a.mti == mtiTotalsAnswer) {
+		place, a.totals = r.places.totalsTrace, r.totals(m)
+	}
 	trace, ok := m.Number(place)
 	a.trace, a.complete = uint32(trace), ok
 	coded := r.rules.weigh(&a, m.String(fieldCode))
-	if a.mti == mtiNetwork || a.mti == mtiKey {
+	if a.mti == mtiNetwork || a.mti == mtiKey || a.mti == mtiTotals {
 		a.message = m
 	}
 	if a.mti == mtiQueryAnswer {
@@ -312,4 +357,18 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	}
 	a.finish(coded, m.String(fieldAuthorization), m.String(r.places.reference))
 	return a
+}
+
+// totals reads the figures of an 0520 or 0530.
+func (r *fieldReader) totals(m *iso8583.BankMessage) *totalsHeard {
+	h := &totalsHeard{date: m.String(r.places.totalsDate), file: strings.TrimRight(m.String(fieldFileName), " "), whole: true}
+	code, _ := m.Number(fieldSettlement)
+	h.code = int(code)
+	for i, field := range r.places.figures {
+		var there bool
+		if h.figures[i], there = m.Number(field); !there {
+			h.whole = false
+		}
+	}
+	return h
 }

@@ -244,6 +244,15 @@ func (w *recordCodec) use(key iso8583.Secret) (err error) {
 	return err
 }
 
+// Records have no totals: Dialect.validate refuses the feature.
+func (w *recordCodec) totals(*Totals, uint32, time.Time) ([]byte, error) {
+	return nil, notAMessage("records have no totals")
+}
+
+func (w *recordCodec) totalsAnswer(*answer, *Totals, int, string) ([]byte, error) {
+	return nil, notAMessage("records have no totals")
+}
+
 func (w *recordCodec) changesKeys() bool { return w.table.codes[mtiKey] != "" }
 
 func (w *recordCodec) load(o *transaction.LoadOrder) ([]byte, error) {

@@ -33,6 +33,11 @@ const (
 	sourceCause
 	sourceOriginal
 	sourceFunction
+	sourceDebits // of a day's totals
+	sourceDebitAmount
+	sourceReversed
+	sourceReversedAmount
+	sourceNet
 	sourceCode // answers alone from here on
 	sourceBank
 	sourceText
@@ -72,6 +77,11 @@ var sources = [sourceCount]sourceInfo{
 	sourceCause:          {"cause", 4, true, true},             // of a reversal
 	sourceOriginal:       {"original", 42, true, true},         // as DE 90 has it: 0200, trace, date_time, institution, forwarding
 	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 101 new key, 201 and 202 cut-over, 301 echo
+	sourceDebits:         {"debits", 10, true, true},           // loads that the bank has debited, by number
+	sourceDebitAmount:    {"debit_amount", 16, true, true},     // and in fen
+	sourceReversed:       {"reversed", 10, true, true},         // loads that the bank has taken back
+	sourceReversedAmount: {"reversed_amount", 16, true, true},  //
+	sourceNet:            {"net", 17, true, false},             // D or C and 16 digits: debits less reversed
 	sourceCode:           {"code", 6, false, false},            // the bank's response code
 	sourceBank:           {"bank_reference", 12, false, false}, // the bank's own number of what it did
 	sourceText:           {"text", 64, false, false},           // the bank's words
@@ -123,6 +133,7 @@ type content struct {
 	trace    uint32
 	cause    string
 	function int
+	totals   *Totals
 	code     string // of our answers
 }
 
@@ -187,6 +198,9 @@ func (c *content) appendSource(dst []byte, s source) []byte {
 			dst = appendDateTime(appendDigits(dst, int(c.trace), 6), c.moment)
 			return appendCode(appendCode(dst, c.config.Institution), c.config.Forwarding)
 		}
+	}
+	if c.totals != nil && s >= sourceDebits && s <= sourceNet || c.totals != nil && s == sourceSettlementDate {
+		return c.totals.append(dst, s)
 	}
 	switch s {
 	case sourceTrace:

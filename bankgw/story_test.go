@@ -117,6 +117,17 @@ func tell(t *testing.T, path string, record bool) {
 			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
 			require.NoError(t, err)
 			w.bank.SetDay(uint32(day.Unix() / 86400))
+		case "totals":
+			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			given := bankgw.Totals{Day: uint32(day.Unix() / 86400)}
+			_, err = fmt.Sscan(c.Input, &given.Debits, &given.DebitAmount, &given.Reversed, &given.ReversedAmount)
+			require.NoError(t, err)
+			require.NoError(t, w.life.gateway.GiveTotals(given, !c.HasArg("to-answer")))
+		case "bank-totals":
+			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			w.bank.FileReady(uint32(day.Unix()/86400), "ICBC20000101.txt")
 		case "bank-key":
 			require.NoError(t, w.bank.ChangeKey())
 		case "bank-forgets-key":
@@ -162,7 +173,7 @@ func inShort(inFull bool, message string) string {
 	words := strings.Fields(message)
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool {
 		number, _, field := strings.Cut(word, "=")
-		return field && !slices.Contains([]string{"4", "7", "11", "37", "39", "44", "60", "70", "90"}, number)
+		return field && !slices.Contains([]string{"4", "7", "11", "37", "39", "44", "60", "66", "70", "76", "77", "88", "89", "90", "97", "101"}, number)
 	}), " ")
 }
 
@@ -195,6 +206,8 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			g.Policy = bankgw.LinkPolicy(value)
 		case "echo-interval":
 			g.EchoInterval = duration(t, value)
+		case "totals":
+			g.Dialect.Features = []string{bankgw.FeatureTotals}
 		case "daily-sign-on":
 			g.DailySignOn = duration(t, value)
 		case "dates", "in-full", "answer-bad-mac":

@@ -405,6 +405,13 @@ func (l *life) events() bankgw.Events {
 			}
 			log("link %s", state)
 		},
+		TotalsSaid: func(s bankgw.TotalsSaid) {
+			bank := "no figures"
+			if s.Bank != nil {
+				bank = fmt.Sprintf("%d of %s, reversed %d of %s", s.Bank.Debits, s.Bank.DebitAmount, s.Bank.Reversed, s.Bank.ReversedAmount)
+			}
+			log("bank's totals of %s: asked %v, silent %v, code %d %s; %s %s", time.Unix(int64(s.Day)*86400, 0).UTC().Format(time.DateOnly), s.Asked, s.Silent, s.Code, s.Refused, bank, s.File)
+		},
 		KeyAsked:   func(ordered bool) { log("asks for a key, ordered %v", ordered) },
 		KeyChanged: func(checkValue string) { log("new key %s", checkValue) },
 		LinkLost:   func(_ int, reason string) { log("link lost: %s", reason) },

@@ -132,7 +132,7 @@ func New(c Config) (*Bank, error) {
 //	close               done-close          closes the link; does it and closes the link
 //	twice               wrong-mac garbage   answers twice; with a wrong MAC; with bytes that are no message
 //	late                                    loads: answers after the load's reversal was answered
-//	wrong-amount        wrong-reference     loads: answers with another amount, another reference
+//	wrong-amount        wrong-reference     loads, queries: answers with another amount, another reference; totals: with another amount
 //	wrong-check                             keys: with another check value
 //	contradict          recant              loads: approves, then declines (it was debited); declines, then debits and approves
 func (b *Bank) Script(text string) error {

@@ -41,7 +41,13 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 		b.takeTotals(l, m)
 	case "0810":
 		b.takeKeyAnswer(m)
-	case "0830", "0530": // of our own Ask and FileReady
+	case "0530":
+		if verdict, _ := m.Number(66); verdict == settlementBalanced {
+			b.mu.Lock()
+			b.books.stats.TotalsAgreed++
+			b.mu.Unlock()
+		}
+	case "0830": // of our own Ask
 	default:
 		b.send(l, b.answer(m, codeUnknown), nil)
 	}

@@ -55,10 +55,11 @@ var verbNames = [verbCount]string{
 	"wrong-mac", "garbage", "contradict", "recant", "wrong-check",
 }
 
-// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for what tells an amount.
+// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for queries, too, and onlyAmounts for all that tells an amount.
 var (
 	onlyLoads           = []verb{verbLate, verbContradict, verbRecant}
-	onlyLoadsAndQueries = []verb{verbWrongAmount, verbWrongReference}
+	onlyLoadsAndQueries = []verb{verbWrongReference}
+	onlyAmounts         = []verb{verbWrongAmount}
 )
 
 // behaviour towards one request.
@@ -185,7 +186,8 @@ func parseBehaviour(k kind, words []string) (behaviour, error) {
 		return behaviour{}, fmt.Errorf("动作须为 / the verb must be one of %s", strings.Join(verbNames[:], " "))
 	}
 	b := behaviour{verb: verb(at)}
-	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb)) {
+	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb) ||
+		k != kindQuery && k != kindTotals && slices.Contains(onlyAmounts, b.verb)) {
 		return b, fmt.Errorf("%s 只用于圈存 / %s is for loads only", words[0], words[0])
 	}
 	if b.verb == verbWrongCheck && k != kindKey {
