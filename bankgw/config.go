@@ -85,6 +85,8 @@ type Config struct {
 	MaxReversalsInFlight int `yaml:"max_reversals_in_flight"`
 	// MaxMessageBytes is the longest message taken from the bank; a longer one closes the link.
 	MaxMessageBytes int `yaml:"max_message_bytes"`
+	// Files is where the bank leaves its reconciliation files; without a folder they are brought by hand.
+	Files FilesConfig `yaml:"files"`
 	// StopTimeout is how long answers are waited for when the switch stops.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	// Zone is how far the bank's local time (DE 7, 12, 13) is ahead of UTC.
@@ -101,7 +103,7 @@ func DefaultConfig() Config {
 		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
 		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
 		ReversalExpiry: 24 * time.Hour, ReversalRefusals: 10,
-		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
+		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, Files: defaultFiles(), StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
 	}
 }
 
@@ -174,6 +176,7 @@ func (c Config) Validate() error {
 	f.bounds("max_in_flight", c.MaxInFlight, 1, 1<<14)
 	f.bounds("max_reversals_in_flight", c.MaxReversalsInFlight, 1, 1<<10)
 	f.bounds("max_message_bytes", c.MaxMessageBytes, 256, 4096)
+	c.Files.validate(&f)
 	c.validateTimes(&f)
 	return f.join()
 }

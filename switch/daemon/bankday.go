@@ -80,15 +80,30 @@ func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) er
 	return nil
 }
 
-// dated takes the settlement date that the bank has put a load into.
+// dated takes the settlement dates that the bank has put a load and its reversal into.
 func (d *bankDay) dated(ctx context.Context, sequence uint64, e *ledger.Entry) error {
-	load, bankDay := loadDated(sequence, d.day, e)
-	if bankDay == 0 {
+	if load, bankDay := loadDated(sequence, d.day, e); bankDay != 0 {
+		own, err := d.load(ctx, load)
+		if err != nil {
+			return err
+		}
+		if own != nil {
+			own.BankDay = bankDay
+		}
+	}
+	if e.Kind != transaction.KindLoadReversed {
 		return nil
 	}
-	own, err := d.load(ctx, load)
+	line, ok := transaction.ReadEntry(sequence, d.day, e)
+	if !ok {
+		return nil
+	}
+	own, err := d.load(ctx, line.Load)
 	if err == nil && own != nil {
-		own.BankDay = bankDay
+		own.ReturnDay, own.NotFound = reconcile.Day(line.BankDay), line.Code != transaction.Approved
+		if own.ReturnDay == 0 {
+			own.ReturnDay = reconcile.Day(d.day)
+		}
 	}
 	return err
 }

@@ -83,6 +83,10 @@ func (s *server) connectBanks(keys []bankgw.Keys) (transaction.Bank, error) {
 	if err := s.keepBankKeys(configs, keys); err != nil {
 		return nil, err
 	}
+	s.totalsSaid = make(map[string]chan bankgw.TotalsSaid, len(configs))
+	for i := range configs {
+		s.totalsSaid[configs[i].Name] = make(chan bankgw.TotalsSaid, totalsBound)
+	}
 	banks, err := bankgw.NewBanks(configs, keys, s.opened.engine.Submit, s.bankEvents, bankgw.Options{Dial: s.options.Dial})
 	if err != nil {
 		return nil, err

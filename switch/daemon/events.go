@@ -64,7 +64,15 @@ func (s *server) terminalEvents() terminals.Events {
 
 func (s *server) bankEvents(bank string) bankgw.Events {
 	name := zap.String("bank", bank)
+	said := s.totalsSaid[bank]
 	return bankgw.Events{
+		TotalsSaid: func(t bankgw.TotalsSaid) {
+			select {
+			case said <- t:
+			default: // far more than a bank has days: it says them again
+				s.log.Warn("银行总额来得太多,略过 / too many totals of the bank's, left out", name)
+			}
+		},
 		LinkState: func(link int, state string) {
 			s.log.Info("银行链路 / bank link", name, zap.Int("link", link), zap.String("state", state))
 		},
@@ -121,6 +129,7 @@ func (s *server) registerGauges() {
 
 // registerBank shows what is looked at of one bank.
 func (s *server) registerBank(name string, bank *bankgw.Gateway) {
+	visitTotalsVerdicts(func(verdict string) { s.metrics.ExpectBankTotals(name, verdict) })
 	s.metrics.ExpectBank(name, bankgw.Faults, bankgw.Refusals, bankgw.MessageTypes)
 	gauge := func(metric, help string, read func(bankgw.Status) float64) {
 		s.metrics.Gauge(metric, help, map[string]string{"bank": name}, func() float64 { return read(bank.Status()) })

@@ -43,7 +43,8 @@ type server struct {
 	opened      *opened
 	pulse       *pulse
 	terminals   *terminals.Server
-	banks       *bankgw.Banks // nil: no bank
+	banks       *bankgw.Banks                     // nil: no bank
+	totalsSaid  map[string]chan bankgw.TotalsSaid // by bank, to keepBank
 	desk        *desk
 	operations  *operations
 	control     *control
@@ -149,6 +150,10 @@ func (s *server) serve(ctx context.Context) error {
 	parts.start(func() { s.keepHouse(running, sequence) })
 	parts.start(func() { s.keepArchive(running) })
 	parts.start(func() { s.endDays(running) })
+	banks := s.config.banks()
+	for i := range banks {
+		parts.start(func() { s.keepBank(running, &banks[i], s.totalsSaid[banks[i].Name]) })
+	}
 	for _, p := range s.payments {
 		parts.start(func() { s.keepChannel(running, p) })
 		parts.start(func() { s.reconcileChannel(running, p) })
