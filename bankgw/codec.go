@@ -16,7 +16,7 @@ type codec interface {
 	// load asks for money.
 	load(o *transaction.LoadOrder) ([]byte, error)
 	// reversal takes a load back: mtiReversal, or mtiRepeat when it may have been sent before.
-	reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error)
+	reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error)
 	// query asks what became of a load.
 	query(o *transaction.LoadOrder) ([]byte, error)
 	// network asks or tells something about the link.

@@ -29,7 +29,9 @@ type Dialect struct {
 	Fields []string `yaml:"fields"`
 	// MACField is where the MAC is: 128, or 64 in messages that have no field above 64.
 	MACField int `yaml:"mac_field"`
-	// Load, Reversal, Query and Network are the fields of ISO 8583 messages. What a query tells of the load stands in field 44.
+	// Load, Reversal, Query and Network are the fields of ISO 8583 messages. Field 7 of a reversal is the original's (date_time): then a repeat is the
+	// same message, and a bank that looks for the original by fields 7 and 11 finds it, too. With 7=sent each repeat has its own, and the 25 of a
+	// bank that forgets reversals which find nothing tells which of them it answers; field 90 has the original's all the same. What a query tells of the load stands in field 44.
 	Load     []string `yaml:"load"`
 	Reversal []string `yaml:"reversal"`
 	Query    []string `yaml:"query"`

@@ -61,6 +61,7 @@ type answer struct {
 	notFound  bool                     // the code says that there is nothing to take back
 	trace     uint32
 	date      monthDay // when we sent the request, as the bank gives it back; 0: it does not
+	sent      string   // of a reversal's answer: when the repeat that it answers was sent, MMDDhhmmss; "": it does not say
 	load      uint64   // from our reference; 0: none
 	terminal  transaction.TerminalCode
 	amount    money.Fen
@@ -149,6 +150,7 @@ type fieldPlaces struct {
 	amount, trace, reference, terminal, dateTime, networkTrace, function int
 	newKey, checkValue                                                   int // checkValue 0: behind the key
 	totalsDate, totalsTrace                                              int
+	sent                                                                 int    // of a reversal
 	figures                                                              [4]int // debits, their amount, reversed, theirs
 }
 
@@ -185,6 +187,7 @@ func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, err
 	if c.Dialect.Has(FeatureTotals) {
 		w.totalsParts = fieldParts(&f, "totals", c.Dialect.Totals, w.profile)
 	}
+	w.places.sent = fieldOf(w.reversalParts, sourceSent)
 	w.places.totalsDate, w.places.totalsTrace = fieldOf(w.totalsParts, sourceSettlementDate), fieldOf(w.totalsParts, sourceTrace)
 	for i, s := range figureSources {
 		w.places.figures[i] = fieldOf(w.totalsParts, s)
@@ -214,9 +217,9 @@ func (w *fieldCodec) load(o *transaction.LoadOrder) ([]byte, error) {
 	return w.build(w.loads.Restart(mtiLoad), w.loadParts, &about)
 }
 
-func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
+func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error) {
 	about := w.config.ofOrder(o)
-	about.cause = cause
+	about.cause, about.sent = cause, w.config.local(now.UnixMicro())
 	return w.build(w.reversals.Restart(mti), w.reversalParts, &about)
 }
 
@@ -352,6 +355,9 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		a.bankDate = m.String(fieldBankDay)
 		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
 		a.date = readMonthDay(m.String(r.places.dateTime))
+		if a.mti == mtiReversalAnswer && r.places.sent != 0 {
+			a.sent, a.date = m.String(r.places.sent), 0
+		}
 		copy(a.terminal[:], m.String(r.places.terminal))
 		a.readAmount(m.String(r.places.amount))
 	}

@@ -260,9 +260,9 @@ func (w *recordCodec) load(o *transaction.LoadOrder) ([]byte, error) {
 	return w.build(mtiLoad, &about), nil
 }
 
-func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
+func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error) {
 	about := w.config.ofOrder(o)
-	about.cause = cause
+	about.cause, about.sent = cause, w.config.local(now.UnixMicro())
 	return w.build(mti, &about), nil
 }
 
@@ -447,6 +447,9 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 	a.date = readMonthDay(value(sourceDateTime))
 	if terminal := shape.find(sourceTerminal); value(sourceTerminal) != "" {
 		copy(a.terminal[:], record[terminal.at:]) // its spaces are its own
+	}
+	if mti == mtiReversalAnswer && shape.find(sourceSent) != nil {
+		a.sent, a.date = value(sourceSent), 0
 	}
 	a.readAmount(value(sourceAmount))
 	a.fate, a.bankDate = r.rules.fateOf(value(sourceFate)), value(sourceBankDate)

@@ -22,6 +22,7 @@ const (
 	sourceTerminal
 	sourceMerchant
 	sourceDateTime
+	sourceSent
 	sourceDate
 	sourceTime
 	sourceFullDate
@@ -66,6 +67,7 @@ var sources = [sourceCount]sourceInfo{
 	sourceTerminal:       {"terminal", 8, true, false},         //
 	sourceMerchant:       {"merchant", 15, true, false},        //
 	sourceDateTime:       {"date_time", 10, true, true},        // MMDDhhmmss of the decision; of a network message now
+	sourceSent:           {"sent", 10, true, true},             // MMDDhhmmss at which this very message goes out: each repeat has its own
 	sourceDate:           {"date", 4, true, true},              // MMDD
 	sourceTime:           {"time", 6, true, true},              // hhmmss
 	sourceFullDate:       {"full_date", 8, true, true},         // YYYYMMDD
@@ -130,6 +132,7 @@ type content struct {
 	config   *Config
 	order    *transaction.LoadOrder // nil: a network message
 	moment   time.Time              // at the bank's: of the decision, or now
+	sent     time.Time              // at the bank's, of a reversal: now
 	trace    uint32
 	cause    string
 	function int
@@ -207,6 +210,8 @@ func (c *content) appendSource(dst []byte, s source) []byte {
 		return appendDigits(dst, int(c.trace), 6)
 	case sourceDateTime:
 		return appendDateTime(dst, c.moment)
+	case sourceSent:
+		return appendDateTime(dst, c.sent)
 	case sourceDate:
 		return appendDate(dst, c.moment)
 	case sourceTime:
