@@ -142,6 +142,7 @@ type Line struct {
 	Original uint64 // reversals: the entry that was reversed; 0 unknown
 	Load     uint64 // what the bank said: the load's entry
 	Bank     [12]byte
+	BankDay  uint32 // the bank's settlement date; 0: it has not said
 
 	To       CardState // KindCardState
 	Operator string
@@ -205,7 +206,7 @@ func (line *Line) readOutcome(e *ledger.Entry) bool {
 	if r.decode(e.Payload, e.Kind) != nil {
 		return false
 	}
-	line.Load, line.Code, line.Bank = r.load, r.code, r.bank
+	line.Load, line.Code, line.Bank, line.BankDay = r.load, r.code, r.bank, r.bankDay
 	switch e.Kind {
 	case KindLoadConfirmed:
 		line.HasBalance, line.Balance = true, r.balance
