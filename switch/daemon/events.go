@@ -121,7 +121,7 @@ func (s *server) registerGauges() {
 		}
 		return 0
 	})
-	gauge("onecard_pebble_l0_files", "Files in Pebble's level 0.", func() float64 { return float64(s.opened.store.Metrics().L0Files) })
+	gauge("onecard_pebble_l0_depth", "Tables above one another in Pebble's level 0.", func() float64 { return float64(s.opened.store.Metrics().L0Depth) })
 	gauge("onecard_pebble_disk_bytes", "Bytes of the ledger on disk.", func() float64 { return float64(s.opened.store.Metrics().DiskBytes) })
 	gauge("onecard_recovery_seconds", "Time to open the ledger at the start.", func() float64 { return s.recovered.Seconds() })
 	s.eachBank(s.registerBank)

@@ -120,6 +120,18 @@ type payloadReader struct {
 }
 
 func (p *payloadReader) uvarint() uint64 {
+	switch b := p.b; {
+	case len(b) > 0 && b[0] < 0x80:
+		p.b = b[1:]
+		return uint64(b[0])
+	case len(b) > 1 && b[1] < 0x80:
+		p.b = b[2:]
+		return uint64(b[0]&0x7F) | uint64(b[1])<<7
+	}
+	return p.longUvarint()
+}
+
+func (p *payloadReader) longUvarint() uint64 {
 	v, n := binary.Uvarint(p.b)
 	if n <= 0 {
 		p.bad, p.b = true, nil
@@ -202,6 +214,9 @@ func (r *record) decode(src []byte, kind Kind) error {
 	}
 	return p.done(kind)
 }
+
+// refused says whether the record of a request is of one that was not approved.
+func refused(payload []byte) bool { return len(payload) > 1 && Reason(payload[1]) != ReasonNone }
 
 // owners reads only whose a record is: its terminal, and its card's index + 1 or 0. It is the whole work of the statement index for nearly
 // every entry.

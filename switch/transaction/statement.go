@@ -35,6 +35,16 @@ func OperatorID(name string) uint64 {
 // under that purse too, for whoever adds up what moved it.
 func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
 	g.learn(sequence, e)
+	if e.Kind == KindPurchase {
+		if g.plain.read(sequence, e.Payload); g.plain.understood {
+			emit(StatementTerminal, uint64(g.plain.terminal))
+			if g.plain.card != 0 {
+				emit(StatementCard, uint64(g.plain.card))
+			}
+			g.listAccounts(e, g.plain.card != 0, emit)
+			return
+		}
+	}
 	named := false // the entry names its holder's card
 	if desk := deskOfEntry(e); desk != 0 {
 		emit(StatementDesk, uint64(desk))
@@ -70,6 +80,11 @@ func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space 
 	if IsOperation(e.Kind) {
 		named = g.listOperation(e, emit)
 	}
+	g.listAccounts(e, named, emit)
+}
+
+// listAccounts lists an entry under the accounts that it moves, but for purses of a holder whom it names.
+func (g *Register) listAccounts(e *ledger.Entry, named bool, emit func(space byte, id uint64)) {
 	for i := range e.Legs {
 		if account := e.Legs[i].Account; !(named && IsPurse(g.code(account))) && !moved(e.Legs[:i], account) {
 			emit(StatementAccount, uint64(account))
