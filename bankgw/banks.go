@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 )
 
@@ -67,9 +66,9 @@ func (r *Routes) find(account uint64) int {
 	return -1
 }
 
-// NewBanks prepares a gateway for each bank; nothing is connected before Run. keys are the banks' MAC keys in the order of configs; events
+// NewBanks prepares a gateway for each bank; nothing is connected before Run. keys are the banks' in the order of configs; events
 // are made for each bank by its name. The configurations fit together: see ValidateBanks.
-func NewBanks(configs []Config, keys []iso8583.Secret, submit func(transaction.Request) error, events func(name string) Events, o Options) (*Banks, error) {
+func NewBanks(configs []Config, keys []Keys, submit func(transaction.Request) error, events func(name string) Events, o Options) (*Banks, error) {
 	if err := ValidateBanks(configs); err != nil {
 		return nil, err
 	}

@@ -66,14 +66,14 @@ func inTown(t *testing.T, configs []bankgw.Config, test func(t *testing.T, w *to
 		serving, stopBanks := context.WithCancel(context.Background())
 		var served sync.WaitGroup
 		networks := map[string]*network{}
-		keys := make([]iso8583.Secret, 0, len(configs))
+		keys := make([]bankgw.Keys, 0, len(configs))
 		for i := range configs {
 			c := &configs[i]
 			bank, err := banksim.New(banksim.Config{MACKey: bankKey, MACMode: iso8583.MACSM4CBC, Framing: c.Framing, Records: c.Dialect.Kind == bankgw.DialectRecord})
 			require.NoError(t, err)
 			address, n := c.Addresses[0], newNetwork()
 			w.sims[address], networks[address] = bank, n
-			keys = append(keys, bankKey)
+			keys = append(keys, bankgw.Keys{MAC: bankKey})
 			served.Add(1)
 			go func() {
 				defer served.Done()

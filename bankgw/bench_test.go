@@ -71,7 +71,7 @@ func benchOneLink(b *testing.B, transport benchTransport, window int) {
 			gateway.Load(o)
 		}
 	}
-	gateway, err = bankgw.New(c, bankKey, func(r transaction.Request) error { // called by Run alone
+	gateway, err = bankgw.New(c, bankgw.Keys{MAC: bankKey}, func(r transaction.Request) error { // called by Run alone
 		if r.Kind != transaction.KindLoadConfirmed {
 			b.Errorf("load %d: kind %d, code %s", r.Load, r.Kind, r.BankCode)
 		}

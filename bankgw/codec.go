@@ -16,15 +16,22 @@ type codec interface {
 	// load asks for money.
 	load(o *transaction.LoadOrder) ([]byte, error)
 	// reversal takes a load back: mtiReversal, or mtiRepeat when it may have been sent before.
-	reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error)
+	reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error)
 	// query asks what became of a load.
 	query(o *transaction.LoadOrder) ([]byte, error)
 	// signing asks about an agreement, with a trace and a moment of its own; ErrNoAgreements when the bank has no message for it.
 	signing(s *Signing, trace uint32, moment int64) ([]byte, error)
 	// network asks or tells something about the link.
 	network(function int, trace uint32, now time.Time) ([]byte, error)
-	// networkAnswer answers the bank's own network message.
+	// networkAnswer answers the bank's own network message, and its change of the key.
 	networkAnswer(request *answer, code string) ([]byte, error)
+	// totals says a day's, totalsAnswer answers the bank's.
+	totals(t *Totals, trace uint32, now time.Time) ([]byte, error)
+	totalsAnswer(request *answer, ours *Totals, verdict int, code string) ([]byte, error)
+	// use signs with a key from now on.
+	use(key iso8583.Secret) error
+	// changesKeys says whether the bank's table has a message that brings a new key.
+	changesKeys() bool
 	// reader makes the other half, for one line.
 	reader() (reader, error)
 }
@@ -36,16 +43,21 @@ type reader interface {
 }
 
 // newCodec makes the codec of a bank. REQUIRES: c is valid.
-func newCodec(c *Config, key iso8583.Secret) (codec, error) {
-	mode, _ := bankMACMode(c.MACMode)
-	if _, err := iso8583.NewMAC(mode, key); err != nil {
-		return nil, KeyError{"mac_key_file", "密钥与 mac_mode 不符 / the key does not fit mac_mode: " + err.Error()}
+func newCodec(c *Config, ring *keyRing) (codec, error) {
+	k := ring.inUse.Load()
+	for _, key := range []iso8583.Secret{k.MAC, k.Former} {
+		if _, err := iso8583.NewMAC(ring.mode, key); key != nil && err != nil {
+			return nil, KeyError{"mac_key_file", "密钥与 mac_mode 不符 / the key does not fit mac_mode: " + err.Error()}
+		}
+	}
+	if _, err := iso8583.WrapKey(iso8583.SchemeOf(ring.mode), k.ZMK, k.MAC); k.ZMK != nil && err != nil {
+		return nil, KeyError{"zmk_file", "密钥与 mac_mode 不符 / the key does not fit mac_mode: " + err.Error()}
 	}
 	rules := newCodeRules(&c.Dialect)
 	if c.Dialect.Kind == DialectRecord {
-		return newRecordCodec(c, rules, mode, key)
+		return newRecordCodec(c, rules, ring)
 	}
-	return newFieldCodec(c, rules, mode, key)
+	return newFieldCodec(c, rules, ring)
 }
 
 // newFramer is how messages follow each other at this bank. In the header of CUPS we are who forwards, the bank is who receives.

@@ -43,10 +43,19 @@ type Config struct {
 	MACMode string `yaml:"mac_mode"`
 	// MACKeyFile holds the key shared with the bank, 32 hexadecimal digits, readable by its owner only.
 	MACKeyFile string `yaml:"mac_key_file"`
+	// ZMKFile holds the zone master key that the bank sends new MAC keys under, 32 hexadecimal digits, readable by its owner only. Empty: the MAC
+	// key is not changed over the link.
+	ZMKFile string `yaml:"zmk_file"`
+	// KeyOverlap is how long messages that come in may still be signed with the MAC key before.
+	KeyOverlap time.Duration `yaml:"key_overlap"`
+	// KeyResetAfter wrong MACs in a row the bank is asked for a new key, once a minute at most; 0: only when an operator orders it.
+	KeyResetAfter int `yaml:"key_reset_after"`
 	// ConnectTimeout is how long a link may take to connect.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// SignOnTimeout is how long the bank may take to answer a sign-on or a sign-off.
 	SignOnTimeout time.Duration `yaml:"sign_on_timeout"`
+	// DailySignOn is the time of day, after midnight where the bank stands, at which every link signs on once more; 0: never, 24h: at midnight.
+	DailySignOn time.Duration `yaml:"daily_sign_on"`
 	// RequestTimeout is how long the bank may take to answer a load; then its outcome is unknown and it is reversed.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// QueryTimeout is how long a bank with the feature query may take to say what became of a load that it did not answer (0600); then the load
@@ -76,6 +85,8 @@ type Config struct {
 	MaxReversalsInFlight int `yaml:"max_reversals_in_flight"`
 	// MaxMessageBytes is the longest message taken from the bank; a longer one closes the link.
 	MaxMessageBytes int `yaml:"max_message_bytes"`
+	// Files is where the bank leaves its reconciliation files; without a folder they are brought by hand.
+	Files FilesConfig `yaml:"files"`
 	// StopTimeout is how long answers are waited for when the switch stops.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	// Zone is how far the bank's local time (DE 7, 12, 13) is ahead of UTC.
@@ -86,13 +97,13 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Name: "bank", Prefixes: []string{}, Addresses: []string{"127.0.0.1:8584"}, Links: 2, Policy: PolicyLeastPending, Framing: iso8583.FramingASCII4, Dialect: DefaultDialect(),
-		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(),
+		Institution: "00010000", Forwarding: "00010000", MerchantType: "8220", MACMode: iso8583.MACSM4CBC.String(), KeyOverlap: 5 * time.Minute, KeyResetAfter: 3,
 		ConnectTimeout: 5 * time.Second, SignOnTimeout: 10 * time.Second, RequestTimeout: 10 * time.Second, QueryTimeout: 5 * time.Second,
 		EchoInterval: time.Minute, EchoTimeout: 10 * time.Second, EchoMisses: 3,
 		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
 		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
 		ReversalExpiry: 24 * time.Hour, ReversalRefusals: 10,
-		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
+		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, Files: defaultFiles(), StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
 	}
 }
 
@@ -152,7 +163,7 @@ func (c Config) Validate() error {
 		f.wrong("framing", "须为 ascii4、ascii6、binary2 或 cups46 / must be ascii4, ascii6, binary2 or cups46, is %q: %s", c.Framing, err)
 	}
 	c.TLS.validate(&f)
-	c.Dialect.validate(&f)
+	c.Dialect.validate(&f, c.ZMKFile != "")
 	f.digits("institution", c.Institution, 1, 11)
 	f.digits("forwarding", c.Forwarding, 1, 11)
 	f.digits("receiving", c.Receiving, 0, 11)
@@ -160,10 +171,12 @@ func (c Config) Validate() error {
 	if _, ok := bankMACMode(c.MACMode); !ok {
 		f.wrong("mac_mode", "须为 sm4-cbc、x9.19 或 aes-cmac / must be sm4-cbc, x9.19 or aes-cmac, is %q", c.MACMode)
 	}
+	f.bounds("key_reset_after", c.KeyResetAfter, 0, 1000)
 	f.bounds("echo_misses", c.EchoMisses, 1, 100)
 	f.bounds("max_in_flight", c.MaxInFlight, 1, 1<<14)
 	f.bounds("max_reversals_in_flight", c.MaxReversalsInFlight, 1, 1<<10)
 	f.bounds("max_message_bytes", c.MaxMessageBytes, 256, 4096)
+	c.Files.validate(&f)
 	c.validateTimes(&f)
 	return f.join()
 }
@@ -180,11 +193,13 @@ func (c *Config) validateName(f *keyFaults) {
 func (c *Config) validateTimes(f *keyFaults) {
 	f.spans("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("sign_on_timeout", c.SignOnTimeout, 10*time.Millisecond, time.Minute)
+	f.spans("daily_sign_on", c.DailySignOn, 0, 24*time.Hour)
 	f.spans("request_timeout", c.RequestTimeout, 10*time.Millisecond, 90*time.Second)
 	f.spans("query_timeout", c.QueryTimeout, 10*time.Millisecond, 30*time.Second)
 	if sum := c.RequestTimeout + c.QueryTimeout; c.Dialect.Has(FeatureQuery) && sum > 55*time.Second {
 		f.wrong("query_timeout", "与 request_timeout 合计不得超过 55s,终端只等 60s / with request_timeout at most 55s: terminals wait 60s; is %s", sum)
 	}
+	f.spans("key_overlap", c.KeyOverlap, 0, 24*time.Hour)
 	f.spans("echo_interval", c.EchoInterval, 10*time.Millisecond, time.Hour)
 	f.spans("echo_timeout", c.EchoTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("reconnect_min", c.ReconnectMin, time.Millisecond, time.Hour)

@@ -66,7 +66,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 
 // TestKeyMustFitTheMode: a key of another length is refused before anything is connected, and is not printed.
 func TestKeyMustFitTheMode(t *testing.T) {
-	_, err := bankgw.New(bankgw.DefaultConfig(), iso8583.Secret("12345678"), func(transaction.Request) error { return nil }, bankgw.Events{}, bankgw.Options{})
+	_, err := bankgw.New(bankgw.DefaultConfig(), bankgw.Keys{MAC: iso8583.Secret("12345678")}, func(transaction.Request) error { return nil }, bankgw.Events{}, bankgw.Options{})
 	var fault bankgw.KeyError
 	require.True(t, errors.As(err, &fault))
 	require.Equal(t, "mac_key_file", fault.Key)

@@ -32,7 +32,7 @@ func TestRejectedByTheFrontEnd(t *testing.T) {
 		faults := map[string]int{}
 		var outcomes []transaction.Kind
 		m := &machine{network: n, passing: func(bool, bool) bool { return true }}
-		g, err := bankgw.New(c, bankKey, func(r transaction.Request) error { outcomes = append(outcomes, r.Kind); return nil },
+		g, err := bankgw.New(c, bankgw.Keys{MAC: bankKey}, func(r transaction.Request) error { outcomes = append(outcomes, r.Kind); return nil },
 			bankgw.Events{Fault: func(f string) { faults[f]++ }}, bankgw.Options{Dial: m.dial, Seed: 1})
 		require.NoError(t, err)
 		stop := runGateway(t, g)

@@ -29,13 +29,21 @@ type Dialect struct {
 	Fields []string `yaml:"fields"`
 	// MACField is where the MAC is: 128, or 64 in messages that have no field above 64.
 	MACField int `yaml:"mac_field"`
-	// Load, Reversal, Query, Network and Signing are the fields of ISO 8583 messages. What a query tells of the load stands in field 44, and
-	// what the bank says of an agreement too. Without Signing the bank has no message for agreements: they cannot be made with it.
+	// Load, Reversal, Query, Network and Signing are the fields of ISO 8583 messages. Field 7 of a reversal is the original's (date_time): then a repeat
+	// is the same message, and a bank that looks for the original by fields 7 and 11 finds it, too. With 7=sent each repeat has its own, and the 25 of a
+	// bank that forgets reversals which find nothing tells which of them it answers; field 90 has the original's all the same. What a query tells of the
+	// load stands in field 44, and what the bank says of an agreement too. Without Signing the bank has no message for agreements: they cannot be made with it.
 	Load     []string `yaml:"load"`
 	Reversal []string `yaml:"reversal"`
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
 	Signing  []string `yaml:"signing"`
+	// Totals are the fields of a day's totals (0520), and of the answer to the bank's own (0530), which has 39 and 66 besides; with the feature
+	// totals.
+	Totals []string `yaml:"totals"`
+	// Keys is where the bank's change of the MAC key (0800, function 101) has the key and its check value, whose other fields are those of
+	// Network: new_key and check_value, or checked_key, which holds both. Empty: the bank has no key change.
+	Keys []string `yaml:"keys"`
 	// Record is the layout of records.
 	Record RecordLayout `yaml:"record"`
 	// Codes of the bank and what a terminal is told for them, such as "A0=91". A code of two characters that is not here is told as it is;
@@ -45,7 +53,7 @@ type Dialect struct {
 	UncertainCodes []string `yaml:"uncertain_codes"`
 	// NotFoundCodes say that there is nothing to take back.
 	NotFoundCodes []string `yaml:"not_found_codes"`
-	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal.
+	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal, totals.
 	Features []string `yaml:"features"`
 }
 
@@ -55,6 +63,7 @@ const (
 	FeatureBalance            = "balance"   // it says what an account has
 	FeatureAutoLoad           = "auto_load" // it takes loads that nobody has keyed a PIN for
 	FeatureReversalOfReversal = "reversal_of_reversal"
+	FeatureTotals             = "totals" // it takes our totals of a closed day, and says its own
 )
 
 // Has says whether the bank has a feature.
@@ -78,6 +87,11 @@ func DefaultDialect() Dialect {
 			"2=account", "3=act", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "25=00", "32=institution", "33=forwarding", "37=reference",
 			"41=terminal", "42=merchant", "61=identity", "102=account", "103=holder",
 		},
+		Totals: []string{
+			"7=date_time", "11=trace", "15=settlement_date", "33=forwarding", "50=156", "66=0", "74=0", "75=0", "76=debits", "77=reversed", "86=0", "87=0", "88=debit_amount",
+			"89=reversed_amount", "97=net",
+		},
+		Keys:   []string{"48=new_key", "96=check_value"},
 		Record: defaultRecordLayout(),
 		// About the link between the bank and us: a terminal that read them would take them for its own and sign on again.
 		Codes: []string{"97=91", "99=91", "A0=91", "C1=91"},
@@ -88,8 +102,8 @@ func DefaultDialect() Dialect {
 	}
 }
 
-// validate reports what is wrong with the keys of a dialect.
-func (d *Dialect) validate(f *keyFaults) {
+// validate reports what is wrong with the keys of a dialect. Tables that are not used are not looked at.
+func (d *Dialect) validate(f *keyFaults, changesKeys bool) {
 	switch d.Kind {
 	case DialectISO8583:
 		profile := d.profile(f)
@@ -112,17 +126,27 @@ func (d *Dialect) validate(f *keyFaults) {
 		if signing := fieldParts(f, "signing", d.Signing, profile); len(signing) > 0 {
 			needs(f, "signing", signing, signingNeeds[:]...)
 		}
+		if changesKeys {
+			keyFields(f, d.Keys, profile)
+		}
+		if d.Has(FeatureTotals) {
+			totals := fieldParts(f, "totals", d.Totals, profile)
+			needs(f, "totals", totals, sourceTrace, sourceSettlementDate, sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount)
+		}
 	case DialectRecord:
 		d.Record.validate(f)
+		if d.Has(FeatureTotals) {
+			f.wrong("dialect.features", "定长记录没有总额报文 / records have no totals")
+		}
 	default:
 		f.wrong("dialect.kind", "须为 iso8583 或 record / must be iso8583 or record, is %q", d.Kind)
 	}
 	d.validateCodes(f)
 	for _, feature := range d.Features {
 		switch feature {
-		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal:
+		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal, FeatureTotals:
 		default:
-			f.wrong("dialect.features", "须为 query、balance、auto_load 或 reversal_of_reversal / must be query, balance, auto_load or reversal_of_reversal, is %q", feature)
+			f.wrong("dialect.features", "须为 query、balance、auto_load、reversal_of_reversal 或 totals / must be query, balance, auto_load, reversal_of_reversal or totals, is %q", feature)
 		}
 	}
 }
@@ -213,6 +237,8 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			f.wrong(key, "银行没有域 %d / the bank has no field %[1]d", n)
 		case seen[n]:
 			f.wrong(key, "域 %d 出现两次 / field %[1]d is there twice", n)
+		case p.source >= sourceDebits && p.source <= sourceNet && message != "totals":
+			f.wrong(key, "%s 只在总额报文中 / %[1]s is in totals only", sources[p.source].name)
 		case p.source >= sourceCode:
 			f.wrong(key, "%s 只在应答中 / %[1]s is in answers only", sources[p.source].name)
 		case p.source.ofAgreements() && message != signingTable:
@@ -223,6 +249,31 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			parts = append(parts, p)
 		}
 		seen[n] = true
+	}
+	return parts
+}
+
+// keyFields reads the table of a key change.
+func keyFields(f *keyFaults, lines []string, profile *iso8583.BankProfile) (parts []part) {
+	for _, line := range lines {
+		number, text, _ := strings.Cut(line, "=")
+		p, err := parseSource(text)
+		n, notNumber := strconv.Atoi(number)
+		shape, known := profile.Shape(n)
+		size := map[source]int{sourceNewKey: len(newKeyTag) + 16, sourceCheckedKey: sources[sourceCheckedKey].width, sourceCheckValue: checkValueBytes}[p.source]
+		switch {
+		case err != nil || notNumber != nil || size == 0:
+			f.wrong("dialect.keys", "须如 48=new_key、96=check_value 或 48=checked_key / must be like 48=new_key, 96=check_value or 48=checked_key, is %q", line)
+			continue
+		case !known, shape.Text, shape.Length < size, shape.Fixed && p.source != sourceCheckValue && shape.Length != size:
+			f.wrong("dialect.keys", "域 %d 须能存放 %d 字节 / field %[1]d must have room for %[2]d bytes", n, size)
+		}
+		p.field = n
+		parts = append(parts, p)
+	}
+	key, value, both := fieldOf(parts, sourceNewKey), fieldOf(parts, sourceCheckValue), fieldOf(parts, sourceCheckedKey)
+	if apart, together := key != 0 && value != 0 && key != value && both == 0, key == 0 && value == 0 && both != 0; len(lines) > 0 && !apart && !together {
+		f.wrong("dialect.keys", "须为 new_key 与 check_value 各一域,或 checked_key 一域 / must be a field for new_key and one for check_value, or one for checked_key")
 	}
 	return parts
 }

@@ -108,7 +108,7 @@ func TestAnotherDialect(t *testing.T) {
 		c.Dialect.Signing = slices.DeleteFunc(c.Dialect.Signing, func(line string) bool { return line == "18=merchant_type" })
 		c.Dialect.Codes = []string{"P1=51"}
 		var outcomes []transaction.Request
-		g, err := bankgw.New(c, bankKey, func(r transaction.Request) error { outcomes = append(outcomes, r); return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})
+		g, err := bankgw.New(c, bankgw.Keys{MAC: bankKey}, func(r transaction.Request) error { outcomes = append(outcomes, r); return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})
 		require.NoError(t, err)
 		stop := runGateway(t, g)
 		time.Sleep(time.Second)

@@ -3,7 +3,7 @@
 //
 // The one idea: the ledger remembers, the gateway only carries. A load is on disk before Load is called and a reversal before Reverse is
 // called, and after a restart the owner gives again what is still open. So nothing here is stored, everything that goes out is computed
-// from the order alone (trace, reference and times are the same after a restart), and whatever the gateway loses by dying is found again.
+// from the order alone (trace, reference and times are the same after a restart, but for the time of a repeat where a dialect wants it), and whatever the gateway loses by dying is found again.
 //
 //	transaction.Engine            Gateway.Run, one goroutine that owns all state        links, each a reader and a writer goroutine
 //	  Load, Reverse  -> orders -> loads in flight, reversals, links, deadlines  -> outbox -> 0200 0420 0421 0820
@@ -20,5 +20,9 @@
 // everything else is unknown and is reversed until the bank has answered the reversal, or until it has gone on long enough for two persons
 // to look into the bank's file. No order is dropped and no outcome is lost: a full inbox of the owner is tried again.
 //
-// It decides nothing about money, keeps nothing on disk, does not reconcile the day's files and knows no terminal.
+// The MAC key is changed over the link when the bank sends a new one, of its own accord or because it was asked (rekey.go). An operator may take
+// a link out of work and have a key asked for. The bank's settlement date goes with an outcome into the ledger (cutover.go), and both sides tell each
+// other a closed day's totals (totals.go).
+//
+// It decides nothing about money, keeps nothing on disk (the keys are kept by whoever gives them, see Keys.Keep), does not reconcile the day's files and knows no terminal.
 package bankgw

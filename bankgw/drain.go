@@ -3,14 +3,19 @@ package bankgw
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
-// errand is what an operator asks of a link, or an order that is no bank's and is given to a gateway to be answered for.
+// errand is what is asked of a link or the bank, or an order that is no bank's and is given to a gateway to be answered for.
 type errand struct {
 	link   int
 	drain  bool
-	nobody *order
+	newKey bool
+	totals *Totals
+
+	sendTotals bool
+	nobody     *order
 }
 
 // Drain takes a link out of work, for maintenance at the bank or on the line: it gets nothing new, what is in flight is waited for, then it
@@ -19,6 +24,15 @@ func (g *Gateway) Drain(link int) error { return g.giveErrand(errand{link: link,
 
 // Resume puts a link back to work.
 func (g *Gateway) Resume(link int) error { return g.giveErrand(errand{link: link}) }
+
+// Languages takes what an order is refused with apart, Chinese and English.
+func Languages(err error) (chinese, english string) {
+	chinese, english, both := strings.Cut(err.Error(), " / ")
+	if !both {
+		return chinese, chinese
+	}
+	return chinese, english
+}
 
 func (g *Gateway) giveErrand(e errand) error {
 	if e.link < 0 || e.link >= len(g.links) {
@@ -56,6 +70,14 @@ func (g *Gateway) takeErrands(now time.Time) {
 	for _, e := range g.handover.takeErrands() {
 		if e.nobody != nil {
 			g.answerForNobody(e.nobody)
+			continue
+		}
+		if e.totals != nil {
+			g.takeTotals(now, e.totals, e.sendTotals)
+			continue
+		}
+		if e.newKey {
+			g.askKey(now, nil)
 			continue
 		}
 		l := g.links[e.link]

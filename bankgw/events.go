@@ -13,6 +13,14 @@ type Events struct {
 	Fault func(fault string)
 	// LoadRefused is called for each load that is declined because it could not be sent.
 	LoadRefused func(cause string)
+	// CutOver is called when the bank begins or ends the turn of its day.
+	CutOver func(begins bool)
+	// TotalsSaid is called with what the bank says about a day's totals, or that it says nothing.
+	TotalsSaid func(TotalsSaid)
+	// KeyAsked is called when the bank is asked for a new MAC key, and whether an operator has ordered it.
+	KeyAsked func(ordered bool)
+	// KeyChanged is called with the check value of a new MAC key when it is in force.
+	KeyChanged func(checkValue string)
 	// OwnerBusy is called when the owner's inbox was full and the outcomes wait.
 	OwnerBusy func()
 }
@@ -80,6 +88,16 @@ const (
 	faultEncoding                     // an order that cannot be written as a message
 	faultRejected                     // the bank's front end gave a message back unread
 	faultNoBank                       // a load to take back whose account is no bank's any more: it stays open in the ledger
+	faultBankDay                      // an answer with a settlement date that none can be: left out
+	faultTotalsSilent                 // no answer to a day's totals, however often they were sent
+	faultTotalsRefused                // they were answered with another code than 00
+	faultTotalsUnknown                // the bank's totals of a day that we have none of
+	faultKeyCheckValue                // a new key without the check value that came with it: refused
+	faultKeyMAC                       // a key change that is not signed with the key that it brings: refused
+	faultKeyRetired                   // a key change that brings back a key of before: refused
+	faultKeyNotKept                   // a new key that could not be stored: refused
+	faultKeyTimeout                   // no new key in time after it was asked for
+	faultKeyRefused                   // the bank does not give a new key
 	faultCount
 )
 
@@ -87,7 +105,7 @@ var faultLabels = [faultCount]string{
 	"mac", "unreadable", "too_long", "malformed", "unexpected", "unmatched", "wrong_reference", "wrong_identity", "wrong_amount",
 	"uncertain_code", "duplicate", "contradiction", "late", "timeout", "link_lost", "reversal_timeout", "reversal_refused", "query_failed", "given_up",
 	"not_found_yet", "echo_missed", "network_refused", "encoding", "rejected",
-	"no_bank",
+	"no_bank", "bank_day", "totals_silent", "totals_refused", "totals_unknown", "key_check_value", "key_mac", "key_retired", "key_not_kept", "key_timeout", "key_refused",
 }
 
 // Faults calls visit with every label of Fault.
@@ -113,7 +131,7 @@ var refusalLabels = [refusalCount]string{"no_link", "window_full", "key_in_use",
 // Refusals calls visit with every label of LoadRefused.
 func Refusals(visit func(label string)) { visitAll(refusalLabels[:], visit) }
 
-var messageTypes = [...]string{"0100", "0110", "0200", "0210", "0420", "0421", "0430", "0600", "0610", "0820", "0830", "other"}
+var messageTypes = [...]string{"0100", "0110", "0200", "0210", "0420", "0421", "0430", "0520", "0530", "0600", "0610", "0800", "0810", "0820", "0830", "other"}
 
 // MessageTypes calls visit with every MTI of Message; "other" is whatever else the bank sends.
 func MessageTypes(visit func(mti string)) { visitAll(messageTypes[:], visit) }
@@ -158,6 +176,30 @@ func (e *Events) fault(f fault) {
 func (e *Events) loadRefused(r refusal) {
 	if e.LoadRefused != nil {
 		e.LoadRefused(refusalLabels[r])
+	}
+}
+
+func (e *Events) cutOver(begins bool) {
+	if e.CutOver != nil {
+		e.CutOver(begins)
+	}
+}
+
+func (e *Events) totalsSaid(said TotalsSaid) {
+	if e.TotalsSaid != nil {
+		e.TotalsSaid(said)
+	}
+}
+
+func (e *Events) keyAsked(ordered bool) {
+	if e.KeyAsked != nil {
+		e.KeyAsked(ordered)
+	}
+}
+
+func (e *Events) keyChanged(checkValue string) {
+	if e.KeyChanged != nil {
+		e.KeyChanged(checkValue)
 	}
 }
 

@@ -38,7 +38,7 @@ func benchExchange(b *testing.B, kind DialectKind, reversals int) {
 		c.Dialect.Kind = kind
 	}
 	outcomes := 0
-	g, err := New(c, recordKey, func(transaction.Request) error { outcomes++; return nil }, Events{}, Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }})
+	g, err := New(c, Keys{MAC: recordKey}, func(transaction.Request) error { outcomes++; return nil }, Events{}, Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }})
 	require.NoError(b, err)
 	reading, err := g.writer.reader()
 	require.NoError(b, err)
@@ -103,7 +103,7 @@ func benchExchange(b *testing.B, kind DialectKind, reversals int) {
 // newBenchBank makes the answers of a bank that approves everything.
 func newBenchBank(b *testing.B, g *Gateway, kind DialectKind) func(o *transaction.LoadOrder) []byte {
 	if kind == DialectRecord {
-		codec, err := newCodec(&g.config, recordKey)
+		codec, err := newCodec(&g.config, newKeyRing(iso8583.MACSM4CBC, Keys{MAC: recordKey}))
 		require.NoError(b, err)
 		return func(o *transaction.LoadOrder) []byte {
 			request, err := codec.load(o)

@@ -22,6 +22,7 @@ const (
 	badBeforeClose  = 5                     // messages in a row that are none close a link
 	busyPause       = 20 * time.Millisecond // before outcomes are offered again to a full inbox
 	cutOverMax      = 10 * time.Minute      // the bank's end of cut-over may get lost
+	keyAskPause     = time.Minute           // between requests for a new key that nobody has ordered
 )
 
 // Options are what a test replaces.
@@ -45,6 +46,8 @@ type Gateway struct {
 
 	// Owner of all below: Run.
 	writer    codec
+	ring      *keyRing // Run changes it
+	rekey     rekey
 	random    *rand.Rand
 	links     []*link
 	turn      int // of the last link chosen among equals
@@ -55,10 +58,12 @@ type Gateway struct {
 	reversals reversals
 	signings  signings
 	fates     fates
+	totals    totals
 	outcomes  []transaction.Request // not yet taken by the owner, in their order
 	offerAt   time.Time             // when outcomes are offered again
 	newest    uint64                // load taken last: they come in order, so a smaller one is a duplicate
 	trace     uint32                // DE 11 of network messages
+	signOnAt  time.Time             // the next daily sign-on
 	cutOver   time.Time             // until when the bank turns its day; zero: it does not
 	phase     phase
 	stopBy    time.Time
@@ -80,7 +85,7 @@ const (
 
 // New prepares a gateway; nothing is connected before Run. submit hands an outcome to the owner (Engine.Submit); when it returns an error
 // the outcome is kept and offered again.
-func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error, events Events, o Options) (*Gateway, error) {
+func New(c Config, keys Keys, submit func(transaction.Request) error, events Events, o Options) (*Gateway, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -100,14 +105,17 @@ func New(c Config, macKey iso8583.Secret, submit func(transaction.Request) error
 		happenings: make(chan happening, happeningsBound), spare: make(chan []answer, happeningsBound),
 		random: rand.New(rand.NewPCG(o.Seed, 0)),
 		loads:  make(map[uint64]*exchange), mux: make(map[muxKey]*exchange), signings: signings{mux: make(map[muxKey]*asked)},
-		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)},
+		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)}, totals: totals{known: make(map[uint32]Totals)},
 	}
 	if g.framer, err = newFramer(&g.config); err != nil {
 		return nil, KeyError{"framing", err.Error()}
 	}
-	if g.writer, err = newCodec(&g.config, macKey); err != nil {
+	mode, _ := bankMACMode(c.MACMode)
+	g.ring = newKeyRing(mode, keys)
+	if g.writer, err = newCodec(&g.config, g.ring); err != nil {
 		return nil, err
 	}
+	g.rekey.checkValue = g.ring.checkValue(keys.MAC)
 	for i := range c.Links {
 		g.links = append(g.links, &link{number: i, address: c.Addresses[i%len(c.Addresses)]})
 	}
@@ -197,11 +205,13 @@ func earliest(a, b time.Time) time.Time {
 // tick does what is due and returns when it wants to be called again.
 func (g *Gateway) tick(now time.Time) (next time.Time) {
 	g.expire(now) // first: it makes links suspect
-	next = g.expireSignings(now)
+	next = earliest(g.expireSignings(now), g.signOnDaily(now))
 	for _, l := range g.links {
 		next = earliest(next, g.tickLink(now, l))
 	}
 	next = earliest(next, g.sendReversals(now))
+	next = earliest(next, g.tickKeys(now))
+	next = earliest(next, g.sendTotals(now))
 	for _, waiting := range [2][]*exchange{g.deadlines, g.queries} { // looked at after everything that sends
 		if len(waiting) > 0 {
 			next = earliest(next, waiting[0].deadline)
@@ -248,9 +258,14 @@ func outcomeOf(kind transaction.Kind, load uint64, code transaction.ResponseCode
 	return transaction.Request{Kind: kind, Received: time.Now().UnixMicro(), Load: load, BankCode: code}
 }
 
-func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.ResponseCode, bank [12]byte) {
-	r := outcomeOf(kind, load, code)
-	r.BankTrace = bank
+func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.ResponseCode) {
+	g.outcomes = append(g.outcomes, outcomeOf(kind, load, code))
+}
+
+// tellSaid is tell of what the bank has answered: its own number and its settlement date go with it.
+func (g *Gateway) tellSaid(kind transaction.Kind, o *transaction.LoadOrder, code transaction.ResponseCode, a *answer) {
+	r := outcomeOf(kind, o.Load, code)
+	r.BankTrace, r.BankDay = a.bank, g.bankDay(o, a)
 	g.outcomes = append(g.outcomes, r)
 }
 

@@ -92,7 +92,7 @@ func onBench(t *testing.T, script string, change func(*bankgw.Config), test func
 			change(&c)
 		}
 		m := &machine{network: n, passing: func(bool, bool) bool { return true }}
-		b.gateway, err = bankgw.New(c, bankKey, b.submit, bankgw.Events{
+		b.gateway, err = bankgw.New(c, bankgw.Keys{MAC: bankKey}, b.submit, bankgw.Events{
 			LoadRefused: func(cause string) {
 				b.mu.Lock()
 				defer b.mu.Unlock()

@@ -83,7 +83,7 @@ func withImposter(t *testing.T, answer func(*iso8583.BankMessage, *iso8583.MAC) 
 		i := &imposter{listener: newNetwork(), answer: answer}
 		go i.serve(t)
 		m := &machine{network: i.listener, passing: func(bool, bool) bool { return true }}
-		g, err := bankgw.New(bankgw.DefaultConfig(), bankKey, func(r transaction.Request) error {
+		g, err := bankgw.New(bankgw.DefaultConfig(), bankgw.Keys{MAC: bankKey}, func(r transaction.Request) error {
 			outcomes = append(outcomes, r)
 			return nil
 		}, bankgw.Events{Fault: func(f string) { faults[f]++ }}, bankgw.Options{Dial: m.dial, Seed: 1})
@@ -260,7 +260,7 @@ func TestAnotherBanksKey(t *testing.T) {
 		}()
 		m := &machine{network: i.listener, passing: func(bool, bool) bool { return true }}
 		var outcomes []transaction.Request
-		g, err := bankgw.New(bankgw.DefaultConfig(), bankKey, func(r transaction.Request) error {
+		g, err := bankgw.New(bankgw.DefaultConfig(), bankgw.Keys{MAC: bankKey}, func(r transaction.Request) error {
 			outcomes = append(outcomes, r)
 			return nil
 		}, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})
@@ -297,7 +297,7 @@ func TestReversalFollowsItsOriginal(t *testing.T) {
 		m := &machine{network: i.listener, passing: func(bool, bool) bool { return true }}
 		c := bankgw.DefaultConfig()
 		c.Links, c.MaxReversalsInFlight = 4, 64
-		g, err := bankgw.New(c, bankKey, func(transaction.Request) error { return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})
+		g, err := bankgw.New(c, bankgw.Keys{MAC: bankKey}, func(transaction.Request) error { return nil }, bankgw.Events{}, bankgw.Options{Dial: m.dial, Seed: 1})
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error, 1)

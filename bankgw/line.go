@@ -88,6 +88,7 @@ type happening struct {
 	line       *line    // connected
 	answers    []answer // heard
 	fault      fault    // unfit
+	refused    *answer  // unfit: a key change, which is answered all the same
 	text       string   // lost
 }
 
@@ -188,12 +189,15 @@ func (g *Gateway) readLine(ctx context.Context, h happening, conn net.Conn) {
 	for {
 		h.kind, h.answers = lineHeard, g.spareAnswers()
 		wrong, err := noFault, error(nil)
+		h.refused = nil
 		for more := true; more && err == nil && wrong == noFault; {
 			payload, err = g.framer.Read(buffered, payload)
-			if wrong, err = g.unfit(payload, err); err == nil && wrong == noFault && len(payload) > 0 {
+			if wrong, err = g.misfit(payload, err); err == nil && wrong == noFault && len(payload) > 0 {
 				var a answer
 				if a, wrong = readOne(reading, payload); wrong == noFault {
 					h.answers = append(h.answers, a)
+				} else if a.mti == mtiKey {
+					h.refused = &a
 				}
 			}
 			more = len(h.answers) < answersTogether && g.framer.Ready(buffered)
@@ -222,8 +226,8 @@ const readBufferBytes = 64 << 10
 // noFault is no fault.
 const noFault = faultCount
 
-// unfit says what is wrong with what came: a fault to tell, an error that ends the line, or both.
-func (g *Gateway) unfit(payload []byte, err error) (fault, error) {
+// misfit says what is wrong with what came: a fault to tell, an error that ends the line, or both.
+func (g *Gateway) misfit(payload []byte, err error) (fault, error) {
 	switch {
 	case errors.Is(err, iso8583.ErrBankRejected):
 		return faultRejected, nil
@@ -239,6 +243,10 @@ func readOne(reading reader, payload []byte) (answer, fault) {
 	switch {
 	case err == nil:
 		return a, noFault
+	case a.mti == mtiKey && errors.Is(err, iso8583.ErrBankMAC):
+		return a, faultKeyMAC
+	case a.mti == mtiKey:
+		return a, faultKeyCheckValue
 	case errors.Is(err, iso8583.ErrBankMAC):
 		return a, faultMAC
 	}

@@ -82,6 +82,13 @@ func (g *Gateway) tickLink(now time.Time, l *link) (next time.Time) {
 
 // tickEcho asks a silent link whether it is alive, and takes it down when it is not.
 func (g *Gateway) tickEcho(now time.Time, l *link) (next time.Time) {
+	if l.function == functionSignOn { // see signOnDaily
+		if now.Before(l.answerBy) {
+			return l.answerBy
+		}
+		g.lose(now, l, "签到未获应答 / no answer to the sign-on")
+		return l.due
+	}
 	if l.function == functionEcho {
 		if now.Before(l.answerBy) {
 			return l.answerBy
@@ -135,7 +142,7 @@ func (g *Gateway) happened(now time.Time, h *happening) {
 	case lineLost:
 		g.lose(now, l, h.text)
 	case lineUnfit:
-		g.events.fault(h.fault)
+		g.unfit(now, l, h)
 		if l.bad++; l.bad >= badBeforeClose {
 			g.lose(now, l, fmt.Sprintf("连续 %d 条报文无法识别 / %d messages in a row could not be read", l.bad, l.bad))
 		}
@@ -156,6 +163,7 @@ func (g *Gateway) heard(now time.Time, l *link, h *happening) {
 			break
 		}
 		g.events.message("in", h.answers[i].mti)
+		g.weighMAC(now, l, h.answers[i].code == codeBadMAC)
 		g.answered(now, l, &h.answers[i])
 	}
 	g.giveSpare(h.answers)
@@ -191,6 +199,12 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:
 		g.networkAsked(now, l, a)
+	case a.mti == mtiTotals && a.totals != nil:
+		g.totalsCame(l, a)
+	case a.mti == mtiTotalsAnswer && a.totals != nil:
+		g.totalsAnswered(a)
+	case a.mti == mtiKey:
+		g.keyCame(now, l, a)
 	default:
 		g.events.fault(faultUnexpected)
 	}
@@ -198,6 +212,10 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 
 // networkAnswered takes the bank's 0830.
 func (g *Gateway) networkAnswered(now time.Time, l *link, a *answer) {
+	if a.function == functionKey {
+		g.keyAskAnswered(a)
+		return
+	}
 	if l.function == 0 || a.trace != l.trace || a.function != uint64(l.function) {
 		// The echo that was missed, or one that was given up for a sign-off: the link is alive, which is all that it says.
 		if a.function != functionEcho {
@@ -224,10 +242,8 @@ func (g *Gateway) networkAsked(now time.Time, l *link, a *answer) {
 	code := transaction.Approved
 	switch a.function {
 	case functionEcho, functionSignOff:
-	case functionCutOverBegin:
-		g.cutOver = now.Add(cutOverMax)
-	case functionCutOverEnd:
-		g.cutOver = time.Time{}
+	case functionCutOverBegin, functionCutOverEnd:
+		g.dayTurns(now, a.function == functionCutOverBegin)
 	default:
 		code = transaction.NotSupported
 	}

@@ -64,7 +64,7 @@ func (g *Gateway) takeLoad(now time.Time, o *transaction.LoadOrder) {
 	case g.phase != phaseRunning:
 		g.decline(o, refusedStopping, transaction.BankCannotOperate)
 	case now.Before(g.cutOver):
-		g.decline(o, refusedCutOver, bankTurnsDay)
+		g.decline(o, refusedCutOver, transaction.BankTurnsDay)
 	case g.mux[key] != nil:
 		g.decline(o, refusedKeyInUse, transaction.BankCannotOperate)
 	case l == nil && windowFull:
@@ -82,12 +82,9 @@ func (g *Gateway) takeLoad(now time.Time, o *transaction.LoadOrder) {
 	}
 }
 
-// bankTurnsDay is DE 39 while the bank turns its day (日切).
-var bankTurnsDay = transaction.ResponseCode{'9', '0'}
-
 func (g *Gateway) decline(o *transaction.LoadOrder, cause refusal, code transaction.ResponseCode) {
 	g.events.loadRefused(cause)
-	g.tell(transaction.KindLoadDeclined, o.Load, code, [12]byte{})
+	g.tell(transaction.KindLoadDeclined, o.Load, code)
 }
 
 // exchange sends a request and waits for its answer.
@@ -163,7 +160,7 @@ func (g *Gateway) abandon(now time.Time, ex *exchange, why fault) {
 
 func (g *Gateway) unknown(ex *exchange, answered bool) {
 	g.fates.remember(ex, fateUnknown, answered)
-	g.tell(transaction.KindLoadUnknown, ex.order.Load, transaction.BankTimeout, [12]byte{})
+	g.tell(transaction.KindLoadUnknown, ex.order.Load, transaction.BankTimeout)
 }
 
 // loadAnswered weighs a 0210. Only the answer that fits in everything credits.
@@ -181,7 +178,7 @@ func (g *Gateway) loadAnswered(now time.Time, a *answer) {
 	switch {
 	case a.code == transaction.Approved && a.hasAmount && a.amount == ex.order.Amount:
 		g.fates.remember(ex, fateConfirmed, true)
-		g.tell(transaction.KindLoadConfirmed, a.load, a.code, a.bank)
+		g.tellSaid(transaction.KindLoadConfirmed, &ex.order, a.code, a)
 	case a.code == transaction.Approved:
 		g.events.fault(faultAmount)
 		g.unknown(ex, true)
@@ -190,7 +187,7 @@ func (g *Gateway) loadAnswered(now time.Time, a *answer) {
 		g.unknown(ex, true)
 	default:
 		g.fates.remember(ex, fateDeclined, true)
-		g.tell(transaction.KindLoadDeclined, a.load, a.told, a.bank)
+		g.tellSaid(transaction.KindLoadDeclined, &ex.order, a.told, a)
 	}
 }
 
@@ -225,7 +222,7 @@ func (g *Gateway) lateAnswer(now time.Time, a *answer) {
 	}
 	if !f.reported {
 		f.reported = true
-		g.tell(transaction.KindLoadLate, a.load, a.code, a.bank)
+		g.tellSaid(transaction.KindLoadLate, &f.order, a.code, a)
 	}
 	if took && (f.end == fateDeclined || f.end == fateNotFound) {
 		g.takeBack(now, f)

@@ -23,6 +23,10 @@ const (
 	mtiSigningAnswer  = "0110"
 	mtiNetwork        = "0820"
 	mtiNetworkAnswer  = "0830"
+	mtiTotals         = "0520"
+	mtiTotalsAnswer   = "0530"
+	mtiKey            = "0800"
+	mtiKeyAnswer      = "0810"
 	mtiOther          = "other" // nobody has asked for it
 )
 
@@ -30,6 +34,7 @@ const (
 const (
 	functionSignOn       = 1
 	functionSignOff      = 2
+	functionKey          = 101
 	functionCutOverBegin = 201
 	functionCutOverEnd   = 202
 	functionEcho         = 301
@@ -40,6 +45,9 @@ const (
 	causeNoAnswer = "4021"
 	causeTerminal = "4007"
 )
+
+// answersOf are the message types that answer what the bank asks.
+var answersOf = map[string]string{mtiNetwork: mtiNetworkAnswer, mtiKey: mtiKeyAnswer, mtiTotals: mtiTotalsAnswer}
 
 const traceSpace = 999_999 // DE 11 counts 1..999,999
 
@@ -55,15 +63,19 @@ type answer struct {
 	notFound  bool                     // the code says that there is nothing to take back
 	trace     uint32
 	date      monthDay // when we sent the request, as the bank gives it back; 0: it does not
+	sent      string   // of a reversal's answer: when the repeat that it answers was sent, MMDDhhmmss; "": it does not say
 	load      uint64   // from our reference; 0: none
 	terminal  transaction.TerminalCode
 	amount    money.Fen
 	hasAmount bool
-	fate      *answer  // of a query: code, told and uncertain of what the load was answered; nil: it does not say
-	function  uint64   // network messages
-	bank      [12]byte // the bank's own reference: its authorization code, else DE 37
-	complete  bool     // trace, and for financial answers code, reference and terminal are there
-	agreement *agreed  // of an agreement: what it is about; nil: another message
+	fate      *answer        // of a query: code, told and uncertain of what the load was answered; nil: it does not say
+	function  uint64         // network messages
+	bank      [12]byte       // the bank's own reference: its authorization code, else DE 37
+	key       iso8583.Secret // that a key change brings; its MAC is of it
+	bankDate  string         // MMDD of the bank's settlement date, "" when it does not say
+	complete  bool           // trace, and for financial answers code, reference and terminal are there
+	agreement *agreed        // of an agreement: what it is about; nil: another message
+	totals    *totalsHeard   // of an 0520 or 0530
 
 	message any // the bank's own requests, to be echoed: the codec's own
 }
@@ -84,7 +96,7 @@ func readMonthDay(text string) monthDay {
 
 // finish fills in what follows from what was read.
 func (a *answer) finish(coded bool, bank, reference string) {
-	if a.mti == mtiNetworkAnswer || a.agreement != nil {
+	if a.mti == mtiNetworkAnswer || a.mti == mtiTotalsAnswer || a.agreement != nil {
 		a.complete = a.complete && coded
 	}
 	if !financial(a.mti) && a.agreement == nil {
@@ -128,19 +140,22 @@ type fieldCodec struct {
 	config  *Config
 	rules   *codeRules
 	profile *iso8583.BankProfile
-	mode    iso8583.MACMode
-	key     iso8583.Secret
+	ring    *keyRing
 	mac     *iso8583.MAC
 	places  fieldPlaces
 
-	loadParts, reversalParts, queryParts, networkParts, signingParts []part
-	loads, reversals, queries, networks, answers, signings           *iso8583.BankMessage // written again and again
-	scratch                                                          []byte
+	loadParts, reversalParts, queryParts, networkParts, signingParts, totalsParts []part
+	loads, reversals, queries, networks, answers, signings, totaling              *iso8583.BankMessage // written again and again
+	scratch                                                                       []byte
 }
 
 // fieldPlaces are where answers have what the core looks at: 0: nowhere.
 type fieldPlaces struct {
 	amount, trace, reference, terminal, dateTime, networkTrace, function int
+	newKey, checkValue                                                   int // checkValue 0: behind the key
+	totalsDate, totalsTrace                                              int
+	sent                                                                 int    // of a reversal
+	figures                                                              [4]int // debits, their amount, reversed, theirs
 	signing                                                              signingPlaces
 }
 
@@ -150,18 +165,25 @@ type signingPlaces struct{ trace, reference, terminal, act, account int }
 const (
 	fieldAuthorization = 38
 	fieldCode          = 39
+	fieldSettlement    = 66
+	fieldFileName      = 101
 	fieldFate          = 44 // of a query's answer: what the load was answered
 	fieldAgreement     = 44 // of an agreement's answer: whether the bank has one
 )
 
-func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*fieldCodec, error) {
-	mac, err := iso8583.NewMAC(mode, key)
-	if err != nil {
+func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, error) {
+	w := &fieldCodec{config: c, rules: rules, ring: ring}
+	if err := w.use(ring.inUse.Load().MAC); err != nil {
 		return nil, err
 	}
-	w := &fieldCodec{config: c, rules: rules, mode: mode, key: key, mac: mac}
 	var f keyFaults
 	w.profile = c.Dialect.profile(&f)
+	for _, m := range []struct {
+		mti  string
+		into **iso8583.BankMessage
+	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}, {mtiTotals, &w.totaling}, {mtiSigning, &w.signings}} {
+		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
+	}
 	w.loadParts = fieldParts(&f, "load", c.Dialect.Load, w.profile)
 	w.reversalParts = fieldParts(&f, "reversal", c.Dialect.Reversal, w.profile)
 	w.queryParts = fieldParts(&f, "query", c.Dialect.Query, w.profile)
@@ -176,11 +198,21 @@ func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso858
 			act: fieldOf(w.signingParts, sourceAct), account: fieldOf(w.signingParts, sourceAccount),
 		},
 	}
-	for _, m := range []struct {
-		mti  string
-		into **iso8583.BankMessage
-	}{{mtiLoad, &w.loads}, {mtiReversal, &w.reversals}, {mtiQuery, &w.queries}, {mtiNetwork, &w.networks}, {mtiNetworkAnswer, &w.answers}, {mtiSigning, &w.signings}} {
-		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
+	if c.Dialect.Has(FeatureTotals) {
+		w.totalsParts = fieldParts(&f, "totals", c.Dialect.Totals, w.profile)
+	}
+	w.places.sent = fieldOf(w.reversalParts, sourceSent)
+	w.places.totalsDate, w.places.totalsTrace = fieldOf(w.totalsParts, sourceSettlementDate), fieldOf(w.totalsParts, sourceTrace)
+	for i, s := range figureSources {
+		w.places.figures[i] = fieldOf(w.totalsParts, s)
+	}
+	if ring.zmk == nil {
+		return w, f.join()
+	}
+	keyParts := keyFields(&f, c.Dialect.Keys, w.profile)
+	w.places.newKey, w.places.checkValue = fieldOf(keyParts, sourceNewKey), fieldOf(keyParts, sourceCheckValue)
+	if w.places.newKey == 0 {
+		w.places.newKey = fieldOf(keyParts, sourceCheckedKey)
 	}
 	return w, f.join()
 }
@@ -199,9 +231,9 @@ func (w *fieldCodec) load(o *transaction.LoadOrder) ([]byte, error) {
 	return w.build(w.loads.Restart(mtiLoad), w.loadParts, &about)
 }
 
-func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
+func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error) {
 	about := w.config.ofOrder(o)
-	about.cause = cause
+	about.cause, about.sent = cause, w.config.local(now.UnixMicro())
 	return w.build(w.reversals.Restart(mti), w.reversalParts, &about)
 }
 
@@ -226,14 +258,45 @@ func (w *fieldCodec) network(function int, trace uint32, now time.Time) ([]byte,
 	return w.build(w.networks.Restart(mtiNetwork), w.networkParts, &about)
 }
 
+func (w *fieldCodec) use(key iso8583.Secret) (err error) {
+	w.mac, err = iso8583.NewMAC(w.ring.mode, key)
+	return err
+}
+
+func (w *fieldCodec) changesKeys() bool { return len(w.config.Dialect.Keys) > 0 }
+
 // networkAnswer echoes what the bank's message has of the fields that ours have.
 func (w *fieldCodec) networkAnswer(request *answer, code string) ([]byte, error) {
-	m, asked := w.answers.Restart(mtiNetworkAnswer), request.message.(*iso8583.BankMessage)
+	m, asked := w.answers.Restart(answersOf[request.mti]), request.message.(*iso8583.BankMessage)
 	for i := range w.networkParts {
 		m.Set(w.networkParts[i].field, asked.String(w.networkParts[i].field))
 	}
 	return m.Set(fieldCode, code).Seal(w.mac)
 }
+
+func (w *fieldCodec) totals(t *Totals, trace uint32, now time.Time) ([]byte, error) {
+	about := content{config: w.config, moment: w.config.local(now.UnixMicro()), trace: trace, totals: t}
+	return w.build(w.totaling.Restart(mtiTotals), w.totalsParts, &about)
+}
+
+// totalsAnswer gives the bank's own identity of its message back, with our figures.
+func (w *fieldCodec) totalsAnswer(request *answer, ours *Totals, verdict int, code string) ([]byte, error) {
+	m, asked := w.totaling.Restart(mtiTotalsAnswer), request.message.(*iso8583.BankMessage)
+	about := content{config: w.config, totals: ours}
+	for i := range w.totalsParts {
+		p := &w.totalsParts[i]
+		if p.source == sourceTrace || p.source == sourceDateTime || p.source == sourceSettlementDate {
+			m.Set(p.field, asked.String(p.field))
+		} else if ours.Day != 0 || p.source < sourceDebits || p.source > sourceNet {
+			w.scratch = about.append(w.scratch[:0], p)
+			m.Set(p.field, string(w.scratch))
+		}
+	}
+	return m.SetNumber(fieldSettlement, uint64(verdict)).Set(fieldCode, code).Seal(w.mac)
+}
+
+// figureSources are the figures that are compared, in their order.
+var figureSources = [4]source{sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount}
 
 func (w *fieldCodec) build(m *iso8583.BankMessage, parts []part, about *content) ([]byte, error) {
 	for i := range parts {
@@ -244,31 +307,61 @@ func (w *fieldCodec) build(m *iso8583.BankMessage, parts []part, about *content)
 }
 
 func (w *fieldCodec) reader() (reader, error) {
-	mac, err := iso8583.NewMAC(w.mode, w.key)
-	return &fieldReader{profile: w.profile, mac: mac, places: w.places, rules: w.rules}, err
+	return &fieldReader{profile: w.profile, keys: checker{ring: w.ring}, places: w.places, rules: w.rules}, nil
 }
 
 // fieldReader takes ISO 8583 messages apart.
 type fieldReader struct {
 	profile *iso8583.BankProfile
-	mac     *iso8583.MAC
+	keys    checker
 	places  fieldPlaces
 	rules   *codeRules
 }
 
 func (r *fieldReader) read(payload []byte) (answer, error) {
-	m, err := iso8583.OpenBankMessage(r.profile, payload, r.mac)
+	if r.places.newKey != 0 && r.keys.ring.zmk != nil && string(payload[:min(len(payload), len(mtiKey))]) == mtiKey {
+		if a, err := r.readKey(payload); a.function == functionKey {
+			return a, err
+		}
+	}
+	m, err := iso8583.OpenBankMessage(r.profile, payload, r.keys.now())
+	if former := r.keys.former(err); former != nil {
+		m, err = iso8583.OpenBankMessage(r.profile, payload, former)
+	}
 	if err != nil {
 		return answer{}, err
 	}
 	return r.take(m), nil
 }
 
+// readKey reads a key change, whose MAC is of the key that it brings.
+func (r *fieldReader) readKey(payload []byte) (a answer, err error) {
+	var key iso8583.Secret
+	m, err := iso8583.OpenBankMessageUnder(r.profile, payload, func(m *iso8583.BankMessage) (mac *iso8583.MAC, err error) {
+		var apart []byte
+		if r.places.checkValue != 0 {
+			apart = []byte(m.String(r.places.checkValue))
+		}
+		wrapped, value, err := cutNewKey([]byte(m.String(r.places.newKey)), apart)
+		if err == nil {
+			key, mac, err = r.keys.unwrap(wrapped, value)
+		}
+		return mac, err
+	})
+	if m != nil {
+		a = r.take(m)
+	}
+	if err == nil {
+		a.key = key
+	}
+	return a, err
+}
+
 func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	a := answer{mti: m.MTI()}
 	place, reference := r.places.trace, r.places.reference
 	switch a.mti {
-	case mtiNetwork, mtiNetworkAnswer:
+	case mtiNetwork, mtiNetworkAnswer, mtiKey:
 		place = r.places.networkTrace
 		a.function, _ = m.Number(r.places.function)
 	case mtiSigningAnswer:
@@ -277,21 +370,42 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		a.agreement = &agreed{act: m.String(at.act), account: strings.TrimRight(m.String(at.account), " "), signed: m.String(fieldAgreement)}
 		copy(a.terminal[:], m.String(at.terminal))
 	}
+	if r.places.totalsTrace != 0 && (a.mti == mtiTotals || a.mti == mtiTotalsAnswer) {
+		place, a.totals = r.places.totalsTrace, r.totals(m)
+	}
 	trace, ok := m.Number(place)
 	a.trace, a.complete = uint32(trace), ok
 	coded := r.rules.weigh(&a, m.String(fieldCode))
-	if a.mti == mtiNetwork {
+	if a.mti == mtiNetwork || a.mti == mtiKey || a.mti == mtiTotals {
 		a.message = m
 	}
 	if a.mti == mtiQueryAnswer {
 		a.fate = r.rules.fateOf(strings.TrimRight(m.String(fieldFate), " "))
 	}
 	if financial(a.mti) {
+		a.bankDate = m.String(fieldBankDay)
 		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
 		a.date = readMonthDay(m.String(r.places.dateTime))
+		if a.mti == mtiReversalAnswer && r.places.sent != 0 {
+			a.sent, a.date = m.String(r.places.sent), 0
+		}
 		copy(a.terminal[:], m.String(r.places.terminal))
 		a.readAmount(m.String(r.places.amount))
 	}
 	a.finish(coded, m.String(fieldAuthorization), m.String(reference))
 	return a
+}
+
+// totals reads the figures of an 0520 or 0530.
+func (r *fieldReader) totals(m *iso8583.BankMessage) *totalsHeard {
+	h := &totalsHeard{date: m.String(r.places.totalsDate), file: strings.TrimRight(m.String(fieldFileName), " "), whole: true}
+	code, _ := m.Number(fieldSettlement)
+	h.code = int(code)
+	for i, field := range r.places.figures {
+		var there bool
+		if h.figures[i], there = m.Number(field); !there {
+			h.whole = false
+		}
+	}
+	return h
 }

@@ -82,13 +82,13 @@ func (g *Gateway) queryAnswered(a *answer) {
 	switch {
 	case told && a.fate.code == transaction.Approved && a.hasAmount && a.amount == ex.order.Amount:
 		g.fates.remember(ex, fateConfirmed, true)
-		g.tell(transaction.KindLoadConfirmed, a.load, a.fate.code, a.bank)
+		g.tellSaid(transaction.KindLoadConfirmed, &ex.order, a.fate.code, a)
 	case told && a.fate.code == transaction.Approved:
 		g.events.fault(faultAmount)
 		g.unknown(ex, true)
 	case told && !a.fate.uncertain:
 		g.fates.remember(ex, fateDeclined, true)
-		g.tell(transaction.KindLoadDeclined, a.load, a.fate.told, a.bank)
+		g.tellSaid(transaction.KindLoadDeclined, &ex.order, a.fate.told, a)
 	default:
 		g.events.fault(faultQueryFailed)
 		g.unknown(ex, false)

@@ -28,7 +28,7 @@ type RecordLayout struct {
 	// Text is how the bank's words are encoded: ascii or gbk.
 	Text string `yaml:"text"`
 	// Codes are the transaction codes: load, load_answer, reversal, repeat, reversal_answer, query, query_answer, network, network_answer,
-	// signing, signing_answer. The bank's own network messages have the code of ours.
+	// signing, signing_answer, and for a bank that changes keys over the link key, key_answer. The bank's own network messages have the code of ours.
 	Codes []string `yaml:"codes"`
 	// Load, Reversal, Query, Network and Signing are the fields, as source:width. Without Signing, which then has no codes, the bank has no
 	// record for agreements: they cannot be made with it.
@@ -37,6 +37,8 @@ type RecordLayout struct {
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
 	Signing  []string `yaml:"signing"`
+	// Key is the bank's change of the MAC key; empty: it has none.
+	Key []string `yaml:"key"`
 }
 
 const (
@@ -66,7 +68,12 @@ var recordCodes = []recordCode{
 	{"network_answer", mtiNetworkAnswer, true},
 	{"signing", mtiSigning, false},
 	{"signing_answer", mtiSigningAnswer, true},
+	{"key", mtiKey, true},
+	{"key_answer", mtiKeyAnswer, false},
 }
+
+// optional says that a bank may do without a message.
+func (c *recordCode) optional() bool { return c.mti == mtiKey || c.mti == mtiKeyAnswer }
 
 func defaultRecordLayout() RecordLayout {
 	load := []string{
@@ -75,13 +82,14 @@ func defaultRecordLayout() RecordLayout {
 	}
 	return RecordLayout{
 		MAC: recordMACHex, Text: recordTextGBK,
-		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302"},
+		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302", "key=9011", "key_answer=9012"},
 		Load:  load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
 		Network: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "code:6", "text:40"},
 		Signing: []string{
 			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
 			"holder:28", "identity:80", "code:6", "bank_reference:12", "agreement:1", "text:40",
 		},
+		Key: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "new_key:32", "check_value:8", "code:6", "text:40"},
 	}
 }
 
@@ -140,9 +148,17 @@ func (l *RecordLayout) table(f *keyFaults) *recordTable {
 			f.wrong("dialect.record.signing", "identity 含姓名,text 须为 gbk / identity has a name in it: text must be gbk")
 		}
 	}
+	key := recordShapeOf(f, "key", l.Key)
+	if len(l.Key) > 0 {
+		key.needs(f, "key", sourceTrace, sourceFunction, sourceCode, sourceNewKey, sourceCheckValue)
+	}
+	if t.codes[mtiKey] == "" != (t.codes[mtiKeyAnswer] == "") || t.codes[mtiKey] != "" && len(l.Key) == 0 {
+		f.wrong("dialect.record.key", "codes 中的 key 与 key_answer 须同时给出,并有此布局 / key and key_answer in codes go together, and need this layout")
+	}
 	t.shapes = map[string]*recordShape{
 		mtiSigning: signing, mtiSigningAnswer: signing,
 		mtiLoad: load, mtiLoadAnswer: load, mtiReversal: reversal, mtiRepeat: reversal, mtiReversalAnswer: reversal, mtiQuery: query, mtiQueryAnswer: query, mtiNetwork: network, mtiNetworkAnswer: network,
+		mtiKey: key, mtiKeyAnswer: key,
 	}
 	return t
 }
@@ -168,7 +184,7 @@ func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
 		if agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer; agreement && len(l.Signing) == 0 {
 			continue // the bank has no such record
 		}
-		if t.codes[kind.mti] == "" {
+		if t.codes[kind.mti] == "" && !kind.optional() {
 			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", kind.name)
 		}
 	}
@@ -210,10 +226,10 @@ func (s sourceInfo) fits(which source, width int) bool {
 	switch {
 	case which == sourceCode, which == sourceFate:
 		return width >= 2 && width <= s.width
+	case s.fixed:
+		return width == s.width && which != sourceCheckedKey
 	case which > sourceCode:
 		return width <= recordSizeMax/8
-	case s.fixed:
-		return width == s.width
 	}
 	return width >= s.width
 }
@@ -231,29 +247,44 @@ type recordCodec struct {
 	config  *Config
 	rules   *codeRules
 	table   *recordTable
-	mode    iso8583.MACMode
-	key     iso8583.Secret
+	ring    *keyRing
 	mac     *iso8583.MAC
 	scratch []byte
 }
 
-func newRecordCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*recordCodec, error) {
-	mac, err := iso8583.NewMAC(mode, key)
-	if err != nil {
+func newRecordCodec(c *Config, rules *codeRules, ring *keyRing) (*recordCodec, error) {
+	var f keyFaults
+	w := &recordCodec{config: c, rules: rules, table: c.Dialect.Record.table(&f), ring: ring}
+	if err := w.use(ring.inUse.Load().MAC); err != nil {
 		return nil, err
 	}
-	var f keyFaults
-	return &recordCodec{config: c, rules: rules, table: c.Dialect.Record.table(&f), mode: mode, key: key, mac: mac}, f.join()
+	return w, f.join()
 }
+
+func (w *recordCodec) use(key iso8583.Secret) (err error) {
+	w.mac, err = iso8583.NewMAC(w.ring.mode, key)
+	return err
+}
+
+// Records have no totals: Dialect.validate refuses the feature.
+func (w *recordCodec) totals(*Totals, uint32, time.Time) ([]byte, error) {
+	return nil, notAMessage("records have no totals")
+}
+
+func (w *recordCodec) totalsAnswer(*answer, *Totals, int, string) ([]byte, error) {
+	return nil, notAMessage("records have no totals")
+}
+
+func (w *recordCodec) changesKeys() bool { return w.table.codes[mtiKey] != "" }
 
 func (w *recordCodec) load(o *transaction.LoadOrder) ([]byte, error) {
 	about := w.config.ofOrder(o)
 	return w.build(mtiLoad, &about), nil
 }
 
-func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
+func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error) {
 	about := w.config.ofOrder(o)
-	about.cause = cause
+	about.cause, about.sent = cause, w.config.local(now.UnixMicro())
 	return w.build(mti, &about), nil
 }
 
@@ -278,14 +309,18 @@ func (w *recordCodec) network(function int, trace uint32, now time.Time) ([]byte
 	return w.build(mtiNetwork, &about), nil
 }
 
-// networkAnswer gives the bank's record back with our code.
+// networkAnswer gives the bank's record back with our code, and without its key.
 func (w *recordCodec) networkAnswer(request *answer, code string) ([]byte, error) {
 	w.scratch = append(w.scratch[:0], request.message.([]byte)...)
-	copy(w.scratch, w.table.codes[mtiNetworkAnswer])
-	p := w.table.shapes[mtiNetwork].find(sourceCode)
-	place := w.scratch[p.at : p.at+p.width]
-	copy(place, bytes.Repeat([]byte{' '}, p.width))
-	copy(place, code)
+	copy(w.scratch, w.table.codes[answersOf[request.mti]])
+	shape := w.table.shapes[request.mti]
+	for s, value := range map[source]string{sourceCode: code, sourceNewKey: "", sourceCheckValue: ""} {
+		if p := shape.find(s); p != nil {
+			place := w.scratch[p.at : p.at+p.width]
+			copy(place, bytes.Repeat([]byte{' '}, p.width))
+			copy(place, value)
+		}
+	}
 	return w.seal(), nil
 }
 
@@ -309,22 +344,61 @@ func (w *recordCodec) seal() []byte {
 }
 
 func (w *recordCodec) reader() (reader, error) {
-	mac, err := iso8583.NewMAC(w.mode, w.key)
-	return &recordReader{table: w.table, mac: mac, rules: w.rules}, err
+	return &recordReader{table: w.table, keys: checker{ring: w.ring}, rules: w.rules}, nil
 }
 
 // recordReader takes records apart.
 type recordReader struct {
 	table *recordTable
-	mac   *iso8583.MAC
+	keys  checker
 	rules *codeRules
 }
 
 func (r *recordReader) read(payload []byte) (answer, error) {
-	record, err := r.authentic(payload)
+	if key := r.table.codes[mtiKey]; key != "" && r.keys.ring.zmk != nil && string(payload[:min(len(payload), recordCodeSize)]) == key {
+		if a, err := r.readKey(payload); a.function == functionKey {
+			return a, err
+		}
+	}
+	record, err := r.authentic(payload, r.keys.now())
+	if former := r.keys.former(err); former != nil {
+		record, err = r.authentic(payload, former)
+	}
 	if err != nil {
 		return answer{}, err
 	}
+	return r.readRecord(record)
+}
+
+// readKey reads a key change, whose MAC is of the key that it brings.
+func (r *recordReader) readKey(payload []byte) (answer, error) {
+	size := r.macBytes()
+	if len(payload) < recordCodeSize+size {
+		return answer{}, iso8583.ErrBankMAC
+	}
+	record := payload[:len(payload)-size]
+	a, err := r.readRecord(record)
+	if err != nil {
+		return answer{}, iso8583.ErrBankMAC // nothing in it can be answered
+	}
+	shape := r.table.shapes[mtiKey]
+	digits := func(s source) []byte {
+		p := shape.find(s)
+		value, _ := hex.DecodeString(string(record[p.at : p.at+p.width]))
+		return value
+	}
+	key, mac, err := r.keys.unwrap(digits(sourceNewKey), digits(sourceCheckValue))
+	if err != nil {
+		return a, err
+	}
+	if _, err = r.authentic(payload, mac); err == nil {
+		a.key = key
+	}
+	return a, err
+}
+
+// readRecord takes a record apart.
+func (r *recordReader) readRecord(record []byte) (answer, error) {
 	mti, known := r.table.mtis[string(record[:recordCodeSize])]
 	if !known {
 		return answer{mti: mtiOther, complete: true}, nil // not by its code: it might be called 0210
@@ -341,12 +415,17 @@ func (r *recordReader) read(payload []byte) (answer, error) {
 	return r.take(mti, shape, record), nil
 }
 
-// authentic cuts off the MAC when it is the MAC of the record.
-func (r *recordReader) authentic(payload []byte) ([]byte, error) {
-	size, sum := iso8583.MACSize, [iso8583.MACSize]byte{}
+// macBytes is how much the MAC takes.
+func (r *recordReader) macBytes() int {
 	if r.table.hexMAC {
-		size = 2 * iso8583.MACSize
+		return 2 * iso8583.MACSize
 	}
+	return iso8583.MACSize
+}
+
+// authentic cuts off the MAC when it is the MAC of the record.
+func (r *recordReader) authentic(payload []byte, mac *iso8583.MAC) ([]byte, error) {
+	size, sum := r.macBytes(), [iso8583.MACSize]byte{}
 	if len(payload) < recordCodeSize+size {
 		return nil, iso8583.ErrBankMAC
 	}
@@ -356,7 +435,7 @@ func (r *recordReader) authentic(payload []byte) ([]byte, error) {
 	} else if _, err := hex.Decode(sum[:], tail); err != nil {
 		return nil, iso8583.ErrBankMAC
 	}
-	if !r.mac.Verify(nil, record, sum[:]) {
+	if !mac.Verify(nil, record, sum[:]) {
 		return nil, iso8583.ErrBankMAC
 	}
 	return record, nil
@@ -388,9 +467,9 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 	trace, err := strconv.ParseUint(value(sourceTrace), 10, 32)
 	a.trace, a.complete = uint32(trace), err == nil
 	coded := r.rules.weigh(&a, value(sourceCode))
-	if mti == mtiNetwork || mti == mtiNetworkAnswer {
+	if mti == mtiNetwork || mti == mtiNetworkAnswer || mti == mtiKey {
 		a.function, _ = strconv.ParseUint(value(sourceFunction), 10, 64)
-		if mti == mtiNetwork {
+		if mti != mtiNetworkAnswer {
 			a.message = bytes.Clone(record)
 		}
 		a.finish(coded, "", "")
@@ -405,8 +484,11 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 	if mti == mtiSigningAnswer {
 		a.agreement = &agreed{act: value(sourceAct), account: value(sourceAccount), signed: value(sourceAgreement)}
 	}
+	if mti == mtiReversalAnswer && shape.find(sourceSent) != nil {
+		a.sent, a.date = value(sourceSent), 0
+	}
 	a.readAmount(value(sourceAmount))
-	a.fate = r.rules.fateOf(value(sourceFate))
+	a.fate, a.bankDate = r.rules.fateOf(value(sourceFate)), value(sourceBankDate)
 	bank := value(sourceBank)
 	a.finish(coded, bank[max(0, len(bank)-len(a.bank)):], reference) // of a long number the end tells most
 	return a

@@ -24,7 +24,7 @@ func newRecords(t testing.TB, change func(*Dialect)) (*recordCodec, *recordReade
 		change(&c.Dialect)
 	}
 	require.NoError(t, c.Validate())
-	made, err := newCodec(&c, recordKey)
+	made, err := newCodec(&c, newKeyRing(iso8583.MACSM4CBC, Keys{MAC: recordKey}))
 	require.NoError(t, err)
 	reading, err := made.reader()
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestRecordBytes(t *testing.T) {
 	sum := codec.mac.Sum(nil, []byte(want))
 	require.Equal(t, strings.ToUpper(hex.EncodeToString(sum[:])), string(raw[len(raw)-16:]))
 
-	raw, err = codec.reversal(mtiRepeat, causeNoAnswer, anOrder())
+	raw, err = codec.reversal(mtiRepeat, causeNoAnswer, anOrder(), time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, "2111"+"4021"+"0200000043"+"0309123456"+"00000010000"+"00000010000"+want[4:], string(raw[:len(raw)-16]))
 

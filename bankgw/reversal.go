@@ -2,6 +2,7 @@ package bankgw
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -133,7 +134,7 @@ func (g *Gateway) sendReversal(now time.Time, r *reversal) {
 	if r.order.Repeat || r.attempts > 0 {
 		mti = mtiRepeat
 	}
-	frame, err := g.writer.reversal(mti, r.cause, &r.order)
+	frame, err := g.writer.reversal(mti, r.cause, &r.order, now)
 	if err != nil { // it could not have been sent as a load either; it stays, for a person to see
 		g.events.fault(faultEncoding)
 		g.postpone(now, r)
@@ -163,7 +164,7 @@ func (g *Gateway) giveUp(r *reversal) {
 	g.events.fault(faultGivenUp)
 	g.reversals.remove(r)
 	if !r.own {
-		g.tell(transaction.KindLoadManual, r.order.Load, r.refusal, [12]byte{})
+		g.tell(transaction.KindLoadManual, r.order.Load, r.refusal)
 	}
 }
 
@@ -194,9 +195,16 @@ func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
 	switch {
 	case a.code == transaction.Approved:
 		g.reversed(r, fateReversed, a)
-	case a.notFound && !r.fate.answered && now.Before(believedAt):
+	case a.notFound && !r.fate.answered && g.saidAt(now, &r.order, a).Before(believedAt):
 		g.events.fault(faultNotFoundYet)
+		if !now.Before(believedAt) {
+			g.postpone(now, r)
+			return
+		}
 		r.due = believedAt
+		if a.sent != "" {
+			r.due = believedAt.Truncate(time.Second).Add(time.Second) // DE 7 has whole seconds: this repeat is after it
+		}
 		g.reversals.changed()
 	case a.notFound:
 		g.reversed(r, fateNotFound, a)
@@ -207,10 +215,27 @@ func (g *Gateway) reversalAnswered(now time.Time, a *answer) {
 	}
 }
 
+// saidAt is when the bank can have said an answer at the earliest: when the repeat was sent that it answers, where the dialect gives each repeat a
+// time of its own (the source sent) and the bank gives it back; else it is known only when it has come. So a 25 that was said to an early
+// repeat, before the original was booked, and has been under way for long, is not taken for one that was said now.
+func (g *Gateway) saidAt(now time.Time, o *transaction.LoadOrder, a *answer) time.Time {
+	if a.sent == "" {
+		return now
+	}
+	decided := g.config.local(o.Time)
+	for _, year := range []int{decided.Year(), decided.Year() + 1} {
+		sent, err := time.Parse("20060102150405", fmt.Sprintf("%04d%s", year, a.sent))
+		if sent = sent.Add(-g.config.Zone); err == nil && !sent.Before(decided.Truncate(time.Second).Add(-g.config.Zone)) && !sent.After(now) {
+			return sent
+		}
+	}
+	return time.Time{} // no time at which we sent anything: it is believed no more than an early one
+}
+
 func (g *Gateway) reversed(r *reversal, end fateEnd, a *answer) {
 	g.reversals.remove(r)
 	r.fate.end = end
 	if !r.own {
-		g.tell(transaction.KindLoadReversed, a.load, a.code, a.bank)
+		g.tellSaid(transaction.KindLoadReversed, &r.order, a.code, a)
 	}
 }

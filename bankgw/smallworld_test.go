@@ -87,7 +87,7 @@ func (w *smallWorld) begin() {
 		}
 		return l.engine.Submit(r)
 	}
-	gateway, err := bankgw.New(w.config, bankKey, func(r transaction.Request) error { return w.wrong.outcome(w, r, submit) }, bankgw.Events{},
+	gateway, err := bankgw.New(w.config, bankgw.Keys{MAC: bankKey}, func(r transaction.Request) error { return w.wrong.outcome(w, r, submit) }, bankgw.Events{},
 		bankgw.Options{Dial: l.machine.dial, Seed: 1})
 	if err != nil {
 		w.t.Error(err)

@@ -22,6 +22,7 @@ const (
 	sourceTerminal
 	sourceMerchant
 	sourceDateTime
+	sourceSent
 	sourceDate
 	sourceTime
 	sourceFullDate
@@ -36,11 +37,20 @@ const (
 	sourceAct // these three: of agreements
 	sourceHolder
 	sourceIdentity
+	sourceDebits // of a day's totals
+	sourceDebitAmount
+	sourceReversed
+	sourceReversedAmount
+	sourceNet
 	sourceCode // answers alone from here on
 	sourceBank
 	sourceText
 	sourceFate
 	sourceAgreement
+	sourceBankDate
+	sourceNewKey // key changes alone from here on
+	sourceCheckValue
+	sourceCheckedKey
 	sourceCount
 )
 
@@ -61,6 +71,7 @@ var sources = [sourceCount]sourceInfo{
 	sourceTerminal:       {"terminal", 8, true, false},         //
 	sourceMerchant:       {"merchant", 15, true, false},        //
 	sourceDateTime:       {"date_time", 10, true, true},        // MMDDhhmmss of the decision; of a network message now
+	sourceSent:           {"sent", 10, true, true},             // MMDDhhmmss at which this very message goes out: each repeat has its own
 	sourceDate:           {"date", 4, true, true},              // MMDD
 	sourceTime:           {"time", 6, true, true},              // hhmmss
 	sourceFullDate:       {"full_date", 8, true, true},         // YYYYMMDD
@@ -71,15 +82,24 @@ var sources = [sourceCount]sourceInfo{
 	sourceMerchantType:   {"merchant_type", 4, true, true},     //
 	sourceCause:          {"cause", 4, true, true},             // of a reversal
 	sourceOriginal:       {"original", 42, true, true},         // as DE 90 has it: 0200, trace, date_time, institution, forwarding
-	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 201 and 202 cut-over, 301 echo
+	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 101 new key, 201 and 202 cut-over, 301 echo
 	sourceAct:            {"act", 6, true, true},               // 890000 binds, 920000 releases, 330000 verifies
 	sourceHolder:         {"holder", 28, false, false},         // his number at the site
 	sourceIdentity:       {"identity", 80, false, false},       // 20 of his identity number, then his name in GBK
+	sourceDebits:         {"debits", 10, true, true},           // loads that the bank has debited, by number
+	sourceDebitAmount:    {"debit_amount", 16, true, true},     // and in fen
+	sourceReversed:       {"reversed", 10, true, true},         // loads that the bank has taken back
+	sourceReversedAmount: {"reversed_amount", 16, true, true},  //
+	sourceNet:            {"net", 17, true, false},             // D or C and 16 digits: debits less reversed
 	sourceCode:           {"code", 6, false, false},            // the bank's response code
 	sourceBank:           {"bank_reference", 12, false, false}, // the bank's own number of what it did
 	sourceText:           {"text", 64, false, false},           // the bank's words
 	sourceFate:           {"original_code", 6, false, false},   // of a query: what the load was answered
 	sourceAgreement:      {"agreement", 1, false, false},       // of a verification: Y the bank has one with this holder, N it has none
+	sourceBankDate:       {"bank_date", 4, true, true},         // MMDD of the bank's settlement date
+	sourceNewKey:         {"new_key", 32, true, false},         // under the ZMK: NK and its bytes in a field, hexadecimal digits in a record
+	sourceCheckValue:     {"check_value", 8, true, false},      // of the new key: its first four bytes count in a field, hexadecimal digits in a record
+	sourceCheckedKey:     {"checked_key", 22, true, false},     // in a field: NK, the key and four bytes of its check value
 }
 
 // ofAgreements says whether a source is of messages about agreements alone.
@@ -125,11 +145,13 @@ type content struct {
 	config   *Config
 	order    *transaction.LoadOrder // nil: a network message
 	moment   time.Time              // at the bank's: of the decision, or now
+	sent     time.Time              // at the bank's, of a reversal: now
 	trace    uint32
 	cause    string
 	function int
-	code     string          // of our answers
 	signing  *signingContent // nil: not about an agreement
+	totals   *Totals
+	code     string // of our answers
 }
 
 // local is the bank's time.
@@ -199,11 +221,16 @@ func (c *content) appendSource(dst []byte, s source) []byte {
 			return append(dst, value...)
 		}
 	}
+	if c.totals != nil && s >= sourceDebits && s <= sourceNet || c.totals != nil && s == sourceSettlementDate {
+		return c.totals.append(dst, s)
+	}
 	switch s {
 	case sourceTrace:
 		return appendDigits(dst, int(c.trace), 6)
 	case sourceDateTime:
 		return appendDateTime(dst, c.moment)
+	case sourceSent:
+		return appendDateTime(dst, c.sent)
 	case sourceDate:
 		return appendDate(dst, c.moment)
 	case sourceTime:

@@ -15,7 +15,18 @@ type Status struct {
 	OldestReversal  time.Time    `json:"oldest_reversal,omitzero"` // when its load was decided; zero: none
 	OutcomesWaiting int          `json:"outcomes_waiting"`         // for the owner's inbox
 	CutOverUntil    time.Time    `json:"cut_over_until,omitzero"`  // loads are declined with 90 until then; zero: no cut-over
+	Keys            KeyStatus    `json:"keys"`
 	Stopping        bool         `json:"stopping"`
+}
+
+// KeyStatus is the MAC key of the link.
+type KeyStatus struct {
+	CheckValue    string    `json:"check_value"`            // of the key in force: eight hexadecimal digits
+	Since         time.Time `json:"since,omitzero"`         // it came over the link; zero: it was given by hand
+	OverlapUntil  time.Time `json:"overlap_until,omitzero"` // the key before is still good for what comes in
+	WaitingUntil  time.Time `json:"waiting_until,omitzero"` // the bank was asked for a new one
+	ChangesByLink bool      `json:"changes_by_link"`        // the bank's table has a key change, and there is a zone master key
+	LastRefusal   string    `json:"last_refusal,omitempty"` // why the last new key was not taken, or not given
 }
 
 // LinkStatus is one link.
@@ -37,6 +48,25 @@ func (s Status) LinksUp() int {
 		}
 	}
 	return up
+}
+
+// LinksDraining counts the links that an operator has taken out of work.
+func (s Status) LinksDraining() int {
+	draining := 0
+	for _, l := range s.Links {
+		if l.Draining {
+			draining++
+		}
+	}
+	return draining
+}
+
+// KeyAge is how long the MAC key has been in force at now; 0 when it was given by hand.
+func (s Status) KeyAge(now time.Time) time.Duration {
+	if s.Keys.Since.IsZero() {
+		return 0
+	}
+	return now.Sub(s.Keys.Since)
 }
 
 // OldestReversalAge is how long the oldest reversal has been due at now; 0 when there is none.
@@ -64,6 +94,7 @@ func (g *Gateway) publish() {
 	s.Name, s.Features = g.config.Name, g.config.Dialect.Features
 	s.LoadsInFlight, s.ReversalsQueued, s.OutcomesWaiting = len(g.loads), len(g.reversals.list), len(g.outcomes)
 	s.Stopping, s.CutOverUntil = g.phase != phaseRunning, g.cutOver
+	s.Keys = g.keyStatus()
 	s.OldestReversal = time.Time{}
 	if len(g.reversals.list) > 0 {
 		s.OldestReversal = time.UnixMicro(g.reversals.list[0].order.Time)

@@ -16,6 +16,7 @@ import (
 	"onecard/bankgw"
 	"onecard/bankgw/banksim"
 	"onecard/ledger/money"
+	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 )
 
@@ -75,9 +76,10 @@ func tell(t *testing.T, path string, record bool) {
 			inFull := c.HasArg("in-full")
 			told := func(direction, message string) { d.log("bank %s %s", direction, inShort(inFull, message)) }
 			w = newWorld(t, worldOptions{
-				bank:   banksim.Config{Trace: told, Script: c.Input},
+				bank:   banksim.Config{Trace: told, Script: c.Input, AnswerBadMAC: c.HasArg("answer-bad-mac")},
 				change: func(g *bankgw.Config) { configure(t, c, g) }, log: d.log, record: record,
 			})
+			w.dates = c.HasArg("dates")
 			t.Cleanup(w.bury)
 		case "script":
 			require.NoError(t, w.bank.Script(c.Input))
@@ -111,6 +113,36 @@ func tell(t *testing.T, path string, record bool) {
 			function, err := strconv.Atoi(c.CmdArgs[0].Key)
 			require.NoError(t, err)
 			w.bank.Ask(function)
+		case "bank-day":
+			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			w.bank.SetDay(uint32(day.Unix() / 86400))
+		case "totals":
+			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			given := bankgw.Totals{Day: uint32(day.Unix() / 86400)}
+			_, err = fmt.Sscan(c.Input, &given.Debits, &given.DebitAmount, &given.Reversed, &given.ReversedAmount)
+			require.NoError(t, err)
+			require.NoError(t, w.life.gateway.GiveTotals(given, !c.HasArg("to-answer")))
+		case "bank-totals":
+			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
+			require.NoError(t, err)
+			w.bank.FileReady(uint32(day.Unix()/86400), "ICBC20000101.txt")
+		case "bank-key":
+			require.NoError(t, w.bank.ChangeKey())
+		case "bank-forgets-key":
+			w.bank.ForceKey(iso8583.Secret("the bank's other"))
+		case "key":
+			if err := w.life.gateway.ChangeKey(); err != nil {
+				return err.Error() + "\n"
+			}
+		case "keys-kept":
+			w.notKept = c.HasArg("not")
+			return "ok\n"
+		case "keys":
+			synctest.Wait()
+			k := w.life.gateway.Status().Keys
+			return fmt.Sprintf("check value %s, by link %v, by hand %v, overlap %v, waiting %v, %s\nbank: %d changes, bad in %d\n", k.CheckValue, k.ChangesByLink, k.Since.IsZero(), time.Now().Before(k.OverlapUntil), !k.WaitingUntil.IsZero(), k.LastRefusal, w.bank.Stats().KeyChanges, w.bank.Stats().BadInbound)
 		case "kill":
 			w.life.die()
 		case "start":
@@ -141,7 +173,7 @@ func inShort(inFull bool, message string) string {
 	words := strings.Fields(message)
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool {
 		number, _, field := strings.Cut(word, "=")
-		return field && !slices.Contains([]string{"4", "7", "11", "37", "39", "44", "60", "70", "90"}, number)
+		return field && !slices.Contains([]string{"4", "7", "11", "37", "39", "44", "60", "66", "70", "76", "77", "88", "89", "90", "97", "101"}, number)
 	}), " ")
 }
 
@@ -154,6 +186,10 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			n, err := strconv.Atoi(value)
 			require.NoError(t, err)
 			g.Links = n
+		case "key-reset-after":
+			n, err := strconv.Atoi(value)
+			require.NoError(t, err)
+			g.KeyResetAfter = n
 		case "max-in-flight":
 			n, err := strconv.Atoi(value)
 			require.NoError(t, err)
@@ -168,7 +204,13 @@ func configure(t *testing.T, c *datadriven.TestData, g *bankgw.Config) {
 			g.ReversalRefusals = n
 		case "policy":
 			g.Policy = bankgw.LinkPolicy(value)
-		case "in-full":
+		case "echo-interval":
+			g.EchoInterval = duration(t, value)
+		case "totals":
+			g.Dialect.Features = []string{bankgw.FeatureTotals}
+		case "daily-sign-on":
+			g.DailySignOn = duration(t, value)
+		case "dates", "in-full", "answer-bad-mac":
 		default:
 			t.Fatalf("%s: argument %s", c.Pos, arg.Key)
 		}

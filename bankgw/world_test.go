@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// bankZMK is the key that new keys come under.
+var bankZMK = iso8583.Secret("the zone's master")[:16]
+
 var bankKey = iso8583.Secret("\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10")
 
 const (
@@ -165,8 +168,11 @@ type world struct {
 	refused map[string]int
 	log     func(format string, args ...any)
 
-	heard  chan transaction.Decision // what terminals hear; kept for a test that waits for it
-	states chan string               // of links
+	keys    bankgw.Keys               // as they were last kept; used between lives
+	notKept bool                      // they cannot be kept
+	dates   bool                      // the bank's settlement dates are told
+	heard   chan transaction.Decision // what terminals hear; kept for a test that waits for it
+	states  chan string               // of links
 }
 
 // life is one run of the switch, from its start to its death or polite end.
@@ -235,7 +241,15 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		o.bank.Records, o.bank.Framing = true, iso8583.FramingASCII6
 		w.config.Dialect.Kind, w.config.Framing = bankgw.DialectRecord, iso8583.FramingASCII6
 	}
-	o.bank.MACKey = bankKey
+	o.bank.MACKey, o.bank.ZMK = bankKey, bankZMK
+	w.keys = bankgw.Keys{MAC: bankKey, ZMK: bankZMK}
+	w.keys.Keep = func(k bankgw.Keys) error {
+		if w.notKept {
+			return errDied
+		}
+		w.keys = k
+		return nil
+	}
 	if o.bank.MACMode == 0 {
 		o.bank.MACMode = iso8583.MACSM4CBC
 	}
@@ -317,11 +331,15 @@ func (w *world) start() {
 	o.Seed = 1
 	l.engine = openEngine(w.t, w.disk, l, time.Now())
 	var err error
-	l.gateway, err = bankgw.New(w.config, bankKey, func(r transaction.Request) error {
+	l.gateway, err = bankgw.New(w.config, w.keys, func(r transaction.Request) error {
 		if l.isDead() {
 			return errDied
 		}
-		w.log("owner hears %s load=%d code=%s %s", outcomes[r.Kind], r.Load, r.BankCode, strings.Trim(string(r.BankTrace[:]), " \x00"))
+		said := strings.Trim(string(r.BankTrace[:]), " \x00")
+		if w.dates && r.BankDay != 0 {
+			said += time.Unix(int64(r.BankDay)*86400, 0).UTC().Format(" bank's day 2006-01-02")
+		}
+		w.log("owner hears %s load=%d code=%s %s", outcomes[r.Kind], r.Load, r.BankCode, said)
 		return l.engine.Submit(r)
 	}, l.events(), o)
 	require.NoError(w.t, err)
@@ -387,7 +405,16 @@ func (l *life) events() bankgw.Events {
 			}
 			log("link %s", state)
 		},
-		LinkLost: func(_ int, reason string) { log("link lost: %s", reason) },
+		TotalsSaid: func(s bankgw.TotalsSaid) {
+			bank := "no figures"
+			if s.Bank != nil {
+				bank = fmt.Sprintf("%d of %s, reversed %d of %s", s.Bank.Debits, s.Bank.DebitAmount, s.Bank.Reversed, s.Bank.ReversedAmount)
+			}
+			log("bank's totals of %s: asked %v, silent %v, code %d %s; %s %s", time.Unix(int64(s.Day)*86400, 0).UTC().Format(time.DateOnly), s.Asked, s.Silent, s.Code, s.Refused, bank, s.File)
+		},
+		KeyAsked:   func(ordered bool) { log("asks for a key, ordered %v", ordered) },
+		KeyChanged: func(checkValue string) { log("new key %s", checkValue) },
+		LinkLost:   func(_ int, reason string) { log("link lost: %s", reason) },
 	}
 }
 
@@ -416,67 +443,4 @@ func (w *world) ask(kind transaction.Kind, trace uint32, amount money.Fen) {
 		MerchantCode: transaction.MerchantCode([]byte("103410054110001")), Batch: 1, Trace: trace, Card: cardNumber, Amount: amount, PINValue: 1234, Cause: [2]byte{'9', '8'},
 	}}
 	w.life.door.Wake()
-}
-
-// books are what the ledger says.
-type books struct {
-	credited          money.Fen // to the purse, beyond what it had
-	transit           money.Fen // load in transit
-	held              money.Fen
-	suspense, sum     money.Fen
-	difference        money.Fen
-	openHolds, opened int
-}
-
-func booksOf(s *transaction.State) books {
-	book := s.Book()
-	b := books{sum: book.Sum(), openHolds: book.Holds(), opened: s.OpenLoads(), suspense: book.Account(transaction.AccountSuspense).Balance}
-	credits, debits := book.Turnover()
-	b.difference = credits - debits
-	transit := book.Account(transaction.AccountLoadInTransit)
-	b.transit, b.held = transit.Balance, transit.Held
-	for id := uint32(1); id <= book.Accounts(); id++ {
-		if a := book.Account(ledger.AccountID(id)); a.Code == ledger.CodeMainPurse {
-			b.credited = a.Balance - openingMain
-		}
-	}
-	return b
-}
-
-// look reads the books of a running switch.
-func (w *world) look() (b books) {
-	require.NoError(w.t, w.life.engine.Look(context.Background(), func(s *transaction.State) { b = booksOf(s) }))
-	return b
-}
-
-// debited is what the bank holds, by its own records.
-func (w *world) debited() (sum money.Fen) {
-	for _, r := range w.bank.Records() {
-		if r.State == banksim.Debited {
-			sum += r.Amount
-		}
-	}
-	return sum
-}
-
-// settled says that nothing is under way any more.
-func (w *world) settled() bool {
-	s := w.life.gateway.Status()
-	return w.look().opened == 0 && s.LoadsInFlight == 0 && s.ReversalsQueued == 0 && s.OutcomesWaiting == 0
-}
-
-// verify is the audit: bank debited <=> card credited, and nothing is left over.
-func (w *world) verify() error {
-	b := w.look()
-	switch held := w.debited(); {
-	case held != b.credited:
-		return fmt.Errorf("the bank has debited %s, the card was credited %s", held, b.credited)
-	case b.transit != -b.credited || b.held != 0 || b.openHolds != 0:
-		return fmt.Errorf("load in transit: %s, held %s in %d holds, for %s credited", b.transit, b.held, b.openHolds, b.credited)
-	case b.sum != 0 || b.difference != 0 || b.suspense != 0:
-		return fmt.Errorf("sum %s, difference %s, suspense %s", b.sum, b.difference, b.suspense)
-	case !w.settled():
-		return fmt.Errorf("still open: %d loads, gateway %+v", b.opened, w.life.gateway.Status())
-	}
-	return w.bank.Check()
 }

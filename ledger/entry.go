@@ -132,16 +132,57 @@ func (r *reader) byte() byte {
 	return v
 }
 
+// Uvarint reads a uvarint at a place and returns the place behind it: behind the end of b when it is not whole. It is quick with those of one to
+// three bytes, which nearly all are.
+func Uvarint(b []byte, at int) (v uint64, next int) {
+	if at < len(b) && b[at] < 0x80 {
+		return uint64(b[at]), at + 1
+	}
+	if len(b)-at >= 3 {
+		v = uint64(b[at]&0x7F) | uint64(b[at+1])<<7
+		if v < 0x80<<7 {
+			return v, at + 2
+		}
+		v = v&(0x80<<7-1) | uint64(b[at+2])<<14
+		if v < 0x80<<14 {
+			return v, at + 3
+		}
+	}
+	if at < len(b) {
+		if v, n := binary.Uvarint(b[at:]); n > 0 {
+			return v, at + n
+		}
+	}
+	return 0, len(b) + 1
+}
+
 // decode reads what appendEntry wrote into e, reusing its slices; Payload aliases src.
 func (e *Entry) decode(src []byte, previous int64) error {
-	r := reader{b: src}
-	e.Kind = Kind(r.byte())
-	shape := r.byte()
-	e.Time = previous + int64(r.uvarint())
+	if len(src) < 2 {
+		return fmt.Errorf("entry of %d bytes: %w", len(src), ErrMalformed)
+	}
+	shape := src[1]
+	step, at := Uvarint(src, 2)
+	e.Kind, e.Time = Kind(src[0]), previous+int64(step)
 	e.Legs, e.Opens, e.States, e.Hold = e.Legs[:0], e.Opens[:0], e.States[:0], HoldAction{}
 	for range shape & maxLegs {
-		e.Legs = append(e.Legs, Leg{AccountID(r.uvarint()), money.Fen(r.varint())})
+		var account, amount uint64
+		account, at = Uvarint(src, at)
+		amount, at = Uvarint(src, at)
+		e.Legs = append(e.Legs, Leg{AccountID(account), money.Fen(amount>>1) ^ -money.Fen(amount&1)})
 	}
+	if at > len(src) {
+		return fmt.Errorf("entry of %d bytes: %w", len(src), ErrMalformed)
+	}
+	if e.Payload = src[at:]; shape > maxLegs {
+		return e.decodeRest(src, shape)
+	}
+	return nil
+}
+
+// decodeRest reads what stands between the legs and the payload of an entry that is more than legs.
+func (e *Entry) decodeRest(src []byte, shape byte) error {
+	r := reader{b: e.Payload}
 	if shape&shapeHold != 0 {
 		e.Hold.Op = HoldOp(r.byte())
 		if e.Hold.Op == HoldOpen {

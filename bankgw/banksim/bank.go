@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onecard/ledger/money"
@@ -18,11 +19,15 @@ import (
 type Config struct {
 	MACKey  iso8583.Secret
 	MACMode iso8583.MACMode
+	// ZMK is the zone master key that new MAC keys go out under; nil: the key is never changed.
+	ZMK     iso8583.Secret
 	Framing iso8583.BankFraming // "": ascii4
 	// Station and Campus are the stations in the header of cups46: the bank's and the campus's.
 	Station, Campus string
 	// Records makes the bank speak records of fixed places instead of ISO 8583 (see record.go).
 	Records bool
+	// AnswerBadMAC has the bank answer a message whose MAC is wrong with A0; else it is as if it had never come.
+	AnswerBadMAC bool
 	// DefaultBalance of an account that is heard of for the first time; 0: 10,000.00 yuan.
 	DefaultBalance money.Fen
 	// SignedOnly refuses loads of accounts that have no agreement (see Bank.Register).
@@ -65,19 +70,22 @@ type Bank struct {
 	config Config
 	framer *iso8583.BankFramer
 	begin  func(mti string) *iso8583.BankMessage
-	wire   func() (wire, error) // one for each direction of a link
-	serves sync.WaitGroup       // readers of links
+	wire   func() wire            // one for each direction of a link
+	keys   atomic.Pointer[keySet] // stored under mu
+	serves sync.WaitGroup         // readers of links
 
 	mu      sync.Mutex
 	books   books          // guarded by mu
 	signed  signed         // guarded by mu
 	program program        // guarded by mu
 	links   map[*link]bool // guarded by mu
+	linked  int            // guarded by mu; links that there have been
 	cut     bool           // guarded by mu: links are refused
 	stopped bool           // guarded by mu
 	trace   uint64         // guarded by mu; DE 11 of the bank's own messages
 	pinned  uint32         // guarded by mu; the settlement date, 0: the clock's
 	faults  []fileFault    // guarded by mu; of the files
+	deaf    bool           // guarded by mu; to the next message under the next key
 
 	tracing sync.Mutex // one call of Trace at a time
 }
@@ -85,8 +93,8 @@ type Bank struct {
 // New opens a bank. A fault of the script or the mix is reported with its step.
 func New(c Config) (*Bank, error) {
 	c.fill()
-	if _, err := iso8583.NewMAC(c.MACMode, c.MACKey); err != nil {
-		return nil, fmt.Errorf("bank simulator: %w", err)
+	if err := c.tryKeys(); err != nil {
+		return nil, err
 	}
 	framer, err := iso8583.NewBankFramer(c.Framing, c.Station, c.Campus)
 	if err != nil {
@@ -95,17 +103,17 @@ func New(c Config) (*Bank, error) {
 	spec := iso8583.BankSpec()
 	b := &Bank{
 		config: c, framer: framer,
-		begin: func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) },
-		wire: func() (wire, error) {
-			mac, err := iso8583.NewMAC(c.MACMode, c.MACKey)
-			if c.Records {
-				return &recordWire{profile: spec, mac: mac}, err
-			}
-			return &fieldWire{profile: spec, mac: mac}, err
-		},
+		begin:  func(mti string) *iso8583.BankMessage { return iso8583.NewBankMessage(spec, mti) },
 		books:  books{opening: c.DefaultBalance, accounts: make(map[string]money.Fen), records: make(map[loadKey]*Record), named: make(map[string][]*Record)},
 		signed: signed{make(map[string]iso8583.BankIdentity), make(map[string]string)},
 		links:  make(map[*link]bool),
+	}
+	b.keys.Store(&keySet{keys: [keyPlaces]iso8583.Secret{keyNow: c.MACKey}})
+	b.wire = func() wire {
+		if c.Records {
+			return &recordWire{profile: spec, signer: signer{bank: b}}
+		}
+		return &fieldWire{profile: spec, signer: signer{bank: b}}
 	}
 	b.books.now = b.postingNow
 	b.program.random = rand.New(rand.NewPCG(c.Seed, 1))
@@ -119,8 +127,8 @@ func New(c Config) (*Bank, error) {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo, totals
-// and signing; each takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo, totals,
+// signing and key; each takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
 //
 //	approve             decline CODE        as they say
 //	delay D             slow D              does it now and answers after D; does it after D
@@ -128,7 +136,8 @@ func New(c Config) (*Bank, error) {
 //	close               done-close          closes the link; does it and closes the link
 //	twice               wrong-mac garbage   answers twice; with a wrong MAC; with bytes that are no message
 //	late                                    loads: answers after the load's reversal was answered
-//	wrong-amount        wrong-reference     loads: answers with another amount, another reference
+//	wrong-amount        wrong-reference     loads, queries: answers with another amount, another reference; totals: with another amount
+//	wrong-check                             keys: with another check value
 //	contradict          recant              loads: approves, then declines (it was debited); declines, then debits and approves
 func (b *Bank) Script(text string) error {
 	b.mu.Lock()
@@ -181,20 +190,14 @@ func (b *Bank) Serve(ctx context.Context, listener net.Listener) error {
 
 // admit refuses links while the line is cut.
 func (b *Bank) admit(conn net.Conn) (*link, bool) {
-	reading, err := b.wire()
-	if err != nil {
-		return nil, false
-	}
-	sealing, err := b.wire()
-	if err != nil {
-		return nil, false
-	}
-	l := &link{conn: conn, reading: reading, sealing: sealing}
+	l := &link{conn: conn, reading: b.wire(), sealing: b.wire()}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.cut || b.stopped {
 		return nil, false
 	}
+	b.linked++
+	l.number = b.linked
 	b.links[l] = true
 	return l, true
 }

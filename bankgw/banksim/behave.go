@@ -41,7 +41,15 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 		b.takeNetwork(l, m)
 	case "0520":
 		b.takeTotals(l, m)
-	case "0830", "0530": // of our own Ask and FileReady
+	case "0810":
+		b.takeKeyAnswer(m)
+	case "0530":
+		if verdict, _ := m.Number(66); verdict == settlementBalanced {
+			b.mu.Lock()
+			b.books.stats.TotalsAgreed++
+			b.mu.Unlock()
+		}
+	case "0830": // of our own Ask
 	default:
 		b.send(l, b.answer(m, codeUnknown), nil)
 	}
@@ -216,6 +224,10 @@ func (b *Bank) giveBack(l *link, m *iso8583.BankMessage, how behaviour, key load
 
 func (b *Bank) takeNetwork(l *link, m *iso8583.BankMessage) {
 	function, _ := m.Number(70)
+	if function == functionKey {
+		b.takeKeyAsk(l, m)
+		return
+	}
 	k, code := kindEcho, codeApproved
 	b.mu.Lock()
 	switch function {

@@ -54,19 +54,21 @@ func (c *Count) add(amount money.Fen) { c.Count++; c.Sum += amount }
 
 // Stats counts since the start. What the bank holds of the campus is Debited less Reversed.
 type Stats struct {
-	Loads      int   `json:"loads"`     // 0200s
-	Repeats    int   `json:"repeats"`   // 0200s of a load known before
-	Reversals  int   `json:"reversals"` // 0420s and 0421s
-	Debited    Count `json:"debited"`
-	Declined   Count `json:"declined"`
-	Reversed   Count `json:"reversed"`
-	Refused    Count `json:"refused"`   // originals that came after their reversal
-	NotFound   int   `json:"not_found"` // reversals answered 25
-	SignOns    int   `json:"sign_ons"`
-	SignOffs   int   `json:"sign_offs"`
-	Echoes     int   `json:"echoes"`
-	BadInbound int   `json:"bad_inbound"` // messages with a wrong MAC, or none at all
-	Links      int   `json:"links"`       // connected now
+	Loads        int   `json:"loads"`     // 0200s
+	Repeats      int   `json:"repeats"`   // 0200s of a load known before
+	Reversals    int   `json:"reversals"` // 0420s and 0421s
+	Debited      Count `json:"debited"`
+	Declined     Count `json:"declined"`
+	Reversed     Count `json:"reversed"`
+	Refused      Count `json:"refused"`   // originals that came after their reversal
+	NotFound     int   `json:"not_found"` // reversals answered 25
+	SignOns      int   `json:"sign_ons"`
+	SignOffs     int   `json:"sign_offs"`
+	Echoes       int   `json:"echoes"`
+	KeyChanges   int   `json:"key_changes"`   // new MAC keys in force
+	TotalsAgreed int   `json:"totals_agreed"` // the campus has said that it has the same
+	BadInbound   int   `json:"bad_inbound"`   // messages with a wrong MAC, or none at all
+	Links        int   `json:"links"`         // connected now
 }
 
 // Response codes the bank gives.
@@ -80,6 +82,7 @@ const (
 	codeAmount    = "64"
 	codeDuplicate = "94"
 	codeUnsigned  = "C1"
+	codeBadMAC    = "A0"
 )
 
 // loadKey is what a load is known by.

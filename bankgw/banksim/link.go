@@ -15,6 +15,7 @@ const writeTimeout = 10 * time.Second
 // link is one connection of the campus.
 type link struct {
 	conn     net.Conn
+	number   int  // of its kind
 	signedOn bool // owner: serve
 	reading  wire // owner: serve
 
@@ -85,15 +86,24 @@ func (b *Bank) serve(l *link) {
 		}
 		l.answering()
 		m, err := l.reading.open(payload)
-		if err != nil {
+		if err != nil && (m == nil || !asksForKey(m)) {
 			b.mu.Lock()
 			b.books.stats.BadInbound++
 			b.mu.Unlock()
+			if m != nil && b.config.AnswerBadMAC && m.MTI()[2]&1 == 0 {
+				b.send(l, b.answer(m, codeBadMAC), nil)
+			}
 			continue
 		}
 		b.told("in", m)
 		b.take(l, m)
 	}
+}
+
+// asksForKey says whether a message is heard whatever its MAC is.
+func asksForKey(m *iso8583.BankMessage) bool {
+	function, _ := m.Number(70)
+	return m.MTI() == "0820" && function == functionKey
 }
 
 // readBufferBytes is how much of what has come is taken from the kernel at once.

@@ -2,6 +2,7 @@ package banksim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 type place struct {
 	field, width int
 	number       bool
+	key          bool // hexadecimal digits: see keyText
 }
 
 // loadPlaces is a load and its answer:
@@ -22,36 +24,58 @@ type place struct {
 //	MMDDhhmmss | hhmmss | MMDD | trace | acquirer | sender | terminal | merchant | reference | account | campus card | fen | 156 |
 //	answer | the bank's number | words in GBK
 var loadPlaces = []place{
-	{7, 10, true},
-	{12, 6, true},
-	{13, 4, true},
-	{11, 6, true},
-	{32, 11, false},
-	{33, 11, false},
-	{41, 8, false},
-	{42, 15, false},
-	{37, 12, true},
-	{102, 19, false},
-	{103, 19, false},
-	{4, 12, true},
-	{49, 3, true},
-	{39, 6, false},
-	{38, 12, false},
-	{0, 40, false},
+	{7, 10, true, false},
+	{12, 6, true, false},
+	{13, 4, true, false},
+	{11, 6, true, false},
+	{32, 11, false, false},
+	{33, 11, false, false},
+	{41, 8, false, false},
+	{42, 15, false, false},
+	{37, 12, true, false},
+	{102, 19, false, false},
+	{103, 19, false, false},
+	{4, 12, true, false},
+	{49, 3, true, false},
+	{39, 6, false, false},
+	{38, 12, false, false},
+	{0, 40, false, false},
 }
 
 // reversalPlaces has the cause and the original data before them.
-var reversalPlaces = tableOf([]place{{60, 4, true}, {90, 42, true}}, loadPlaces)
+var reversalPlaces = tableOf([]place{{60, 4, true, false}, {90, 42, true, false}}, loadPlaces)
 
 // queryPlaces has what the load was answered and the original data before them.
-var queryPlaces = tableOf([]place{{44, 6, false}, {90, 42, true}}, loadPlaces)
+var queryPlaces = tableOf([]place{{44, 6, false, false}, {90, 42, true, false}}, loadPlaces)
 
 // signingPlaces is a question about an agreement and its answer: as a load up to the reference, then what is asked | account | the holder's
 // number | identity number and name in GBK | answer | the bank's number | Y or N | words.
-var signingPlaces = tableOf(loadPlaces[:9:9], []place{{3, 6, true}, {102, 19, false}, {103, 28, false}, {61, 80, false}, {39, 6, false}, {38, 12, false}, {44, 1, false}, {0, 40, false}})
+var signingPlaces = tableOf(loadPlaces[:9:9], []place{
+	{3, 6, true, false},
+	{102, 19, false, false},
+	{103, 28, false, false},
+	{61, 80, false, false},
+	{39, 6, false, false},
+	{38, 12, false, false},
+	{44, 1, false, false},
+	{0, 40, false, false},
+})
 
 // networkPlaces is: MMDDhhmmss | trace | sender | receiver | function | answer | words.
-var networkPlaces = []place{{7, 10, true}, {11, 6, true}, {33, 11, false}, {100, 11, false}, {70, 3, true}, {39, 6, false}, {0, 40, false}}
+var networkPlaces = []place{{7, 10, true, false}, {11, 6, true, false}, {33, 11, false, false}, {100, 11, false, false}, {70, 3, true, false}, {39, 6, false, false}, {0, 40, false, false}}
+
+// keyPlacesOfRecord has the key and its check value before the answer.
+var keyPlacesOfRecord = []place{
+	{7, 10, true, false},
+	{11, 6, true, false},
+	{33, 11, false, false},
+	{100, 11, false, false},
+	{70, 3, true, false},
+	{48, 32, false, true},
+	{96, 8, false, true},
+	{39, 6, false, false},
+	{0, 40, false, false},
+}
 
 func tableOf(first, rest []place) []place { return append(first, rest...) }
 
@@ -73,6 +97,8 @@ var recordKinds = []recordKind{
 	{"2302", "0110", signingPlaces},
 	{"9001", "0820", networkPlaces},
 	{"9002", "0830", networkPlaces},
+	{"9011", "0800", keyPlacesOfRecord},
+	{"9012", "0810", keyPlacesOfRecord},
 }
 
 const (
@@ -88,7 +114,7 @@ var errNoRecord = errors.New("not a record of this bank")
 // recordWire is records of fixed places: transaction code, places, MAC in 16 hexadecimal digits.
 type recordWire struct {
 	profile *iso8583.BankProfile
-	mac     *iso8583.MAC
+	signer  signer
 	out     []byte
 }
 
@@ -97,13 +123,21 @@ func (w *recordWire) open(raw []byte) (*iso8583.BankMessage, error) {
 		return nil, errNoRecord
 	}
 	record := raw[:len(raw)-recordMACSize]
-	sum := w.mac.Sum(nil, record)
-	if want := strings.ToUpper(hex.EncodeToString(sum[:])); want != string(raw[len(record):]) {
-		return nil, iso8583.ErrBankMAC
+	signed := func(mac *iso8583.MAC) error {
+		sum := mac.Sum(nil, record)
+		if want := strings.ToUpper(hex.EncodeToString(sum[:])); want != string(raw[len(record):]) {
+			return iso8583.ErrBankMAC
+		}
+		return nil
+	}
+	wrong := signed(w.signer.mac(keyNow))
+	if wrong != nil {
+		wrong = w.signer.another(signed)
 	}
 	for _, kind := range recordKinds {
 		if kind.code == string(record[:recordCodeSize]) {
-			return w.read(&kind, record[recordCodeSize:])
+			m, err := w.read(&kind, record[recordCodeSize:])
+			return m, cmp.Or(err, wrong)
 		}
 	}
 	return nil, errNoRecord
@@ -115,7 +149,7 @@ func (w *recordWire) read(kind *recordKind, record []byte) (*iso8583.BankMessage
 		if len(record) < p.width {
 			return nil, errNoRecord
 		}
-		if p.field != 0 {
+		if p.field != 0 && !p.key { // the campus sends none
 			m.Set(p.field, strings.TrimRight(string(record[:p.width]), " "))
 		}
 		record = record[p.width:]
@@ -134,13 +168,16 @@ func (w *recordWire) seal(m *iso8583.BankMessage) ([]byte, error) {
 		w.out = append(w.out[:0], kind.code...)
 		for _, p := range kind.places {
 			value := m.String(p.field)
+			if p.key {
+				value = keyText(p.field, value)
+			}
 			if p.field == 0 && m.Has(fieldResponse) {
 				value = words[m.String(fieldResponse) == codeApproved]
 			}
 			w.out = append(w.out, value...)
 			w.out = append(w.out, bytes.Repeat([]byte{' '}, p.width-len(value))...)
 		}
-		sum := w.mac.Sum(nil, w.out)
+		sum := w.signer.of(m).Sum(nil, w.out)
 		w.out = append(w.out, strings.ToUpper(hex.EncodeToString(sum[:]))...)
 		return w.out, nil
 	}

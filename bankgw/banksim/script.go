@@ -21,10 +21,11 @@ const (
 	kindQuery
 	kindTotals
 	kindSigning
+	kindKey
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing", "key"}
 
 // verb is what the bank does with a request.
 type verb uint8
@@ -46,18 +47,20 @@ const (
 	verbGarbage        // answers with bytes that are no message
 	verbContradict     // approves, then declines; the approval is what the books say
 	verbRecant         // declines, then does it and approves after all
+	verbWrongCheck     // sends a key with another check value
 	verbCount
 )
 
 var verbNames = [verbCount]string{
 	"approve", "decline", "delay", "slow", "drop", "lose", "twice", "close", "done-close", "late", "wrong-amount", "wrong-reference",
-	"wrong-mac", "garbage", "contradict", "recant",
+	"wrong-mac", "garbage", "contradict", "recant", "wrong-check",
 }
 
-// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for what tells an amount.
+// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for queries, too, and onlyAmounts for all that tells an amount.
 var (
 	onlyLoads           = []verb{verbLate, verbContradict, verbRecant}
-	onlyLoadsAndQueries = []verb{verbWrongAmount, verbWrongReference}
+	onlyLoadsAndQueries = []verb{verbWrongReference}
+	onlyAmounts         = []verb{verbWrongAmount}
 )
 
 // behaviour towards one request.
@@ -115,8 +118,8 @@ func (p *program) next(k kind) behaviour {
 //
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
-// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo and
-// totals; each kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
+// A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo,
+// totals and key; each kind takes its own steps in their order. Steps end with a semicolon or a line; # starts a remark.
 func (p *program) addScript(text string) error {
 	return eachStep(text, func(k kind, words []string) error {
 		if words[0] == "always" {
@@ -184,8 +187,12 @@ func parseBehaviour(k kind, words []string) (behaviour, error) {
 		return behaviour{}, fmt.Errorf("动作须为 / the verb must be one of %s", strings.Join(verbNames[:], " "))
 	}
 	b := behaviour{verb: verb(at)}
-	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb)) {
+	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb) ||
+		k != kindQuery && k != kindTotals && slices.Contains(onlyAmounts, b.verb)) {
 		return b, fmt.Errorf("%s 只用于圈存 / %s is for loads only", words[0], words[0])
+	}
+	if b.verb == verbWrongCheck && k != kindKey {
+		return b, fmt.Errorf("%s 只用于换密钥 / %s is for keys only", words[0], words[0])
 	}
 	argument := strings.Join(words[1:], " ")
 	var err error

@@ -72,7 +72,11 @@ func TestEveryVerbIsRead(t *testing.T) {
 	arguments := map[string]string{"decline": " 51", "delay": " 1s", "slow": " 1s"}
 	n := 0
 	Verbs(func(name string) {
-		b, err := parseBehaviour(kindLoad, append([]string{name}, fieldsOf(arguments[name])...))
+		k := kindLoad
+		if name == "wrong-check" {
+			k = kindKey
+		}
+		b, err := parseBehaviour(k, append([]string{name}, fieldsOf(arguments[name])...))
 		require.NoError(t, err, name)
 		require.Equal(t, verb(n), b.verb)
 		n++

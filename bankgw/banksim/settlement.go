@@ -115,6 +115,11 @@ func (b *Bank) takeTotals(l *link, m *iso8583.BankMessage) {
 		return
 	case verbSlow:
 		how.verb = verbDelay
+	case verbWrongAmount:
+		answer := b.fullAnswer(m, codeApproved)
+		amount, _ := answer.Number(88)
+		b.send(l, answer.SetNumber(88, amount+100).SetNumber(66, settlementNotBalanced), nil)
+		return
 	}
 	b.behave(l, m, how, codeApproved, nil)
 }

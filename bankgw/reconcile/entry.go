@@ -63,6 +63,9 @@ type Entry struct {
 	Account  Account
 	Time     int64 // when it was decided, microseconds since 1970 UTC
 	BankDay  Day   // the bank's settlement date, DE 15 of its answer; 0: it has not said
+	// ReturnDay is that of its reversal. NotFound: the bank has said that there was nothing to take back.
+	ReturnDay Day
+	NotFound  bool
 }
 
 // credited is what the holder has of it.

@@ -79,20 +79,27 @@ func (f *File) Totals() Totals {
 	return Totals{Day: f.Day, Debits: f.Loads.Count, DebitAmount: f.Loads.Sum, Reversed: f.Reversals.Count, ReversedAmount: f.Reversals.Sum}
 }
 
-// TotalsOf are ours of a day, for the 0520: a debit is a load that was credited or taken back, and reversed is what the bank has said that it
-// has taken back. A load whose approval we never heard of counts as both; if the bank never heard of it either, the two differ and Net does not.
+// TotalsOf are ours of one of the bank's days, for the 0520: a debit is a load that was credited or taken back, and reversed is what the bank has
+// said that it has taken back, each on the day that the bank has put it into, or on the load's own where it has not said. What the bank did not
+// find is neither. A load whose approval we never heard of counts as both; when it was debited on another day than it was taken back, the two
+// days differ, and the file says which.
 func TotalsOf(day Day, entries []Entry) Totals {
 	t := Totals{Day: day}
 	for i := range entries {
 		e := &entries[i]
-		if e.Day != day {
-			continue
+		debited := e.Day
+		if e.BankDay != 0 {
+			debited = e.BankDay
 		}
-		if e.State == StateConfirmed || e.State.takenBack() {
+		returned := debited
+		if e.ReturnDay != 0 {
+			returned = e.ReturnDay
+		}
+		if debited == day && (e.State == StateConfirmed || e.State.takenBack()) && !e.NotFound {
 			t.Debits++
 			t.DebitAmount += e.Amount
 		}
-		if e.State == StateReversed {
+		if returned == day && e.State == StateReversed && !e.NotFound {
 			t.Reversed++
 			t.ReversedAmount += e.Amount
 		}

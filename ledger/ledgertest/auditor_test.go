@@ -47,27 +47,32 @@ func TestAuditorAgreesWithTheSwitch(t *testing.T) {
 // requireSameTotals: what the switch's register counts is what the auditor has counted.
 func requireSameTotals(t *testing.T, raw [][]byte, a *ledgertest.Auditor) {
 	register, counted := transaction.NewRegister(), map[ledgertest.Cell]*ledgertest.Sums{}
-	for _, block := range raw {
+	move := func(key *ledger.CellKey, by *ledger.Sums) {
+		add := func(key *ledger.CellKey) {
+			sums := counted[ledgertest.Cell(*key)]
+			if sums == nil {
+				sums = new(ledgertest.Sums)
+				counted[ledgertest.Cell(*key)] = sums
+			}
+			for i := range by {
+				sums[i] += by[i]
+			}
+		}
+		add(key)
+		transaction.RollUp(key, add)
+	}
+	for i, block := range raw {
 		b, err := ledger.OpenBlock(block)
 		require.NoError(t, err)
 		require.NoError(t, b.Each(func(sequence uint64, e *ledger.Entry) error {
-			register.Count(sequence, b.Day(), e, func(key *ledger.CellKey, by *ledger.Sums) {
-				add := func(key *ledger.CellKey) {
-					sums := counted[ledgertest.Cell(*key)]
-					if sums == nil {
-						sums = new(ledgertest.Sums)
-						counted[ledgertest.Cell(*key)] = sums
-					}
-					for i := range by {
-						sums[i] += by[i]
-					}
-				}
-				add(key)
-				transaction.RollUp(key, add)
-			})
+			register.Count(sequence, b.Day(), e, move)
 			return nil
 		}))
+		if i%7 == 0 {
+			register.Settle(move)
+		}
 	}
+	register.Settle(move)
 	require.NotEmpty(t, counted)
 	require.Equal(t, counted, a.Totals())
 }

@@ -232,6 +232,18 @@ var frauds = []fraud{
 		f.add(outcome(transaction.KindLoadUnknown, id, ledger.HoldNone))
 		f.add(outcome(transaction.KindLoadConfirmed, id, ledger.HoldPost, ledger.Leg{Account: transit, Amount: -5}, ledger.Leg{Account: mainPurse, Amount: 5}))
 	}, "must not come after its reversal was queued"},
+	{"an outcome with no settlement date in its place", func(f *forger) {
+		f.add(openLoad())
+		said := outcome(transaction.KindLoadUnknown, uint64(len(f.entries)), ledger.HoldNone)
+		said.Payload = append(said.Payload, 0)
+		f.add(said)
+	}, "the payload of kind"},
+	{"an outcome with something behind the settlement date", func(f *forger) {
+		f.add(openLoad())
+		said := outcome(transaction.KindLoadUnknown, uint64(len(f.entries)), ledger.HoldNone)
+		said.Payload = append(said.Payload, 5, 5)
+		f.add(said)
+	}, "the payload of kind"},
 	{"a load credited with more than was asked", func(f *forger) {
 		f.add(openLoad())
 		f.add(outcome(transaction.KindLoadConfirmed, uint64(len(f.entries)), ledger.HoldPost, ledger.Leg{Account: transit, Amount: -6}, ledger.Leg{Account: mainPurse, Amount: 6}))

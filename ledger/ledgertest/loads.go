@@ -32,8 +32,8 @@ func (a *Auditor) setLoad(id uint64, state byte) {
 	}
 }
 
-// loadOutcome checks what the bank said: load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint. A load is credited at
-// most once, on the bank's word that came before its reversal was queued.
+// loadOutcome checks what the bank said: load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint |
+// [bank's settlement date uvarint]. A load is credited at most once, on the bank's word that came before its reversal was queued.
 func (a *Auditor) loadOutcome() {
 	e := &a.entry
 	r := reader{b: e.payload}
@@ -41,7 +41,7 @@ func (a *Auditor) loadOutcome() {
 	code := r.take(2)
 	r.take(12)
 	balance := r.varint()
-	if !r.done() {
+	if len(r.b) > 0 && r.u32() == 0 || !r.done() {
 		a.malformedPayload()
 		return
 	}

@@ -42,6 +42,7 @@ type Index struct {
 
 // window is what was gathered of the entries up to one: in pending while it grows, then in writing until it is on disk.
 type window struct {
+	lists lists
 	cells cells
 	upTo  uint64
 }
@@ -54,6 +55,10 @@ type indexer struct {
 
 	window int // entries that are written together
 
+	// what Keys and Count are given: made once, they would be made anew for every entry
+	list func(space byte, id uint64) // lists the entry at taking
+	move func(*ledger.CellKey, *ledger.Sums)
+
 	ending context.Context // ends with the store
 	end    context.CancelFunc
 
@@ -62,20 +67,17 @@ type indexer struct {
 	moved    cells      // by the window and with it; guarded by flushing
 
 	mu      sync.Mutex
-	pending struct { // guarded by mu
-		window
-		lists lists
-	}
+	pending window   // guarded by mu
 	writing struct { // guarded by mu; read without it by whoever holds flushing
 		window
-		lists takenLists
-		open  bool // it is not on disk whole
+		open bool // it is not on disk whole
 	}
 	read     uint64 // guarded by mu; sequence up to which blocks are gathered
 	listed   uint64 // guarded by mu; sequence up to which lists are on disk (unsynced)
 	totalled uint64 // guarded by mu; sequence up to which cells are on disk (unsynced)
 	promised uint64 // guarded by mu; where the interrupted window that is being gathered again will end; 0: there is none
 	entries  int    // guarded by mu; gathered since the last write
+	taking   uint64 // guarded by mu; sequence of the entry that is being gathered
 }
 
 // follow tells the indexer and the feeds that a block is durable.
@@ -116,7 +118,8 @@ func (s *Store) newIndexer(index Index) (*indexer, error) {
 		window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
 	}
 	x.ending, x.end = context.WithCancel(context.Background())
-	x.pending.lists.sparse = make(map[listKey]*list)
+	x.list = func(space byte, id uint64) { x.pending.lists.add(listKey{space, id}, x.taking) }
+	x.move = x.pending.cells.add
 	if x.counts() {
 		if x.totalled, x.promised, err = s.totalsMark(); err != nil {
 			return nil, err
@@ -240,13 +243,11 @@ func (x *indexer) take(b ledger.Block) error {
 		if sequence <= x.read {
 			return nil
 		}
-		if sequence > x.listed {
-			x.index.Keys(sequence, e, func(space byte, id uint64) {
-				x.pending.lists.add(listKey{space, id}, sequence)
-			})
+		if x.taking = sequence; sequence > x.listed {
+			x.index.Keys(sequence, e, x.list)
 		}
 		if counts && sequence > x.totalled {
-			x.index.Totals.Count(sequence, day, e, x.pending.cells.add)
+			x.index.Totals.Count(sequence, day, e, x.move)
 		}
 		x.read = sequence
 		x.entries++
@@ -281,7 +282,8 @@ func (x *indexer) flush() error {
 	if x.counts() {
 		x.totalled = max(x.totalled, w.upTo)
 	}
-	w.open, w.lists.at = false, nil
+	w.open = false
+	w.lists.reset()
 	w.cells.reset()
 	return nil
 }
@@ -289,10 +291,17 @@ func (x *indexer) flush() error {
 // turn makes the pending window the one that is written. REQUIRES: mu is held, and no window is being written.
 func (x *indexer) turn() {
 	w := &x.writing
+	x.settle()
+	w.window, x.pending = x.pending, w.window
 	w.upTo, w.open = x.read, true
-	x.pending.lists.take(&w.lists)
-	w.cells, x.pending.cells = x.pending.cells, w.cells
 	x.entries, x.promised = 0, 0
+}
+
+// settle takes in what Count has kept back. REQUIRES: mu is held.
+func (x *indexer) settle() {
+	if x.index.Totals.Settle != nil {
+		x.index.Totals.Settle(x.move)
+	}
 }
 
 func (x *indexer) counts() bool { return x.index.Totals.Count != nil }
@@ -310,10 +319,7 @@ func (x *indexer) writeWindow() error {
 	if counts {
 		batch.set(totalsMarkKey(), totalsMark(x.totalled, w.upTo))
 	}
-	for i := range w.lists.all {
-		l := &w.lists.all[i]
-		batch.set(indexKey(l.key, l.first), w.lists.steps[l.from:l.to])
-	}
+	w.lists.write(&batch)
 	if counts {
 		if err := x.writeCells(&batch); err != nil {
 			return err

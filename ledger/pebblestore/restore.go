@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -403,13 +404,8 @@ func (r *Restoration) copyList(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	kept := list{first: first, last: first}
-	for _, sequence := range sequences {
-		if sequence <= r.head.Sequence {
-			kept.add(sequence)
-		}
-	}
-	return r.set(key, kept.steps)
+	sequences = slices.DeleteFunc(sequences, func(sequence uint64) bool { return sequence > r.head.Sequence })
+	return r.set(key, appendList(nil, first, sequences))
 }
 
 // Finish makes the restored ledger durable, opens it as a switch would, and gives it its name.

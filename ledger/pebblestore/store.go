@@ -339,6 +339,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       1000,
+		L0CompactionFileThreshold:   restingTables,
 		Cache:                       s.cache,
 		ReadOnly:                    s.options.ReadOnly,
 		DisableTableStats:           s.options.noStats,
@@ -348,7 +349,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	if o.WALDir != "" { // a ledger that comes from a backup has its first logs with its tables
 		o.WALRecoveryDirs = []wal.Dir{{FS: o.FS, Dirname: s.path("pebble")}}
 	}
-	// What is flushed goes down to be compressed later; blocks of purchases do not gain by it.
+	keepBlocksAtRest(o)
 	o.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	o.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	o.EventListener = &pebble.EventListener{
@@ -432,7 +433,7 @@ func (s *Store) Close() error {
 
 // Metrics are what Pebble knows about itself.
 type Metrics struct {
-	L0Files   int64
+	L0Depth   int32 // tables above one another in level 0: what compactions are behind by
 	WALBytes  uint64
 	DiskBytes uint64
 }
@@ -440,7 +441,7 @@ type Metrics struct {
 // Metrics reads Pebble's counters.
 func (s *Store) Metrics() Metrics {
 	m := s.db.Metrics()
-	return Metrics{L0Files: m.Levels[0].TablesCount, WALBytes: m.WAL.Size, DiskBytes: m.DiskSpaceUsage()}
+	return Metrics{L0Depth: m.Levels[0].Sublevels, WALBytes: m.WAL.Size, DiskBytes: m.DiskSpaceUsage()}
 }
 
 // DirName is the folder's path, for messages.

@@ -23,8 +23,12 @@ import (
 
 // Totals say which cells there are.
 type Totals struct {
-	// Count tells the cells that an entry moves, and by how much. The sums are read before emit returns.
+	// Count tells the cells that an entry moves, and by how much. The sums are read before emit returns. It may keep them back and add them up
+	// itself until Settle is called.
 	Count func(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums))
+	// Settle tells what Count has kept back, and forgets it. It is called before anybody reads a cell and at the end of every window. Nil: Count
+	// keeps nothing back.
+	Settle func(emit func(*ledger.CellKey, *ledger.Sums))
 	// RollUp tells the larger cells that take in what moves one that Count names, itself not among them.
 	RollUp func(key *ledger.CellKey, emit func(*ledger.CellKey))
 }
@@ -265,6 +269,7 @@ func (x *indexer) reading(ranges []ledger.CellRange) (*cellReader, *pebble.Itera
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := &cellReader{upTo: x.read}
+	x.settle()
 	r.pending.addThose(&x.pending.cells, &x.index.Totals, ranges)
 	if x.writing.open {
 		r.ends = x.writing.upTo

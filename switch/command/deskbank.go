@@ -14,16 +14,19 @@ import (
 func newDeskBankCommand(flags *deskFlags) *cobra.Command {
 	c := group(&cobra.Command{
 		Use:   "bank",
-		Short: "与银行对账:圈存逐笔核对、提请补账与追回 / reconciliation with the bank: every load, and what to put right",
+		Short: "银行:链路、密钥、与银行对账 / banks: links, keys, reconciliation of every load and what to put right",
 		Long: `会计日日切之后,用银行的对账文件与账本逐笔核对。文件整份接收或整份拒收;同一文件重做结果相同;对账本身不记账。
 propose 按结果提请补账、追回、了结,由审核人用 desk approve 批准后才入账。
 After a business day is closed its loads are compared with the bank's file, one by one. The file is taken whole or not at all, the same file again
 gives the same result, and comparing posts nothing. propose asks for what the result says; a second person approves it.`,
-		Example: `  onecard desk bank reconcile icbc 2026-11-25 ICBC20261125.txt
+		Example: `  onecard desk bank status
+  onecard desk bank drain icbc 1
+  onecard desk bank reconcile icbc 2026-11-25 ICBC20261125.txt
   onecard desk bank show icbc 2026-11-25
   onecard desk bank propose icbc 2026-11-25`,
 	})
-	c.AddCommand(newBankReconcileCommand(flags), newBankShowCommand(flags), newBankDaysCommand(flags), newBankProposeCommand(flags))
+	c.AddCommand(newBankStatusCommand(flags), newBankKeyCommand(flags), newBankLinkCommand(flags, "drain", "停用一条链路 / take a link out of work"), newBankLinkCommand(flags, "resume", "恢复一条链路 / put a link back to work"))
+	c.AddCommand(newBankReconcileCommand(flags), newBankShowCommand(flags), newBankTotalsCommand(flags), newBankDaysCommand(flags), newBankProposeCommand(flags))
 	return c
 }
 
@@ -139,6 +142,9 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 		cases.add(of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
 	}
 	cases.write(out)
+	if day.Totals != nil {
+		tellBankTotals(out, day.Totals)
+	}
 	e := &day.Equation
 	fmt.Fprintf(out, "\n银行 %s − 我方 %s = %s = 长款 %s − 短款 %s + 金额差 %s + 跨日 %s,未解释 %s\n", e.Bank, e.Ours, e.Difference, e.BankOnly, e.CampusOnly, e.Amounts, e.CutOff, e.Unexplained)
 	fmt.Fprintf(out, "bank − ours = bank only − campus only + amounts + cut-off; unexplained %s; open before %s, now %s\n", e.Unexplained, e.Opening, e.Closing)
@@ -152,4 +158,48 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 		items.write(out)
 	}
 	return found
+}
+
+func newBankTotalsCommand(flags *deskFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "totals BANK DAY", Short: "一日双方总额 / both sides' totals of a day", Args: usage(cobra.ExactArgs(2)), Example: "  onecard desk bank totals icbc 2026-11-25",
+		RunE: flags.asked(func(c *cobra.Command, client *console.Client, args []string) error {
+			var totals console.BankTotals
+			if err := client.Ask(c.Context(), bankDayPath(args)+"/totals", nil, &totals); err != nil {
+				return err
+			}
+			if flags.asJSON {
+				return printJSON(c.OutOrStdout(), totals)
+			}
+			tellBankTotals(c.OutOrStdout(), &totals)
+			return nil
+		}),
+	}
+}
+
+// tellBankTotals prints both sides' totals.
+func tellBankTotals(out io.Writer, t *console.BankTotals) {
+	verdicts := map[string]string{
+		"balanced": "相符 / balanced", "differs": "不符 / not balanced", "silent": "银行未给出 / the bank said none", "waiting": "待银行应答 / the bank has not answered yet",
+		"contradicts": "数字相同,银行说不符 / the same figures, and the bank says that they differ",
+	}
+	fmt.Fprintf(out, "\n总额 totals:%s %s\n", verdicts[t.Verdict], t.Note)
+	table := textTable{head: []string{"", "扣款 / debits", "", "冲正 / reversed", ""}, right: 1<<1 | 1<<2 | 1<<3 | 1<<4}
+	row := func(who string, f *console.BankFigures) {
+		table.add(who, fmt.Sprint(f.Debits), f.DebitSum.String(), fmt.Sprint(f.Reversed), f.ReversedSum.String())
+	}
+	row("我方 / ours", &t.Ours)
+	if t.Bank != nil {
+		row("银行 / bank", t.Bank)
+	}
+	table.write(out)
+	for _, differs := range t.Differs {
+		fmt.Fprintln(out, differs)
+	}
+	if t.OfFile == "differs" {
+		fmt.Fprintln(out, "已核对的文件与银行总额不符 / the reconciled file is not what the bank's totals say")
+	}
+	if t.File != "" {
+		fmt.Fprintf(out, "文件已备好 / file ready: %s\n", t.File)
+	}
 }

@@ -66,7 +66,12 @@ var allowedTo = map[string][]string{
 	"POST /banks/{bank}/days/{day}":                    {"accountant"},
 	"POST /banks/{bank}/days/{day}/proposals":          {"accountant"},
 	"GET /banks/{bank}/days/{day}":                     {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /banks/{bank}/days/{day}/totals":              {"cashier", "cards", "accountant", "approver", "reader"},
 	"GET /banks/{bank}/days":                           {"cashier", "cards", "accountant", "approver", "reader"},
+	"GET /banks":                                       {"cashier", "cards", "accountant", "approver", "reader"},
+	"POST /banks/{bank}/key":                           {"accountant"},
+	"POST /banks/{bank}/links/{link}/drain":            {"accountant"},
+	"POST /banks/{bank}/links/{link}/resume":           {"accountant"},
 	"GET /proofs/{number}":                             {"cashier", "cards", "accountant", "approver", "reader"},
 }
 

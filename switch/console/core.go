@@ -39,7 +39,8 @@ type Config struct {
 	Settlement      Settlement
 	Channels        Channels // nil: there are none
 	Reconciliations Reconciliations
-	Bank            Bank // nil: the site has none
+	Bank            Bank  // nil: the site has none
+	Banks           Banks // nil: there are none
 	// TakesAutomatic says whether the bank of an account takes automatic loads. nil: every bank does.
 	TakesAutomatic func(account uint64) bool
 	// LoadAutomatically asks the bank for everybody who has signed for it and has less than his threshold; ErrNoBank when there is no link.
@@ -66,6 +67,7 @@ type Console struct {
 	channels        Channels
 	reconciliations Reconciliations
 	bank            Bank
+	banks           Banks
 
 	takesAutomatic    func(account uint64) bool
 	loadAutomatically func(context.Context) (int, error)
@@ -76,7 +78,7 @@ func New(c Config) *Console {
 	return &Console{
 		core: c.Core, store: c.Store, noEntry: c.NoEntry, prove: c.Prove, names: c.Names, questions: c.Questions, days: c.Days, audit: c.Audit, clock: c.Clock,
 		zone: time.FixedZone("", int(c.Zone)), version: c.Version, events: c.Events, brake: newBrake(), settlement: c.Settlement, channels: c.Channels,
-		reconciliations: c.Reconciliations, bank: c.Bank, takesAutomatic: c.TakesAutomatic, loadAutomatically: c.LoadAutomatically,
+		reconciliations: c.Reconciliations, bank: c.Bank, banks: c.Banks, takesAutomatic: c.TakesAutomatic, loadAutomatically: c.LoadAutomatically,
 	}
 }
 

@@ -20,6 +20,8 @@ type Reconciliations interface {
 	Reconcile(ctx context.Context, bank, day, format string, file []byte) (*BankDay, error)
 	// Reconciled is what the last comparison of a day said.
 	Reconciled(ctx context.Context, bank, day string) (*BankDay, error)
+	// Totals are a closed day's, and what the bank has said about them (0520 and 0530).
+	Totals(ctx context.Context, bank, day string) (*BankTotals, error)
 	// Days that were compared, in order.
 	Days(ctx context.Context, bank string) ([]string, error)
 }
@@ -38,6 +40,29 @@ type BankDay struct {
 	Cases        []BankCase   `json:"cases"`
 	Ageing       []BankAge    `json:"ageing,omitempty"`
 	Items        []BankItem   `json:"items"`
+	Totals       *BankTotals  `json:"totals,omitempty" doc:"双方总额 / what both sides have added up"`
+}
+
+// BankTotals are both sides' totals of a day.
+type BankTotals struct {
+	Day      string       `json:"day"`
+	Verdict  string       `json:"verdict" enum:"balanced,differs,contradicts,silent,waiting" doc:"我方比对的结果 / of our own comparison; contradicts: 数字相同而银行说不符 / the same figures, and the bank says that they differ"`
+	Ours     BankFigures  `json:"ours"`
+	Bank     *BankFigures `json:"bank,omitempty"`
+	BankCode int          `json:"bank_code,omitempty" doc:"银行的 DE 66:1 相符 2 不符 3 有误 / the bank's DE 66: 1 balanced, 2 not balanced, 3 in error"`
+	Net      Yuan         `json:"net" doc:"银行净额减我方 / the bank's net less ours"`
+	Differs  []string     `json:"differs"`
+	Note     string       `json:"note,omitempty"`
+	File     string       `json:"file,omitempty" doc:"银行已备好的文件(DE 101) / file that the bank says is ready"`
+	OfFile   string       `json:"of_file,omitempty" enum:"same,differs" doc:"已核对的文件与银行总额 / the reconciled file against the bank's totals"`
+}
+
+// BankFigures are from the bank's side: a debit takes from a holder's account.
+type BankFigures struct {
+	Debits      uint64 `json:"debits"`
+	DebitSum    Yuan   `json:"debit_sum"`
+	Reversed    uint64 `json:"reversed"`
+	ReversedSum Yuan   `json:"reversed_sum"`
 }
 
 // BankEquation is: bank − ours = bank only − campus only + amounts ± cut-off, and nothing unexplained.
@@ -135,8 +160,9 @@ type (
 		Idempotency
 		BankDayNamed
 	}
-	bankDayAnswer  struct{ Body BankDay }
-	bankDaysAnswer struct {
+	bankDayAnswer    struct{ Body BankDay }
+	bankTotalsAnswer struct{ Body BankTotals }
+	bankDaysAnswer   struct {
 		Body struct {
 			Days []string `json:"days"`
 		}
@@ -157,6 +183,9 @@ func (c *Console) registerReconciliations(api huma.API) {
 		id: "bank_day", method: http.MethodGet, path: "/banks/{bank}/days/{day}", chinese: "一日对账结果", english: "what came of a day", need: readers, tag: "banks",
 	}, c.showBankDay)
 	register(c, api, route{
+		id: "bank_totals", method: http.MethodGet, path: "/banks/{bank}/days/{day}/totals", chinese: "一日双方总额", english: "both sides' totals of a day", need: readers, tag: "banks",
+	}, c.showBankTotals)
+	register(c, api, route{
 		id: "bank_days", method: http.MethodGet, path: "/banks/{bank}/days", chinese: "已对账的日期", english: "days that were reconciled", need: readers, tag: "banks",
 	}, c.listBankDays)
 	register(c, api, route{
@@ -167,6 +196,14 @@ func (c *Console) registerReconciliations(api huma.API) {
 
 func noBanks() *Problem {
 	return problem(http.StatusNotFound, "no_banks", "没有配置银行", "no bank is configured")
+}
+
+// unreconciled says that there is nothing of a day, which is no fault of the program.
+func unreconciled(err error) error {
+	if errors.Is(err, ErrNoEntry) {
+		return problem(http.StatusNotFound, "day_reconciled", "该日尚无对账结果或总额", "the day has not been reconciled, or its totals are not there")
+	}
+	return err
 }
 
 func (c *Console) reconcileBank(ctx context.Context, _ person, in *bankFileAsked, n *note) (*bankDayAnswer, error) {
@@ -189,9 +226,21 @@ func (c *Console) showBankDay(ctx context.Context, _ person, in *BankDayNamed, n
 	}
 	day, err := c.reconciliations.Reconciled(ctx, in.Bank, in.Day)
 	if err != nil {
-		return nil, err
+		return nil, unreconciled(err)
 	}
 	return &bankDayAnswer{*day}, nil
+}
+
+func (c *Console) showBankTotals(ctx context.Context, _ person, in *BankDayNamed, n *note) (*bankTotalsAnswer, error) {
+	n.subject = "bank " + in.Bank + " " + in.Day
+	if c.reconciliations == nil {
+		return nil, noBanks()
+	}
+	totals, err := c.reconciliations.Totals(ctx, in.Bank, in.Day)
+	if err != nil {
+		return nil, unreconciled(err)
+	}
+	return &bankTotalsAnswer{*totals}, nil
 }
 
 func (c *Console) listBankDays(ctx context.Context, _ person, in *BankNamed, n *note) (*bankDaysAnswer, error) {
@@ -213,7 +262,7 @@ func (c *Console) proposeBankDay(ctx context.Context, who person, in *bankPropos
 	}
 	day, err := c.reconciliations.Reconciled(ctx, in.Bank, in.Day)
 	if err != nil {
-		return nil, err
+		return nil, unreconciled(err)
 	}
 	out := &bankProposalsAnswer{}
 	out.Body.Proposals = []BankProposal{}

@@ -57,6 +57,9 @@ func (d *bankDay) entries(carried []reconcile.Item) []reconcile.Entry {
 
 // take follows what an entry of the day does to a load.
 func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) error {
+	if err := d.dated(ctx, sequence, e); err != nil {
+		return err
+	}
 	load, state, amount := loadMoved(sequence, d.day, e)
 	if load == 0 {
 		return nil
@@ -75,6 +78,46 @@ func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) er
 		}
 	}
 	return nil
+}
+
+// dated takes the settlement dates that the bank has put a load and its reversal into.
+func (d *bankDay) dated(ctx context.Context, sequence uint64, e *ledger.Entry) error {
+	if load, bankDay := loadDated(sequence, d.day, e); bankDay != 0 {
+		own, err := d.load(ctx, load)
+		if err != nil {
+			return err
+		}
+		if own != nil {
+			own.BankDay = bankDay
+		}
+	}
+	if e.Kind != transaction.KindLoadReversed {
+		return nil
+	}
+	line, ok := transaction.ReadEntry(sequence, d.day, e)
+	if !ok {
+		return nil
+	}
+	own, err := d.load(ctx, line.Load)
+	if err == nil && own != nil {
+		own.ReturnDay, own.NotFound = reconcile.Day(line.BankDay), line.Code != transaction.Approved
+		if own.ReturnDay == 0 {
+			own.ReturnDay = reconcile.Day(d.day)
+		}
+	}
+	return err
+}
+
+// loadDated says on which of its days the bank has debited a load; 0 when the entry does not say it. A reversal's date is another's.
+func loadDated(sequence uint64, day uint32, e *ledger.Entry) (load uint64, bankDay reconcile.Day) {
+	if e.Kind != transaction.KindLoadConfirmed && e.Kind != transaction.KindLoadLate {
+		return 0, 0
+	}
+	line, ok := transaction.ReadEntry(sequence, day, e)
+	if !ok || line.Code != transaction.Approved {
+		return 0, 0
+	}
+	return line.Load, reconcile.Day(line.BankDay)
 }
 
 // loadMoved says which load an entry is about and where it stands afterwards; 0 when it changes none. amount is what the holder has of it
@@ -196,6 +239,9 @@ func (s *server) find(ctx context.Context, bank string, sequence uint64) (reconc
 		e, day, err := s.opened.store.Entry(n)
 		if err != nil {
 			return reconcile.Entry{}, false, err
+		}
+		if load, bankDay := loadDated(n, day, &e); load == sequence && bankDay != 0 {
+			own.BankDay = bankDay
 		}
 		if load, state, amount := loadMoved(n, day, &e); load == sequence {
 			if own.State = state; amount > 0 {

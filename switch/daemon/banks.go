@@ -9,7 +9,6 @@ import (
 
 	"onecard/bankgw"
 	"onecard/switch/daemon/settings"
-	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 )
 
@@ -68,23 +67,35 @@ func (c *Config) takesAutomatic() func(account uint64) bool {
 }
 
 // loadBankKeys reads the keys that are shared with the banks.
-func loadBankKeys(banks []bankgw.Config) ([]iso8583.Secret, error) {
-	keys := make([]iso8583.Secret, 0, len(banks))
+func loadBankKeys(banks []bankgw.Config) ([]bankgw.Keys, error) {
+	keys := make([]bankgw.Keys, len(banks))
 	for i := range banks {
-		key, err := LoadBankKey(banks[i].MACKeyFile)
-		if err != nil {
+		var err error
+		if keys[i].MAC, err = LoadBankKey(banks[i].MACKeyFile); err != nil {
 			return nil, fmt.Errorf("%s: %w", banks[i].Name, err)
 		}
-		keys = append(keys, key)
+		if banks[i].ZMKFile == "" {
+			continue
+		}
+		if keys[i].ZMK, err = readKeyFile(banks[i].ZMKFile, bankKeyBytes); err != nil {
+			return nil, fmt.Errorf("%s: 区域主密钥 / the zone master key: %w", banks[i].Name, err)
+		}
 	}
 	return keys, nil
 }
 
 // connectBanks prepares the way to the banks, or to none.
-func (s *server) connectBanks(keys []iso8583.Secret) (transaction.Bank, error) {
+func (s *server) connectBanks(keys []bankgw.Keys) (transaction.Bank, error) {
 	configs := s.config.banks()
 	if len(configs) == 0 {
 		return noBank{}, nil
+	}
+	if err := s.keepBankKeys(configs, keys); err != nil {
+		return nil, err
+	}
+	s.totalsSaid = make(map[string]chan bankgw.TotalsSaid, len(configs))
+	for i := range configs {
+		s.totalsSaid[configs[i].Name] = make(chan bankgw.TotalsSaid, totalsBound)
 	}
 	banks, err := bankgw.NewBanks(configs, keys, s.opened.engine.Submit, s.bankEvents, bankgw.Options{Dial: s.options.Dial})
 	if err != nil {

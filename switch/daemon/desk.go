@@ -44,7 +44,7 @@ func (s *server) openDesk() error {
 	c := console.New(console.Config{
 		Core: engine, Store: store, NoEntry: pebblestore.ErrNoEntry, Audit: audit, Clock: s.clock.micros, Zone: engine.State().Site().ZoneSeconds, Version: s.options.Version,
 		Events: s.deskEvents(), Settlement: settlements{s}, Bank: s.deskBank(), TakesAutomatic: s.config.takesAutomatic(), LoadAutomatically: s.loadAutomaticallyNow,
-		Channels: channelDesk{s}, Reconciliations: reconciliations{s}, Questions: s.reader, Days: deskDays{DaysOf(s.config.Data.Directory)},
+		Channels: channelDesk{s}, Reconciliations: reconciliations{s}, Banks: bankDesk{s}, Questions: s.reader, Days: deskDays{DaysOf(s.config.Data.Directory)},
 		Prove: func(ctx context.Context, sequence uint64) (any, error) { return s.prove(ctx, sequence) },
 		Names: func(table, key string) string { return NameOf(store, table, key) },
 	})

@@ -64,7 +64,15 @@ func (s *server) terminalEvents() terminals.Events {
 
 func (s *server) bankEvents(bank string) bankgw.Events {
 	name := zap.String("bank", bank)
+	said := s.totalsSaid[bank]
 	return bankgw.Events{
+		TotalsSaid: func(t bankgw.TotalsSaid) {
+			select {
+			case said <- t:
+			default: // far more than a bank has days: it says them again
+				s.log.Warn("银行总额来得太多,略过 / too many totals of the bank's, left out", name)
+			}
+		},
 		LinkState: func(link int, state string) {
 			s.log.Info("银行链路 / bank link", name, zap.Int("link", link), zap.String("state", state))
 		},
@@ -74,6 +82,16 @@ func (s *server) bankEvents(bank string) bankgw.Events {
 		Message:     func(direction, mti string) { s.metrics.BankMessage(bank, direction, mti) },
 		LoadRefused: func(cause string) { s.metrics.BankRefused(bank, cause) },
 		OwnerBusy:   s.metrics.OwnerBusy,
+		CutOver: func(begins bool) {
+			s.log.Info("银行日切 / the bank turns its day", name, zap.Bool("begins", begins))
+		},
+		KeyAsked: func(ordered bool) {
+			s.log.Info("向银行申请新的 MAC 密钥 / the bank is asked for a new MAC key", name, zap.Bool("ordered", ordered))
+		},
+		KeyChanged: func(checkValue string) {
+			s.metrics.BankKeyChanged(bank)
+			s.log.Info("MAC 密钥已更换 / the MAC key was changed", name, zap.String("check_value", checkValue))
+		},
 		Fault: func(fault string) {
 			s.metrics.BankFault(bank, fault)
 			s.log.Warn("银行侧异常 / the bank did not do what was expected", name, zap.String("fault", fault))
@@ -103,7 +121,7 @@ func (s *server) registerGauges() {
 		}
 		return 0
 	})
-	gauge("onecard_pebble_l0_files", "Files in Pebble's level 0.", func() float64 { return float64(s.opened.store.Metrics().L0Files) })
+	gauge("onecard_pebble_l0_depth", "Tables above one another in Pebble's level 0.", func() float64 { return float64(s.opened.store.Metrics().L0Depth) })
 	gauge("onecard_pebble_disk_bytes", "Bytes of the ledger on disk.", func() float64 { return float64(s.opened.store.Metrics().DiskBytes) })
 	gauge("onecard_recovery_seconds", "Time to open the ledger at the start.", func() float64 { return s.recovered.Seconds() })
 	s.eachBank(s.registerBank)
@@ -111,11 +129,20 @@ func (s *server) registerGauges() {
 
 // registerBank shows what is looked at of one bank.
 func (s *server) registerBank(name string, bank *bankgw.Gateway) {
+	visitTotalsVerdicts(func(verdict string) { s.metrics.ExpectBankTotals(name, verdict) })
 	s.metrics.ExpectBank(name, bankgw.Faults, bankgw.Refusals, bankgw.MessageTypes)
 	gauge := func(metric, help string, read func(bankgw.Status) float64) {
 		s.metrics.Gauge(metric, help, map[string]string{"bank": name}, func() float64 { return read(bank.Status()) })
 	}
 	gauge("onecard_bank_links_up", "Bank links that are signed on.", func(b bankgw.Status) float64 { return float64(b.LinksUp()) })
+	gauge("onecard_bank_links_draining", "Bank links that an operator has taken out of work.", func(b bankgw.Status) float64 { return float64(b.LinksDraining()) })
+	gauge("onecard_bank_cut_over", "1 while the bank turns its day and loads are declined with 90.", func(b bankgw.Status) float64 {
+		if time.Now().Before(b.CutOverUntil) {
+			return 1
+		}
+		return 0
+	})
+	gauge("onecard_bank_key_age_seconds", "How long the MAC key has been in force since it came over the link; 0: it was given by hand.", func(b bankgw.Status) float64 { return b.KeyAge(time.Now()).Seconds() })
 	gauge("onecard_bank_loads_in_flight", "Loads that wait for the bank's answer.", func(b bankgw.Status) float64 { return float64(b.LoadsInFlight) })
 	gauge("onecard_bank_oldest_reversal_seconds", "How long the oldest reversal has been without the bank's answer; 0: there is none.", func(b bankgw.Status) float64 { return b.OldestReversalAge(time.Now()).Seconds() })
 	gauge("onecard_bank_reversals_queued", "Reversals that the bank has not answered.", func(b bankgw.Status) float64 { return float64(b.ReversalsQueued) })

@@ -19,6 +19,9 @@ import (
 // siteKeyBytes is the length of the site key: AES-256.
 const siteKeyBytes = 32
 
+// bankKeyBytes is the length of the keys shared with a bank.
+const bankKeyBytes = 16
+
 // ErrSiteKey says that the site key is missing, unreadable or open to others.
 var ErrSiteKey = errors.New("站点密钥不可用 / the site key cannot be used")
 
@@ -78,7 +81,7 @@ func readKeyFile(path string, size int) (iso8583.Secret, error) {
 
 // LoadBankKey reads the MAC key that is shared with the bank: 32 hexadecimal digits.
 func LoadBankKey(path string) (iso8583.Secret, error) {
-	key, err := readKeyFile(path, 16)
+	key, err := readKeyFile(path, bankKeyBytes)
 	if err != nil {
 		return nil, fmt.Errorf("银行 MAC 密钥 / the MAC key of the bank: %w", err)
 	}

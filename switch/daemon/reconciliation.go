@@ -72,7 +72,27 @@ func (r reconciliations) Reconcile(ctx context.Context, bank, day, format string
 	if err = errors.Join(err, missing); err != nil {
 		return nil, err
 	}
-	return bankDayView(bank, result), r.keep(bank, result)
+	if err := r.keep(bank, result); err != nil {
+		return nil, err
+	}
+	return r.view(bank, result)
+}
+
+// view shows a comparison, with both sides' totals where there are any.
+func (r reconciliations) view(bank string, result *reconcile.Result) (*console.BankDay, error) {
+	v := bankDayView(bank, result)
+	kept, err := r.server.readTotals(bank, result.File.Day)
+	if err != nil || kept.Day == 0 {
+		return v, err
+	}
+	v.Totals = totalsView(kept)
+	if kept.Bank != nil {
+		v.Totals.OfFile = "differs"
+		if t := totalsToCompare(kept.Bank); t.Debits == result.Loads.Count && t.DebitAmount == result.Loads.Sum && t.Reversed == result.Reversals.Count && t.ReversedAmount == result.Reversals.Sum {
+			v.Totals.OfFile = "same"
+		}
+	}
+	return v, nil
 }
 
 var fileFormats = map[string]reconcile.Format{"a": reconcile.FormatA, "b": reconcile.FormatB}
@@ -85,7 +105,7 @@ func (r reconciliations) bank(name string) (*bankgw.Config, error) {
 			return &banks[i], nil
 		}
 	}
-	return nil, refuseBank("bank", "bank_known", "没有配置银行 "+name, "there is no bank "+name+" in the configuration")
+	return nil, noSuchBank(name)
 }
 
 // closed reads a day and sees that it is closed: what is compared must not change any more.
@@ -197,7 +217,7 @@ func (r reconciliations) Reconciled(_ context.Context, bank, day string) (*conso
 	if err != nil {
 		return nil, err
 	}
-	return bankDayView(bank, result), nil
+	return r.view(bank, result)
 }
 
 // Days implements console.Reconciliations.

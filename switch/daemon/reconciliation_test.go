@@ -53,6 +53,9 @@ func TestDayWithTheBank(t *testing.T) {
 	nothing := load("lose; reversal: decline 96", 4_000) // the bank never heard of it: given up
 	short := load("", 3_000)                             // credited, and not in the file
 	differs := load("", 2_000)                           // in the file with another amount
+	bank.SetDay(uint32(day + 1))
+	load("", 1_000) // the bank says that it is of its next day (DE 15), at whatever time of day this runs
+	bank.SetDay(uint32(day))
 	require.Eventually(t, func() bool {
 		_, metrics := r.get(t, "/metrics")
 		return strings.Contains(metrics, "\nonecard_loads_total{state=\"manual\"} 2\n")
@@ -95,7 +98,8 @@ func TestDayWithTheBank(t *testing.T) {
 	require.Equal(t, "load_claim", items["campus_only confirmed"].Proposal)
 	require.Equal(t, "-30.00", items["campus_only confirmed"].Difference.String())
 	require.Contains(t, items, "amount_differs confirmed")
-	require.Len(t, first.Items, 4, "%+v", first.Items)
+	require.Equal(t, "defer", items["date_cut confirmed"].Action)
+	require.Len(t, first.Items, 5, "%+v", first.Items)
 	_, _ = long, nothing
 
 	var page, repeated struct{ Proposals []console.BankProposal }
@@ -109,7 +113,7 @@ func TestDayWithTheBank(t *testing.T) {
 	}
 	after, err := kiosk.Balance(h.Card)
 	require.NoError(t, err)
-	require.Equal(t, before.Balance+10_000+5_000+2_000, after.Balance, "the given-up load has come, the one the bank did not take has gone")
+	require.Equal(t, before.Balance+10_000+5_000+2_000+1_000, after.Balance, "the given-up load has come, the one the bank did not take has gone")
 	require.Eventually(t, func() bool {
 		_, metrics := r.get(t, "/metrics")
 		return strings.Contains(metrics, "\nonecard_loads_open 0\n")
@@ -131,7 +135,7 @@ func TestDayWithTheBank(t *testing.T) {
 			settled++
 		}
 	}
-	require.Equal(t, 2, settled, "%+v", second.Items)
+	require.Equal(t, 3, settled, "%+v", second.Items)
 	require.Equal(t, first.Equation.Closing, second.Equation.Opening)
 	require.Equal(t, items["amount_differs confirmed"].Difference, second.Equation.Closing)
 	var days struct{ Days []string }

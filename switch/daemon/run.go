@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"onecard/bankgw"
-	"onecard/switch/iso8583"
 	"onecard/switch/query"
 	"onecard/switch/telemetry"
 	"onecard/terminals"
@@ -44,7 +43,8 @@ type server struct {
 	opened      *opened
 	pulse       *pulse
 	terminals   *terminals.Server
-	banks       *bankgw.Banks // nil: no bank
+	banks       *bankgw.Banks                     // nil: no bank
+	totalsSaid  map[string]chan bankgw.TotalsSaid // by bank, to keepBank
 	desk        *desk
 	operations  *operations
 	control     *control
@@ -105,7 +105,7 @@ func (s *server) open(ctx context.Context) error {
 
 // connect opens the ports and the way to the bank. The operations port and the control socket come last: whoever asks them may look at
 // every part.
-func (s *server) connect(bankKeys []iso8583.Secret) error {
+func (s *server) connect(bankKeys []bankgw.Keys) error {
 	keys, err := newTerminalKeys(s.opened.site)
 	if err != nil {
 		return err
@@ -151,6 +151,10 @@ func (s *server) serve(ctx context.Context) error {
 	parts.start(func() { s.loadInTheNight(running) })
 	parts.start(func() { s.keepArchive(running) })
 	parts.start(func() { s.endDays(running) })
+	banks := s.config.banks()
+	for i := range banks {
+		parts.start(func() { s.keepBank(running, &banks[i], s.totalsSaid[banks[i].Name]) })
+	}
 	for _, p := range s.payments {
 		parts.start(func() { s.keepChannel(running, p) })
 		parts.start(func() { s.reconcileChannel(running, p) })

@@ -92,6 +92,7 @@ func parseBankField(f bankField, notation string) (bankField, error) {
 // FieldShape is what a field takes.
 type FieldShape struct {
 	Digits bool // digits only
+	Text   bool // printable ASCII, or digits
 	Fixed  bool // always Length of them
 	Length int
 }
@@ -99,5 +100,5 @@ type FieldShape struct {
 // Shape is what a bank's field takes; false: the bank does not know it.
 func (p *BankProfile) Shape(n int) (FieldShape, bool) {
 	f, ok := p.field(n)
-	return FieldShape{f.kind == bankNumber || f.kind == bankPacked, f.digits == 0, f.length}, ok
+	return FieldShape{f.kind == bankNumber || f.kind == bankPacked, f.kind != bankBytes, f.digits == 0, f.length}, ok
 }

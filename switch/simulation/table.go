@@ -60,6 +60,7 @@ var elsewhere = map[transaction.Reason]string{
 	transaction.ReasonOutsideMeals:    "only under published rules, which this traffic has none of",
 	transaction.ReasonMealCount:       "likewise",
 	transaction.ReasonMealAmount:      "likewise",
+	transaction.ReasonBankTurnsDay:    "the gateway says it while the bank turns its day, which this traffic's bank does not",
 	transaction.ReasonInFlight:        "the asker before is let go without an answer, and the newest hears the outcome",
 }
 

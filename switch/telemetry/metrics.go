@@ -37,6 +37,9 @@ type Metrics struct {
 	bankMessages *prometheus.CounterVec
 	bankFaults   *prometheus.CounterVec
 	bankRefusals *prometheus.CounterVec
+	bankKeys     *prometheus.CounterVec
+	bankFiles    *prometheus.CounterVec
+	bankTotals   *prometheus.CounterVec
 	ownerBusy    prometheus.Counter
 	checkpointed prometheus.Histogram
 	stalls       prometheus.Counter
@@ -87,6 +90,9 @@ func New(version string) *Metrics {
 		bankMessages: counters("onecard_bank_messages_total", "Messages on the bank links, by bank, direction and MTI.", "bank", "direction", "mti"),
 		bankFaults:   counters("onecard_bank_faults_total", "Answers of a bank that fit nothing, by bank and fault.", "bank", "fault"),
 		bankRefusals: counters("onecard_bank_loads_refused_total", "Loads declined because they could not be sent to the bank, by bank and cause.", "bank", "cause"),
+		bankKeys:     counters("onecard_bank_key_changes_total", "New MAC keys that a bank has given over the link.", "bank"),
+		bankFiles:    counters("onecard_bank_files_total", "Files of a bank's folder, by what came of them.", "bank", "result"),
+		bankTotals:   counters("onecard_bank_totals_total", "What a bank has said about a day's totals, by our verdict.", "bank", "verdict"),
 		ownerBusy:    counter("onecard_bank_owner_busy_total", "Times outcomes of loads had to wait because the owner's inbox was full."),
 		checkpointed: prometheus.NewHistogram(histogram("onecard_checkpoint_duration_seconds", "Time to write a checkpoint behind the switch.", durationBuckets)),
 		stalls:       counter("onecard_journal_write_stalls_total", "Times Pebble held up writes."),
@@ -104,7 +110,7 @@ func New(version string) *Metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
-		m.bankMessages, m.bankFaults, m.bankRefusals, m.ownerBusy, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, m.desk, m.deskTime, m.unidentified, build,
+		m.bankMessages, m.bankFaults, m.bankRefusals, m.bankKeys, m.bankFiles, m.bankTotals, m.ownerBusy, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, m.desk, m.deskTime, m.unidentified, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prepare()
 	return m
@@ -140,6 +146,10 @@ func (m *Metrics) ExpectTerminals(rejections, closeReasons Labels) {
 
 // ExpectBank does the same for a bank.
 func (m *Metrics) ExpectBank(bank string, faults, refusals, messageTypes Labels) {
+	m.bankKeys.WithLabelValues(bank)
+	for _, result := range []string{"agreed", "differs", "refused", "failed"} {
+		m.bankFiles.WithLabelValues(bank, result)
+	}
 	faults(func(label string) { m.bankFaults.WithLabelValues(bank, label) })
 	refusals(func(label string) { m.bankRefusals.WithLabelValues(bank, label) })
 	messageTypes(func(mti string) {
@@ -223,6 +233,18 @@ func (m *Metrics) BankRefused(bank, cause string) { m.bankRefusals.WithLabelValu
 
 // OwnerBusy counts a wait for the owner's inbox.
 func (m *Metrics) OwnerBusy() { m.ownerBusy.Inc() }
+
+// BankKeyChanged counts a new MAC key of a bank's.
+func (m *Metrics) BankKeyChanged(bank string) { m.bankKeys.WithLabelValues(bank).Inc() }
+
+// BankFile counts a file of a bank's folder: agreed, differs, refused or failed.
+func (m *Metrics) BankFile(bank, result string) { m.bankFiles.WithLabelValues(bank, result).Inc() }
+
+// ExpectBankTotals shows a verdict before it is counted.
+func (m *Metrics) ExpectBankTotals(bank, verdict string) { m.bankTotals.WithLabelValues(bank, verdict) }
+
+// BankTotals counts what a bank has said about a day's totals.
+func (m *Metrics) BankTotals(bank, verdict string) { m.bankTotals.WithLabelValues(bank, verdict).Inc() }
 
 // BankFault counts an answer of a bank that fits nothing.
 func (m *Metrics) BankFault(bank, fault string) { m.bankFaults.WithLabelValues(bank, fault).Inc() }

@@ -302,8 +302,11 @@ func (s *State) answerLoad(open *load, reason Reason, r *loadRecord, time int64)
 }
 
 func declinedReason(code ResponseCode) Reason {
-	if code == BankCannotOperate {
+	switch code {
+	case BankCannotOperate:
 		return ReasonBankUnreachable
+	case BankTurnsDay:
+		return ReasonBankTurnsDay
 	}
 	return ReasonBankDeclined
 }

@@ -34,6 +34,7 @@ var (
 	AmountMismatch     = ResponseCode{'6', '4'}
 	CountExceeded      = ResponseCode{'6', '5'}
 	BankTimeout        = ResponseCode{'6', '8'}
+	BankTurnsDay       = ResponseCode{'9', '0'}
 	BankCannotOperate  = ResponseCode{'9', '1'}
 	Duplicate          = ResponseCode{'9', '4'}
 	SystemBusy         = ResponseCode{'9', '6'}

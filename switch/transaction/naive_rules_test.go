@@ -303,6 +303,8 @@ func (n *naive) answerLoad(l *naiveLoad, r *transaction.Request, now int64) {
 		d.Reason, d.Code = transaction.ReasonBankDeclined, r.BankCode
 		if r.BankCode == transaction.Approved || r.BankCode == transaction.BankCannotOperate {
 			d.Reason, d.Code = transaction.ReasonBankUnreachable, transaction.BankCannotOperate
+		} else if r.BankCode == transaction.BankTurnsDay {
+			d.Reason = transaction.ReasonBankTurnsDay
 		}
 		l.ended, l.gone = true, true
 	case transaction.KindLoadUnknown:

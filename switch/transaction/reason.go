@@ -64,7 +64,8 @@ const (
 	ReasonOutsideMeals        Reason = 50
 	ReasonMealCount           Reason = 51
 	ReasonMealAmount          Reason = 52
-	reasonCount               Reason = 53
+	ReasonBankTurnsDay        Reason = 53 // the bank is at its day end
+	reasonCount               Reason = 54
 )
 
 type reasonRow struct {
@@ -109,6 +110,7 @@ var reasons = [reasonCount]reasonRow{
 	ReasonNoBankAccount:       {"no_bank_account", NotPermittedHolder, "未签约银行卡,请先签约", "no bank account signed: sign one first", 0},
 	ReasonBankDeclined:        {"bank_declined", NotPermittedHolder, "银行拒绝,未扣款", "the bank declined, nothing was taken", 0},
 	ReasonBankUnreachable:     {"bank_unreachable", BankCannotOperate, "银行暂不可用,未扣款,请稍后再试", "bank not reachable, nothing was taken: try later", 0},
+	ReasonBankTurnsDay:        {"bank_turns_day", BankTurnsDay, "银行正在日切,未扣款,请几分钟后再试", "the bank is turning its day, nothing was taken: try again in a few minutes", 0},
 	ReasonBankTimeout:         {"bank_timeout", BankTimeout, "银行未应答,若已扣款将自动退回", "no answer from the bank: if it took the money it will be returned", 0},
 	ReasonOriginalTooOld:      {"original_too_old", InvalidTransaction, "原交易过早,请到卡务中心处理", "original is too old: have it settled at the card office", 0},
 	ReasonOriginalAmount:      {"original_amount", AmountMismatch, "冲正金额%[1]s与原金额%[2]s不符", "reversal of %[1]s differs from the original %[2]s", 2},

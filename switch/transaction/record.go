@@ -3,6 +3,7 @@ package transaction
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"onecard/ledger"
 	"onecard/ledger/money"
@@ -119,6 +120,18 @@ type payloadReader struct {
 }
 
 func (p *payloadReader) uvarint() uint64 {
+	switch b := p.b; {
+	case len(b) > 0 && b[0] < 0x80:
+		p.b = b[1:]
+		return uint64(b[0])
+	case len(b) > 1 && b[1] < 0x80:
+		p.b = b[2:]
+		return uint64(b[0]&0x7F) | uint64(b[1])<<7
+	}
+	return p.longUvarint()
+}
+
+func (p *payloadReader) longUvarint() uint64 {
 	v, n := binary.Uvarint(p.b)
 	if n <= 0 {
 		p.bad, p.b = true, nil
@@ -202,6 +215,9 @@ func (r *record) decode(src []byte, kind Kind) error {
 	return p.done(kind)
 }
 
+// refused says whether the record of a request is of one that was not approved.
+func refused(payload []byte) bool { return len(payload) > 1 && Reason(payload[1]) != ReasonNone }
+
 // owners reads only whose a record is: its terminal, and its card's index + 1 or 0. It is the whole work of the statement index for nearly
 // every entry.
 func owners(payload []byte) (terminal TerminalID, card uint32, ok bool) {
@@ -225,23 +241,35 @@ func identityOf(payload []byte) (terminal TerminalID, trace, card uint32, ok boo
 
 // loadRecord is the payload of what the bank says about a load:
 //
-//	load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint
+//	load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint | [bank's settlement date uvarint]
+//
+// The date is written only when the bank has said it; before there was such a field it never was.
 type loadRecord struct {
 	load    uint64
 	code    ResponseCode
 	bank    [12]byte
 	balance money.Fen
+	bankDay uint32 // days since 1970; 0: not said
 }
 
 func (r *loadRecord) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, r.load)
 	dst = append(dst, r.code[:]...)
 	dst = append(dst, r.bank[:]...)
-	return binary.AppendVarint(dst, int64(r.balance))
+	dst = binary.AppendVarint(dst, int64(r.balance))
+	if r.bankDay != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.bankDay))
+	}
+	return dst
 }
 
 func (r *loadRecord) decode(src []byte, kind Kind) error {
 	p := payloadReader{b: src}
 	*r = loadRecord{load: p.uvarint(), code: ResponseCode(p.take(2)), bank: [12]byte(p.take(12)), balance: money.Fen(p.varint())}
+	if len(p.b) > 0 {
+		day := p.uvarint()
+		r.bankDay = uint32(day)
+		p.bad = p.bad || day == 0 || day > math.MaxUint32 // there is one way to write a record
+	}
 	return p.done(kind)
 }

@@ -18,6 +18,8 @@ type Register struct {
 	learned   uint64                                // what entries up to here have opened is known
 	sums      ledger.Sums                           // of the entry on the table
 	key       ledger.CellKey
+	plain     plainSale
+	sales     saleRows // that Count keeps back
 	record    record
 	operation operationRecord
 }

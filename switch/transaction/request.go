@@ -115,6 +115,7 @@ type Request struct {
 	Load      uint64       // loads: sequence of the KindLoad entry
 	BankCode  ResponseCode // loads: the bank's answer
 	BankTrace [12]byte     // loads: the bank's reference, DE 37 or 38 as it sent it
+	BankDay   uint32       // loads: the bank's settlement date, DE 15 of its answer, in days since 1970; 0: it has not said
 
 	cardRow uint32 // row of Card + 1, when the core has found it before; a card never moves
 }

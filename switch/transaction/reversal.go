@@ -144,7 +144,7 @@ func (d *decider) loadOutcome(r *Request, out *Decision) (result, *LoadOrder) {
 		return resultLater, nil // no reversal was asked for
 	}
 	d.begin(kind)
-	rec := loadRecord{load: r.Load, code: r.BankCode, bank: r.BankTrace}
+	rec := loadRecord{load: r.Load, code: r.BankCode, bank: r.BankTrace, bankDay: r.BankDay}
 	out.Kind, out.Sequence, out.Reason = KindLoad, r.Load, ReasonNone
 	switch kind {
 	case KindLoadConfirmed:

@@ -35,6 +35,16 @@ func OperatorID(name string) uint64 {
 // under that purse too, for whoever adds up what moved it.
 func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64)) {
 	g.learn(sequence, e)
+	if e.Kind == KindPurchase {
+		if g.plain.read(sequence, e.Payload); g.plain.understood {
+			emit(StatementTerminal, uint64(g.plain.terminal))
+			if g.plain.card != 0 {
+				emit(StatementCard, uint64(g.plain.card))
+			}
+			g.listAccounts(e, g.plain.card != 0, emit)
+			return
+		}
+	}
 	named := false // the entry names its holder's card
 	if desk := deskOfEntry(e); desk != 0 {
 		emit(StatementDesk, uint64(desk))
@@ -70,6 +80,11 @@ func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space 
 	if IsOperation(e.Kind) {
 		named = g.listOperation(e, emit)
 	}
+	g.listAccounts(e, named, emit)
+}
+
+// listAccounts lists an entry under the accounts that it moves, but for purses of a holder whom it names.
+func (g *Register) listAccounts(e *ledger.Entry, named bool, emit func(space byte, id uint64)) {
 	for i := range e.Legs {
 		if account := e.Legs[i].Account; !(named && IsPurse(g.code(account))) && !moved(e.Legs[:i], account) {
 			emit(StatementAccount, uint64(account))
@@ -142,6 +157,7 @@ type Line struct {
 	Original uint64 // reversals: the entry that was reversed; 0 unknown
 	Load     uint64 // what the bank said: the load's entry
 	Bank     [12]byte
+	BankDay  uint32 // the bank's settlement date; 0: it has not said
 
 	To       CardState // KindCardState
 	Operator string
@@ -205,7 +221,7 @@ func (line *Line) readOutcome(e *ledger.Entry) bool {
 	if r.decode(e.Payload, e.Kind) != nil {
 		return false
 	}
-	line.Load, line.Code, line.Bank = r.load, r.code, r.bank
+	line.Load, line.Code, line.Bank, line.BankDay = r.load, r.code, r.bank, r.bankDay
 	switch e.Kind {
 	case KindLoadConfirmed:
 		line.HasBalance, line.Balance = true, r.balance

@@ -163,11 +163,11 @@ func saleOf(r *record) sale {
 	}
 }
 
-// Count tells the totals that an entry moves, and by how much.
+// Count tells the totals that an entry moves, and by how much. Those of plain purchases it keeps back for Settle.
 func (g *Register) Count(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
 	g.learn(sequence, e)
 	if e.Kind == KindPurchase {
-		if g.record.decode(e.Payload, e.Kind) != nil || g.record.reason != ReasonNone {
+		if refused(e.Payload) || g.keep(sequence, day, e) || g.record.decode(e.Payload, e.Kind) != nil {
 			return
 		}
 	} else if len(e.Legs) == 0 {
@@ -175,12 +175,17 @@ func (g *Register) Count(sequence uint64, day uint32, e *ledger.Entry, emit func
 	}
 	merchant, owed := g.parties(e)
 	if s, ok := g.sale(merchant, owed, e); ok {
-		g.key = TotalKey(TotalTerminal, PeriodDay, day, s.merchant, uint32(s.terminal), s.meal, 0)
-		emit(&g.key, &g.sums)
-		g.key = TotalKey(TotalClass, PeriodDay, day, s.merchant, 0, s.meal, s.class)
-		emit(&g.key, &g.sums)
+		g.emitSale(day, &s, emit)
 	}
 	g.countFlows(day, merchant, e, emit)
+}
+
+// emitSale tells the cells of a sale; the sums are what it adds.
+func (g *Register) emitSale(day uint32, s *sale, emit func(*ledger.CellKey, *ledger.Sums)) {
+	g.key = TotalKey(TotalTerminal, PeriodDay, day, s.merchant, uint32(s.terminal), s.meal, 0)
+	emit(&g.key, &g.sums)
+	g.key = TotalKey(TotalClass, PeriodDay, day, s.merchant, 0, s.meal, s.class)
+	emit(&g.key, &g.sums)
 }
 
 // parties is the merchant of an entry, by what he is owed on, and what the entry gives him in money.
@@ -242,31 +247,42 @@ func (g *Register) addParts(e *ledger.Entry) {
 		if e.Legs[i].Amount >= 0 {
 			continue
 		}
-		switch g.code(e.Legs[i].Account) {
-		case ledger.CodeMainPurse:
-			g.sums[SaleMain] -= int64(e.Legs[i].Amount)
-		case ledger.CodeSubsidyPurse:
-			g.sums[SaleSubsidy] -= int64(e.Legs[i].Amount)
-		case ledger.CodeWaterPurse:
-			g.sums[SaleWater] -= int64(e.Legs[i].Amount)
-		case ledger.CodeElectronicAccount:
-			g.sums[SaleElectronic] -= int64(e.Legs[i].Amount)
-		case ledger.CodeCountPurse:
-			g.sums[SaleTickets] -= int64(e.Legs[i].Amount)
+		if place, ok := partOf(g.code(e.Legs[i].Account)); ok {
+			g.sums[place] -= int64(e.Legs[i].Amount)
 		}
 	}
+}
+
+// partOf is the place of what purses of a code have paid.
+func partOf(code ledger.AccountCode) (place int, ok bool) {
+	switch code {
+	case ledger.CodeMainPurse:
+		return SaleMain, true
+	case ledger.CodeSubsidyPurse:
+		return SaleSubsidy, true
+	case ledger.CodeWaterPurse:
+		return SaleWater, true
+	case ledger.CodeElectronicAccount:
+		return SaleElectronic, true
+	case ledger.CodeCountPurse:
+		return SaleTickets, true
+	}
+	return 0, false
+}
+
+// flowKey is the cell that a leg moves: of a purse by kind and code, of another account its turnover.
+func flowKey(day uint32, merchant ledger.AccountID, kind Kind, account ledger.AccountID, code ledger.AccountCode) ledger.CellKey {
+	if IsPurse(code) {
+		return TotalKey(TotalFlow, PeriodDay, day, merchant, uint32(kind)<<16|uint32(code), 0, 0)
+	}
+	return TotalKey(TotalAccount, PeriodDay, day, account, 0, 0, 0)
 }
 
 // countFlows adds what each leg moves: on a purse by kind and code, on another account to its turnover.
 func (g *Register) countFlows(day uint32, merchant ledger.AccountID, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
 	for i := range e.Legs {
 		leg := &e.Legs[i]
-		code := g.code(leg.Account)
-		if IsPurse(code) {
-			g.key = TotalKey(TotalFlow, PeriodDay, day, merchant, uint32(e.Kind)<<16|uint32(code), 0, 0)
-		} else {
-			g.key = TotalKey(TotalAccount, PeriodDay, day, leg.Account, 0, 0, 0)
-		}
+		g.key = flowKey(day, merchant, e.Kind, leg.Account, g.code(leg.Account))
 		g.sums = ledger.Sums{FlowCount: 1}
 		if leg.Amount > 0 {
 			g.sums[FlowIn] = int64(leg.Amount)
