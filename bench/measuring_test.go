@@ -170,7 +170,7 @@ func TestPage(t *testing.T) {
 	require.NoError(t, r.run(&out))
 	page, err = os.ReadFile(r.html)
 	require.NoError(t, err)
-	for _, part := range []string{`id="at-latency"`, "持卡人 holders</text>", `id="at-nation"`, "50,000,000", "60 x", "午餐高峰", "名单 &lt;b&gt; list 2 ms</text>"} {
+	for _, part := range []string{`id="at-latency"`, "持卡人 holders</text>", `id="at-nation"`, "50,000,000", "60.0 x", "午餐高峰", "名单 &lt;b&gt; list 2 ms</text>"} {
 		require.Contains(t, string(page), part)
 	}
 	require.Equal(t, 3+2, strings.Count(string(page), `"/></svg>`), "a legend for each curve")

@@ -148,7 +148,8 @@ func (r *results) cards() []card {
 	if p := r.Peers; p != nil {
 		cards = append(
 			cards,
-			judged(fmt.Sprintf("%.0f x", p.PostgreSQL), "PostgreSQL 的倍数", "times PostgreSQL", fmt.Sprintf("≥ %d", timesPostgreSQL), p.PostgreSQL >= timesPostgreSQL),
+			judged(fmt.Sprintf("%.1f x", p.Alone), "PostgreSQL 的倍数,一笔一事务", "times PostgreSQL, a transaction each", fmt.Sprintf("≥ %d", timesPostgreSQL), p.Alone >= timesPostgreSQL),
+			judged(fmt.Sprintf("%.1f x", p.PostgreSQL), "PostgreSQL 的倍数,含一事务一批", "times PostgreSQL, batches among them", fmt.Sprintf("≥ %d", timesPostgreSQL), p.PostgreSQL >= timesPostgreSQL),
 			judged(fmt.Sprintf("%.1f x", p.Redis), "Redis 的倍数", "times Redis", fmt.Sprintf("≥ %d", timesRedis), p.Redis >= timesRedis),
 		)
 	}
