@@ -116,9 +116,22 @@ func (q *requests) own(i uint32) {
 	}
 }
 
-func (q *requests) grow() {
+// expect makes room for so many owners. 2^28 of them take 2 GiB; more grow as they come.
+func (q *requests) expect(owners uint64) {
+	size := uint64(len(q.slots))
+	for size < 2*min(owners, 1<<28) {
+		size *= 2
+	}
+	if size > uint64(len(q.slots)) {
+		q.growTo(size)
+	}
+}
+
+func (q *requests) grow() { q.growTo(2 * uint64(len(q.slots))) }
+
+func (q *requests) growTo(size uint64) {
 	before := q.slots
-	q.slots = make([]uint32, 2*len(before))
+	q.slots = make([]uint32, size)
 	for _, n := range before {
 		if n != 0 {
 			q.slots[q.slot(q.at(n-1).key)] = n

@@ -56,6 +56,18 @@ func (r *reader) uvarint() uint64 {
 		r.b = r.b[1:]
 		return uint64(v)
 	}
+	if len(r.b) > 2 { // nearly all others two or three
+		if r.b[1] < 0x80 {
+			v := uint64(r.b[0]&0x7F) | uint64(r.b[1])<<7
+			r.b = r.b[2:]
+			return v
+		}
+		if r.b[2] < 0x80 {
+			v := uint64(r.b[0]&0x7F) | uint64(r.b[1]&0x7F)<<7 | uint64(r.b[2])<<14
+			r.b = r.b[3:]
+			return v
+		}
+	}
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
 		r.bad, r.b = true, nil

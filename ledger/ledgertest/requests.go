@@ -157,6 +157,9 @@ func (a *Auditor) original() {
 		a.automaticLoad(&q)
 		return
 	}
+	if a.entry.kind == kindPurchase {
+		a.countPurchase(&q)
+	}
 	number, owned := a.requests.owner(q.key)
 	i := a.appendRow(&q, phaseNothing)
 	a.checkOriginalMoney(&q, i)

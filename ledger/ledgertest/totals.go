@@ -24,9 +24,8 @@ const (
 	flowCount, flowIn, flowOut = 0, 1, 2
 )
 
-// sold is what a sale's payload says of it.
+// sold is what totals need of a sale.
 type sold struct {
-	reason      byte
 	terminal    uint32
 	meal, class byte
 	list        int64
@@ -39,16 +38,19 @@ type sold struct {
 type totals struct {
 	days   map[Cell]*Sums
 	owed   map[uint32]uint32
-	recent [1024]struct { // of days: an entry moves five cells, and nearly always some that were moved a moment ago
+	recent [1 << recentBits]struct { // of days: an entry moves five cells, and nearly always some that were moved a moment ago
 		key  Cell
 		sums *Sums
 	}
 	sums Sums // of the sale on the table
 }
 
+const recentBits = 12
+
 // of returns the sums of a cell.
 func (t *totals) of(key Cell) *Sums {
-	near := &t.recent[(uint32(key[0])+uint32(key[14])*5+uint32(key[15])*17+binary.BigEndian.Uint32(key[6:])*29+binary.BigEndian.Uint32(key[10:])*131)%uint32(len(t.recent))]
+	const spread = 0x9E3779B97F4A7C15
+	near := &t.recent[(binary.LittleEndian.Uint64(key[:])*spread^binary.LittleEndian.Uint64(key[8:]))*spread>>(64-recentBits)]
 	if near.sums != nil && near.key == key {
 		return near.sums
 	}
@@ -78,12 +80,11 @@ func cellOf(space, unit byte, period, account, second uint32, meal, class byte) 
 
 func isPurse(code uint16) bool { return code >= 2001 && code < 2101 }
 
-// readSold reads the payload of a purchase or of its reversal, as far as totals need it.
+// readSold reads of the payload of a reversal where the purchase was sold, and to whom.
 func readSold(e *entry) (s sold, ok bool) {
 	r := reader{b: e.payload}
 	flags := r.byte()
-	s.reason = r.byte()
-	r.byte()
+	r.take(2) // reason, purse and direction
 	s.terminal = r.u32()
 	r.uvarint()
 	r.uvarint()
@@ -92,7 +93,7 @@ func readSold(e *entry) (s sold, ok bool) {
 	} else {
 		r.take(8)
 	}
-	s.list = r.fen()
+	r.fen()
 	if flags&flagCode != 0 {
 		r.take(2)
 	}
@@ -110,9 +111,6 @@ func readSold(e *entry) (s sold, ok bool) {
 	}
 	if flags&flagPriced != 0 {
 		s.class, s.meal = r.byte(), r.byte()
-		r.uvarint()
-		s.list, s.discount, s.fee = r.fen(), r.fen(), r.fen()
-		s.bySchool = r.byte()&1 != 0
 	}
 	return s, !r.bad
 }
@@ -128,7 +126,16 @@ func (a *Auditor) owedOn(id uint32) uint32 {
 	return id
 }
 
-// count adds the entry to the totals of its day.
+// countPurchase adds a purchase to the totals of its day.
+func (a *Auditor) countPurchase(q *request) {
+	if q.reason == reasonNone {
+		a.countMoved(&sold{
+			terminal: q.terminal, meal: q.price.meal, class: q.price.class, list: q.price.list, discount: q.price.discount, fee: q.price.fee, bySchool: q.price.how&1 != 0,
+		})
+	}
+}
+
+// count adds any other entry.
 func (a *Auditor) count() {
 	e := &a.entry
 	if e.kind == kindDirectory && len(e.payload) > 16 && e.payload[0] == rowTerms {
@@ -138,13 +145,12 @@ func (a *Auditor) count() {
 			}
 		}
 	}
-	var s sold
-	if e.kind == kindPurchase {
-		var ok bool
-		if s, ok = readSold(e); !ok || s.reason != reasonNone {
-			return
-		}
-	}
+	a.countMoved(new(sold))
+}
+
+// countMoved adds what the entry moves, and the sale if it is one.
+func (a *Auditor) countMoved(s *sold) {
+	e := &a.entry
 	var merchant uint32
 	var owed int64
 	for _, l := range e.legs {
@@ -154,11 +160,11 @@ func (a *Auditor) count() {
 			}
 		}
 	}
-	if sums, ok := a.sale(&s, merchant, owed); ok {
+	if sums, ok := a.sale(s, merchant, owed); ok {
 		if merchant == 0 && s.terminal > 0 && int(s.terminal) <= len(a.campus.terminals) {
-			a.countSale(&s, a.campus.merchants[a.campus.terminals[s.terminal-1].merchant].payable, sums)
+			a.countSale(s, a.campus.merchants[a.campus.terminals[s.terminal-1].merchant].payable, sums)
 		} else {
-			a.countSale(&s, merchant, sums)
+			a.countSale(s, merchant, sums)
 		}
 	}
 	a.countFlows(merchant)
@@ -184,8 +190,8 @@ func (a *Auditor) sale(s *sold, merchant uint32, owed int64) (*Sums, bool) {
 		if owed >= 0 {
 			return nil, false
 		}
-		given, ok := readSold(e)
-		*s = sold{terminal: given.terminal, meal: given.meal, class: given.class}
+		var ok bool
+		*s, ok = readSold(e)
 		sums[saleReversals], sums[saleReversed] = 1, -owed
 		return sums, ok
 	case kindDeduction, kindHoldSettled, kindRefund, kindOfflineSale, kindMeterSettled, kindCountSale:

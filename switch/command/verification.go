@@ -41,6 +41,7 @@ func (v *verification) run(ctx context.Context, receipts string) (*verifyResult,
 		v.result.partial, v.auditor = true, ledgertest.NewRange()
 	} else {
 		v.auditor = ledgertest.New()
+		v.auditor.Expect(v.store.Head().Sequence)
 		v.index = newIndexTally(v.store.IndexedTo())
 		v.loadCheckpoint()
 	}
