@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,6 +22,7 @@ type growth struct {
 	seconds float64
 	rounds  int
 	json    string
+	profile profiling
 }
 
 // growthMost is the target: what the last size costs, of the first.
@@ -38,6 +40,7 @@ type growthPoint struct {
 	Bytes    float64 `json:"bytes_per_record"` // of the block
 	Disk     int64   `json:"disk_bytes"`
 	Resident int64   `json:"resident_bytes"`
+	Stages   []stage `json:"stages,omitempty"` // with --profile
 
 	site     *site
 	receipts *receipts
@@ -76,6 +79,7 @@ medians, and the ratio of the last to the first (target 1.15). At the end each l
 	f.StringVar(&g.shape, "shape", g.shape, "连接数x每连接在途数 / connections x requests in flight on each")
 	f.Float64Var(&g.seconds, "seconds", g.seconds, "每次测量秒数 / seconds of one measurement")
 	f.IntVar(&g.rounds, "rounds", g.rounds, "轮数,取中位数 / rounds; medians are shown")
+	f.StringVar(&g.profile.path, "profile", "", "测量时取交换机处理器剖面写入此文件,每种规模一份,并按阶段列出 / take the switch's processor profile meanwhile, write it here, one for each size, and list it by stage")
 	f.StringVar(&g.json, "json", g.json, "结果写入 JSON / write the result as JSON")
 	return c
 }
@@ -85,7 +89,7 @@ const growthRecordBytes = 160
 
 func (g *growth) run(ctx context.Context, out io.Writer) error {
 	shapes, err := parseShapes([]string{g.shape})
-	if err != nil {
+	if err = errors.Join(err, g.profile.check()); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "规模 growth   %s   %d 轮 rounds x %g s   种子 seed %d\n", g.shape, g.rounds, g.seconds, g.seed)
@@ -127,6 +131,13 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 	r.ByHolders, r.RatioHolders = summariseGrowth(points[:len(g.holders)])
 	r.ByRecords, r.RatioRecords = summariseGrowth(points[len(g.holders):])
 	r.print(out)
+	for _, of := range [][]growthPoint{r.ByHolders, r.ByRecords} {
+		for i := range of {
+			if of[i].Stages, err = g.profile.close(out, of[i].title(), of[i].CPU); err != nil {
+				return err
+			}
+		}
+	}
 	fmt.Fprintln(out, r.Machine)
 	if g.json != "" {
 		if err := writeJSON(g.json, r); err != nil {
@@ -190,7 +201,7 @@ func (g *growth) measure(ctx context.Context, points []*growthPoint, of shape, o
 				return err
 			}
 			h := &house{site: p.site, servers: map[string]*process{"switch": server}, receipts: p.receipts, random: random}
-			m, err := p.measure(ctx, h, server, of, g.seconds)
+			m, err := p.measure(ctx, h, server, of, g.seconds, &g.profile)
 			if err != nil {
 				server.kill()
 				return err
@@ -207,7 +218,7 @@ func (g *growth) measure(ctx context.Context, points []*growthPoint, of shape, o
 }
 
 // measure turns the load once unmeasured, so that caches and logs of a switch that has just started are those of one that has been running.
-func (p *growthPoint) measure(ctx context.Context, h *house, server *process, of shape, seconds float64) (measured, error) {
+func (p *growthPoint) measure(ctx context.Context, h *house, server *process, of shape, seconds float64, profile *profiling) (measured, error) {
 	if _, err := h.measure(ctx, "switch", of, min(seconds, 2)); err != nil {
 		return measured{}, err
 	}
@@ -226,6 +237,7 @@ func (p *growthPoint) measure(ctx context.Context, h *house, server *process, of
 	if err != nil {
 		return measured{}, err
 	}
+	h.profile, h.title = profile, p.title()
 	m, err := h.measure(ctx, "switch", of, seconds)
 	if err != nil {
 		return m, err
@@ -240,6 +252,11 @@ func (p *growthPoint) measure(ctx context.Context, h *house, server *process, of
 	}
 	p.Resident, err = server.resident()
 	return m, err
+}
+
+// title names the profiles of a size.
+func (p *growthPoint) title() string {
+	return fmt.Sprintf("%d-holders-%d-records", p.Holders, p.Records)
 }
 
 // summariseGrowth takes medians; a ratio is the median of the rounds' ratios.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,6 +211,7 @@ type house struct {
 	receipts *receipts
 	bank     *bank      // nil: none
 	profile  *profiling // nil: none
+	title    string     // of its profiles; "": the shape
 	random   *rand.Rand
 }
 
@@ -388,7 +390,7 @@ func (h *house) profileBeside(ctx context.Context, p *process, s shape, seconds 
 	if h.profile == nil || !h.profile.on() || p.operations == "" {
 		return nil
 	}
-	return askBeside(func() error { return h.profile.fetch(ctx, p, s.String(), seconds) })
+	return askBeside(func() error { return h.profile.fetch(ctx, p, cmp.Or(h.title, s.String()), seconds) })
 }
 
 // closedLoop sends another request for each that is answered.
