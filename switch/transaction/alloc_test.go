@@ -16,12 +16,10 @@ import (
 func TestPurchaseAllocatesNothing(t *testing.T) {
 	engine, err := transaction.Open(context.Background(), transaction.Config{Journal: &nullJournal{}, Routes: routes(), Site: transaction.DefaultSite()}, 1)
 	require.NoError(t, err)
-	faults, err := engine.ImportBeforeRun(bigCampus(), 2)
-	require.NoError(t, err)
-	require.Empty(t, faults)
+	importAll(t, engine, bigCampus(30_000))
 	const groups, size = 100, 32
 	ctx, cancel := context.WithCancel(context.Background())
-	door := &countingDoor{loopDoor: loopDoor{group: size, left: 2 * groups * size, stop: cancel}, from: groups * size}
+	door := &countingDoor{loopDoor: loopDoor{holders: 30_000, group: size, left: 2 * groups * size, stop: cancel}, from: groups * size}
 	engine.Connect(door, newScriptedBank())
 	require.NoError(t, engine.Run(ctx, 3))
 	require.Zero(t, door.refused)

@@ -174,16 +174,20 @@ func (e *Engine) turn(wait time.Duration) error {
 	if e.requests, err = e.door.Poll(wait, e.requests[:0]); err != nil {
 		return fmt.Errorf("taking requests: %w", err)
 	}
-	if len(e.requests) > 1 {
-		e.state.warm(e.requests)
-	}
-	for i := range e.requests {
-		if err := e.handle(&e.requests[i]); err != nil {
-			return err
+	for rest := e.requests; len(rest) > 0; {
+		near := rest[:min(len(rest), warmRequests)]
+		rest = rest[len(near):]
+		if len(near) > 1 {
+			e.state.warm(near)
 		}
-		if e.open.begun && e.open.builder.Size() > groupBytes {
-			if err := e.cycle(); err != nil {
+		for i := range near {
+			if err := e.handle(&near[i]); err != nil {
 				return err
+			}
+			if e.open.begun && e.open.builder.Size() > groupBytes {
+				if err := e.cycle(); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -25,6 +25,7 @@ type loopDoor struct {
 	group     int
 	left      int
 	stop      context.CancelFunc
+	holders   int
 	trace     [64]uint32
 	next      int
 	answered  int
@@ -38,7 +39,7 @@ func (d *loopDoor) Poll(_ time.Duration, requests []transaction.Request) ([]tran
 		d.trace[terminal] = d.trace[terminal]%999_999 + 1
 		requests = append(requests, transaction.Request{
 			Kind: transaction.KindPurchase, Origin: 1, Received: 1_795_405_680_000_000 + int64(d.next), Terminal: transaction.TerminalID(terminal + 1), Batch: 1,
-			Trace: d.trace[terminal], Card: 9156000000000000 + transaction.CardNumber(d.next*7919%30000), Amount: 1,
+			Trace: d.trace[terminal], Card: 9156000000000000 + transaction.CardNumber(d.next*7919%d.holders), Amount: 1,
 		})
 		d.next++
 		d.left--
@@ -60,36 +61,47 @@ func (d *loopDoor) Answer(decisions []transaction.Decision) {
 
 func (d *loopDoor) Wake() {}
 
-func bigCampus() *transaction.Directory {
+// bigCampus is a campus of so many holders, in parts that fit a block.
+func bigCampus(holders int) (parts []*transaction.Directory) {
+	const part = 200_000
 	dir := &transaction.Directory{Classes: []transaction.ClassRow{{Code: "student"}}, Merchants: []transaction.MerchantRow{{Code: merchantCode("103410054110001")}}}
 	for i := range 64 {
 		dir.Terminals = append(dir.Terminals, terminalRow(fmt.Sprintf("POS%05d", i), "103410054110001", transaction.TerminalPOS))
 	}
-	for i := range 30000 {
-		number := fmt.Sprintf("2026%05d", i)
-		dir.Holders = append(dir.Holders, transaction.HolderRow{Number: number, Class: "student", OpeningMain: 100_000_000})
+	for i := range holders {
+		number := fmt.Sprintf("2026%07d", i)
+		dir.Holders = append(dir.Holders, transaction.HolderRow{Number: number, Class: "student", OpeningMain: 1_000_000})
 		dir.Cards = append(dir.Cards, transaction.CardRow{Number: 9156000000000000 + transaction.CardNumber(i), Holder: number})
+		if len(dir.Holders) == part || i == holders-1 {
+			parts, dir = append(parts, dir), new(transaction.Directory)
+		}
 	}
-	return dir
+	return parts
+}
+
+func importAll(t testing.TB, engine *transaction.Engine, parts []*transaction.Directory) {
+	for i, part := range parts {
+		if faults, err := engine.ImportBeforeRun(part, int64(2+i)); err != nil || len(faults) > 0 {
+			t.Fatal(faults, err)
+		}
+	}
 }
 
 // BenchmarkPurchase measures one purchase from request to sealed block and decision: no wire, no disk.
 func BenchmarkPurchase(b *testing.B) {
-	for _, group := range []int{32, 512} {
-		b.Run(fmt.Sprintf("group=%d", group), func(b *testing.B) {
+	for _, c := range []struct{ holders, group int }{{30_000, 32}, {30_000, 800}, {400_000, 32}, {400_000, 800}} {
+		b.Run(fmt.Sprintf("holders=%d/group=%d", c.holders, c.group), func(b *testing.B) {
 			engine, err := transaction.Open(context.Background(), transaction.Config{Journal: &nullJournal{}, Routes: routes(), Site: transaction.DefaultSite()}, 1)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if faults, err := engine.ImportBeforeRun(bigCampus(), 2); err != nil || len(faults) > 0 {
-				b.Fatal(faults, err)
-			}
+			importAll(b, engine, bigCampus(c.holders))
 			ctx, cancel := context.WithCancel(context.Background())
-			door := &loopDoor{group: group, left: b.N, stop: cancel}
+			door := &loopDoor{holders: c.holders, group: c.group, left: b.N, stop: cancel}
 			engine.Connect(door, newScriptedBank())
 			b.ReportAllocs()
 			b.ResetTimer()
-			if err := engine.Run(ctx, 3); err != nil {
+			if err := engine.Run(ctx, 1000); err != nil {
 				b.Fatal(err)
 			}
 			if door.refused > 0 || door.answered != b.N {

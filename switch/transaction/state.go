@@ -119,24 +119,6 @@ func (s *State) Merchant(t *Terminal) *Merchant { return &s.merchants[t.Merchant
 // Site is what was fixed when the ledger was made.
 func (s *State) Site() Site { return Site{Window: s.window, ZoneSeconds: s.zone} }
 
-// warm brings the rows that requests will need into the processor's cache. Deciding waits for memory most of its time, one row after
-// another, because each decision rests on the one before; these reads rest on nothing and overlap.
-func (s *State) warm(requests []Request) {
-	var sink money.Fen
-	for i := range requests {
-		r := &requests[i]
-		if n, ok := s.cardRow(r.Card); ok {
-			r.cardRow = n + 1
-			h := s.holders.At(s.cards.At(n).Holder)
-			sink += s.book.Account(h.Main).Balance + s.book.Account(h.Subsidy).Balance
-		}
-		if r.Terminal != 0 && uint32(r.Terminal) <= s.terminals.Len() {
-			sink += s.answers.At(s.rowOf(r.Terminal, r.Trace, false)).amount
-		}
-	}
-	s.warmth = sink // so that the reads are not left out
-}
-
 // Holders is the number of holders ever registered.
 func (s *State) Holders() uint32 { return s.holders.Len() }
 
