@@ -36,6 +36,7 @@ type noBank struct{ t *testing.T }
 
 func (b noBank) Load(transaction.LoadOrder)    { b.t.Error("a load") }
 func (b noBank) Reverse(transaction.LoadOrder) { b.t.Error("a reversal of a load") }
+func (b noBank) Withdraw(transaction.LoadOrder) { b.t.Error("a withdrawal") }
 
 // core is the real thing behind a real door.
 func core(t *testing.T) *Server {

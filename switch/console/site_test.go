@@ -347,8 +347,9 @@ func (noDays) Statement(_ context.Context, day string) (any, error) {
 
 type noBank struct{}
 
-func (noBank) Load(transaction.LoadOrder)    {}
-func (noBank) Reverse(transaction.LoadOrder) {}
+func (noBank) Load(transaction.LoadOrder)     {}
+func (noBank) Reverse(transaction.LoadOrder)  {}
+func (noBank) Withdraw(transaction.LoadOrder) {}
 
 // sequence is the number of the newest entry.
 func (s *site) sequence() (sequence uint64) {

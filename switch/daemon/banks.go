@@ -114,5 +114,6 @@ func (s *server) runBanks(ctx context.Context) {
 // the configuration stays open until there is a bank again.
 type noBank struct{}
 
-func (noBank) Load(transaction.LoadOrder)    {}
-func (noBank) Reverse(transaction.LoadOrder) {}
+func (noBank) Load(transaction.LoadOrder)     {}
+func (noBank) Reverse(transaction.LoadOrder)  {}
+func (noBank) Withdraw(transaction.LoadOrder) {}

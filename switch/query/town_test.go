@@ -176,6 +176,10 @@ func (w *town) Load(o transaction.LoadOrder) {
 	w.bank = append(w.bank, word)
 }
 
+func (w *town) Withdraw(o transaction.LoadOrder) {
+	w.bank = append(w.bank, transaction.Request{Kind: transaction.KindWithdrawalPaid, Load: o.Load})
+}
+
 func (w *town) Reverse(o transaction.LoadOrder) {
 	w.waiting--
 	w.bank = append(w.bank, transaction.Request{Kind: transaction.KindLoadReversed, Load: o.Load})
