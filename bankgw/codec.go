@@ -17,6 +17,9 @@ type codec interface {
 	load(o *transaction.LoadOrder) ([]byte, error)
 	// reversal takes a load back: mtiReversal, or mtiRepeat when it may have been sent before.
 	reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error)
+	// withdrawal asks to pay an account: mtiLoad, or mtiWithdrawalRepeat when it may have been sent before; errNoWithdrawals when the bank has no
+	// message for it.
+	withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error)
 	// query asks what became of a load.
 	query(o *transaction.LoadOrder) ([]byte, error)
 	// signing asks about an agreement, with a trace and a moment of its own; ErrNoAgreements when the bank has no message for it.
@@ -58,10 +61,11 @@ type codeRules struct {
 	told      map[string]transaction.ResponseCode // what a terminal is told
 	uncertain map[string]bool
 	notFound  map[string]bool
+	notNow    map[string]bool
 }
 
 func newCodeRules(d *Dialect) *codeRules {
-	r := &codeRules{told: map[string]transaction.ResponseCode{}, uncertain: map[string]bool{}, notFound: map[string]bool{}}
+	r := &codeRules{told: map[string]transaction.ResponseCode{}, uncertain: map[string]bool{}, notFound: map[string]bool{}, notNow: map[string]bool{}}
 	for _, line := range d.Codes {
 		if bank, ours, ok := cutCode(line); ok {
 			r.told[bank] = transaction.ResponseCode([]byte(ours))
@@ -73,6 +77,9 @@ func newCodeRules(d *Dialect) *codeRules {
 	for _, code := range d.NotFoundCodes {
 		r.notFound[code] = true
 	}
+	for _, code := range d.NotNowCodes {
+		r.notNow[code] = true
+	}
 	return r
 }
 
@@ -80,7 +87,7 @@ func newCodeRules(d *Dialect) *codeRules {
 // table, and one that the table does not have says nothing: it is uncertain.
 func (r *codeRules) weigh(a *answer, code string) (ok bool) {
 	told, known := r.told[code]
-	a.uncertain, a.notFound = r.uncertain[code], r.notFound[code]
+	a.uncertain, a.notFound, a.notNow = r.uncertain[code], r.notFound[code], r.notNow[code]
 	switch {
 	case code == "":
 		return false

@@ -179,6 +179,10 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 	switch {
 	case !a.complete:
 		g.events.fault(faultMalformed)
+	case a.mti == mtiLoadAnswer && g.withdrawals.knows(a):
+		g.withdrawalAnswered(now, a)
+	case a.mti == mtiQueryAnswer && g.withdrawals.knows(a):
+		g.withdrawalTold(now, a)
 	case a.mti == mtiLoadAnswer:
 		g.loadAnswered(now, a)
 	case a.mti == mtiReversalAnswer:
@@ -253,6 +257,7 @@ func (g *Gateway) lose(now time.Time, l *link, reason string) {
 	l.due = now.Add(pause/2 + time.Duration(g.random.Int64N(int64(pause/2)+1)))
 	g.events.linkLost(l.number, reason)
 	g.loseSignings(l)
+	g.loseWithdrawals(now, l)
 	for _, ex := range slices.Concat(g.deadlines, g.queries) {
 		if ex.link == l && !ex.ended {
 			g.abandon(now, ex, faultLinkLost)

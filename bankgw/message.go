@@ -26,6 +26,13 @@ const (
 	mtiOther          = "other" // nobody has asked for it
 )
 
+// A withdrawal is asked for and answered as a load is, in messages that a record tells apart.
+const (
+	mtiWithdrawal       = "0200 withdrawal"
+	mtiWithdrawalRepeat = "0201"
+	mtiWithdrawalAnswer = "0210 withdrawal"
+)
+
 // Network functions, DE 70.
 const (
 	functionSignOn       = 1
@@ -53,6 +60,7 @@ type answer struct {
 	told      transaction.ResponseCode // as a terminal is told
 	uncertain bool                     // the code does not say that nothing was taken
 	notFound  bool                     // the code says that there is nothing to take back
+	notNow    bool                     // the code says that the bank could not look
 	trace     uint32
 	date      monthDay // when we sent the request, as the bank gives it back; 0: it does not
 	load      uint64   // from our reference; 0: none
@@ -134,6 +142,7 @@ type fieldCodec struct {
 	places  fieldPlaces
 
 	loadParts, reversalParts, queryParts, networkParts, signingParts []part
+	withdrawalParts                                                  []part
 	loads, reversals, queries, networks, answers, signings           *iso8583.BankMessage // written again and again
 	scratch                                                          []byte
 }
@@ -166,6 +175,9 @@ func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso858
 	w.reversalParts = fieldParts(&f, "reversal", c.Dialect.Reversal, w.profile)
 	w.queryParts = fieldParts(&f, "query", c.Dialect.Query, w.profile)
 	w.networkParts = fieldParts(&f, "network", c.Dialect.Network, w.profile)
+	if c.Dialect.TakesWithdrawals() {
+		w.withdrawalParts = fieldParts(&f, "withdrawal", c.Dialect.Withdrawal, w.profile)
+	}
 	w.signingParts = fieldParts(&f, "signing", c.Dialect.Signing, w.profile)
 	w.places = fieldPlaces{
 		amount: fieldOf(w.loadParts, sourceAmount), trace: fieldOf(w.loadParts, sourceTrace), reference: fieldOf(w.loadParts, sourceReference),
@@ -203,6 +215,14 @@ func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]by
 	about := w.config.ofOrder(o)
 	about.cause = cause
 	return w.build(w.reversals.Restart(mti), w.reversalParts, &about)
+}
+
+func (w *fieldCodec) withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error) {
+	if len(w.withdrawalParts) == 0 {
+		return nil, errNoWithdrawals
+	}
+	about := w.config.ofOrder(o)
+	return w.build(w.loads.Restart(mti), w.withdrawalParts, &about)
 }
 
 func (w *fieldCodec) query(o *transaction.LoadOrder) ([]byte, error) {

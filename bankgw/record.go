@@ -28,7 +28,7 @@ type RecordLayout struct {
 	// Text is how the bank's words are encoded: ascii or gbk.
 	Text string `yaml:"text"`
 	// Codes are the transaction codes: load, load_answer, reversal, repeat, reversal_answer, query, query_answer, network, network_answer,
-	// signing, signing_answer. The bank's own network messages have the code of ours.
+	// signing, signing_answer, withdrawal, withdrawal_repeat, withdrawal_answer. The bank's own network messages have the code of ours.
 	Codes []string `yaml:"codes"`
 	// Load, Reversal, Query, Network and Signing are the fields, as source:width. Without Signing, which then has no codes, the bank has no
 	// record for agreements: they cannot be made with it.
@@ -37,6 +37,8 @@ type RecordLayout struct {
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
 	Signing  []string `yaml:"signing"`
+	// Withdrawal likewise, of a credit to the account.
+	Withdrawal []string `yaml:"withdrawal"`
 }
 
 const (
@@ -66,6 +68,9 @@ var recordCodes = []recordCode{
 	{"network_answer", mtiNetworkAnswer, true},
 	{"signing", mtiSigning, false},
 	{"signing_answer", mtiSigningAnswer, true},
+	{"withdrawal", mtiWithdrawal, false},
+	{"withdrawal_repeat", mtiWithdrawalRepeat, false},
+	{"withdrawal_answer", mtiWithdrawalAnswer, true},
 }
 
 func defaultRecordLayout() RecordLayout {
@@ -75,8 +80,8 @@ func defaultRecordLayout() RecordLayout {
 	}
 	return RecordLayout{
 		MAC: recordMACHex, Text: recordTextGBK,
-		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302"},
-		Load:  load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
+		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302", "withdrawal=2401", "withdrawal_repeat=2411", "withdrawal_answer=2402"},
+		Load:  load, Withdrawal: load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
 		Network: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "code:6", "text:40"},
 		Signing: []string{
 			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
@@ -140,7 +145,12 @@ func (l *RecordLayout) table(f *keyFaults) *recordTable {
 			f.wrong("dialect.record.signing", "identity 含姓名,text 须为 gbk / identity has a name in it: text must be gbk")
 		}
 	}
+	withdrawal := recordShapeOf(f, "withdrawal", l.Withdrawal)
+	if len(withdrawal.parts) > 0 {
+		withdrawal.needs(f, "withdrawal", sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceAccount, sourceCode)
+	}
 	t.shapes = map[string]*recordShape{
+		mtiWithdrawal: withdrawal, mtiWithdrawalRepeat: withdrawal, mtiWithdrawalAnswer: withdrawal,
 		mtiSigning: signing, mtiSigningAnswer: signing,
 		mtiLoad: load, mtiLoadAnswer: load, mtiReversal: reversal, mtiRepeat: reversal, mtiReversalAnswer: reversal, mtiQuery: query, mtiQueryAnswer: query, mtiNetwork: network, mtiNetworkAnswer: network,
 	}
@@ -165,11 +175,25 @@ func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
 		}
 	}
 	for _, kind := range recordCodes {
-		if agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer; agreement && len(l.Signing) == 0 {
-			continue // the bank has no such record
+		agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer
+		withdrawal := kind.mti == mtiWithdrawal || kind.mti == mtiWithdrawalRepeat || kind.mti == mtiWithdrawalAnswer
+		if agreement && len(l.Signing) == 0 || withdrawal {
+			continue // the bank has no such record, or may have none: see withdraws
 		}
 		if t.codes[kind.mti] == "" {
 			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", kind.name)
+		}
+	}
+}
+
+// withdraws sees that a bank that takes withdrawals has records for them.
+func (l *RecordLayout) withdraws(f *keyFaults) {
+	if len(l.Withdrawal) == 0 {
+		f.wrong("dialect.record.withdrawal", "银行支持提现时须给出 / must be given where the bank takes withdrawals")
+	}
+	for _, name := range []string{"withdrawal=", "withdrawal_repeat=", "withdrawal_answer="} {
+		if !slices.ContainsFunc(l.Codes, func(line string) bool { return strings.HasPrefix(line, name) }) {
+			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", name[:len(name)-1])
 		}
 	}
 }
@@ -254,6 +278,17 @@ func (w *recordCodec) load(o *transaction.LoadOrder) ([]byte, error) {
 func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder) ([]byte, error) {
 	about := w.config.ofOrder(o)
 	about.cause = cause
+	return w.build(mti, &about), nil
+}
+
+func (w *recordCodec) withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error) {
+	if mti == mtiLoad {
+		mti = mtiWithdrawal
+	}
+	if len(w.table.shapes[mti].parts) == 0 {
+		return nil, errNoWithdrawals
+	}
+	about := w.config.ofOrder(o)
 	return w.build(mti, &about), nil
 }
 
@@ -407,6 +442,9 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 	}
 	a.readAmount(value(sourceAmount))
 	a.fate = r.rules.fateOf(value(sourceFate))
+	if mti == mtiWithdrawalAnswer {
+		a.mti = mtiLoadAnswer
+	}
 	bank := value(sourceBank)
 	a.finish(coded, bank[max(0, len(bank)-len(a.bank)):], reference) // of a long number the end tells most
 	return a

@@ -175,6 +175,9 @@ func (c *content) appendSource(dst []byte, s source) []byte {
 		case sourceAccount:
 			return strconv.AppendUint(dst, c.order.BankAccount, 10)
 		case sourceCard:
+			if c.order.Card == 0 { // the holder of a withdrawal has none
+				return dst
+			}
 			return strconv.AppendUint(dst, uint64(c.order.Card), 10)
 		case sourceAmount:
 			return strconv.AppendUint(dst, uint64(c.order.Amount), 10)

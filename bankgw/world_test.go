@@ -157,6 +157,8 @@ type world struct {
 	lives   sync.WaitGroup
 	serving sync.WaitGroup
 
+	operates int // withdrawals asked for
+
 	// passes is asked at each point where a machine may die; false kills it.
 	passes func(point string) bool
 
@@ -296,6 +298,7 @@ func newSite(t testing.TB, now time.Time) *disk {
 func openEngine(t testing.TB, d *disk, l *life, now time.Time) *transaction.Engine {
 	engine, err := transaction.Open(context.Background(), transaction.Config{
 		Journal: openJournal(d, l), Routes: campus.Routes([]campus.Subsystem{bankload.New(bankload.Config{})}), Site: transaction.Site{Window: 64, ZoneSeconds: 8 * 3600},
+		Withdrawals: transaction.WithdrawalTerms{Takes: func(uint64) bool { return true }},
 	}, now.UnixMicro())
 	require.NoError(t, err)
 	return engine
@@ -356,6 +359,8 @@ func (w *world) start() {
 
 var outcomes = map[transaction.Kind]string{
 	transaction.KindLoadConfirmed: "confirmed", transaction.KindLoadDeclined: "declined", transaction.KindLoadUnknown: "unknown",
+	transaction.KindWithdrawalPaid: "paid", transaction.KindWithdrawalDeclined: "unpaid", transaction.KindWithdrawalUnknown: "unanswered",
+	transaction.KindWithdrawalLate: "answered late", transaction.KindWithdrawalManual: "given up",
 	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late", transaction.KindLoadManual: "manual",
 }
 
@@ -430,7 +435,7 @@ type books struct {
 
 func booksOf(s *transaction.State) books {
 	book := s.Book()
-	b := books{sum: book.Sum(), openHolds: book.Holds(), opened: s.OpenLoads(), suspense: book.Account(transaction.AccountSuspense).Balance}
+	b := books{sum: book.Sum(), openHolds: book.Holds(), opened: s.OpenLoads() + s.OpenWithdrawals(), suspense: book.Account(transaction.AccountSuspense).Balance}
 	credits, debits := book.Turnover()
 	b.difference = credits - debits
 	transit := book.Account(transaction.AccountLoadInTransit)
@@ -449,11 +454,27 @@ func (w *world) look() (b books) {
 	return b
 }
 
-// debited is what the bank holds, by its own records.
+// withdraw asks for a withdrawal at a desk, and returns what was written.
+func (w *world) withdraw(amount money.Fen) (number uint64, err error) {
+	ctx, now := context.Background(), time.Now().UnixMicro()
+	if w.operates++; w.operates == 1 {
+		if err := w.life.engine.SetOperator(ctx, transaction.OperatorRow{Code: "li", Roles: transaction.RoleCashier, TokenHash: [32]byte{1}}, "root", now); err != nil {
+			return 0, err
+		}
+	}
+	op := transaction.Operation{Kind: transaction.KindBankWithdrawal, Key: transaction.Key{1, byte(w.operates), byte(w.operates >> 8)}, Operator: "li", Holder: "20260001", Amount: amount}
+	receipt, err := w.life.engine.Operate(ctx, &op, now)
+	return receipt.Sequence, err
+}
+
+// debited is what the bank holds, by its own records: what it has paid out is less than nothing.
 func (w *world) debited() (sum money.Fen) {
 	for _, r := range w.bank.Records() {
-		if r.State == banksim.Debited {
+		switch r.State {
+		case banksim.Debited:
 			sum += r.Amount
+		case banksim.Paid:
+			sum -= r.Amount
 		}
 	}
 	return sum

@@ -59,21 +59,28 @@ func tableOf(first, rest []place) []place { return append(first, rest...) }
 type recordKind struct {
 	code, mti string
 	places    []place
+	act       string // DE 3, where the code stands for it; "" any other
 }
 
 var recordKinds = []recordKind{
-	{"2001", "0200", loadPlaces},
-	{"2002", "0210", loadPlaces},
-	{"2101", "0420", reversalPlaces},
-	{"2111", "0421", reversalPlaces},
-	{"2102", "0430", reversalPlaces},
-	{"2201", "0600", queryPlaces},
-	{"2202", "0610", queryPlaces},
-	{"2301", "0100", signingPlaces},
-	{"2302", "0110", signingPlaces},
-	{"9001", "0820", networkPlaces},
-	{"9002", "0830", networkPlaces},
+	{"2001", "0200", loadPlaces, ""},
+	{"2002", "0210", loadPlaces, ""},
+	{"2101", "0420", reversalPlaces, ""},
+	{"2111", "0421", reversalPlaces, ""},
+	{"2102", "0430", reversalPlaces, ""},
+	{"2201", "0600", queryPlaces, ""},
+	{"2202", "0610", queryPlaces, ""},
+	{"2301", "0100", signingPlaces, ""},
+	{"2302", "0110", signingPlaces, ""},
+	{"2401", "0200", loadPlaces, creditAct},
+	{"2411", "0201", loadPlaces, creditAct},
+	{"2402", "0210", loadPlaces, creditAct},
+	{"9001", "0820", networkPlaces, ""},
+	{"9002", "0830", networkPlaces, ""},
 }
+
+// creditAct is DE 3 of a credit to an account.
+const creditAct = "290000"
 
 const (
 	recordCodeSize = 4
@@ -111,6 +118,9 @@ func (w *recordWire) open(raw []byte) (*iso8583.BankMessage, error) {
 
 func (w *recordWire) read(kind *recordKind, record []byte) (*iso8583.BankMessage, error) {
 	m := iso8583.NewBankMessage(w.profile, kind.mti)
+	if kind.act != "" {
+		m.Set(3, kind.act)
+	}
 	for _, p := range kind.places {
 		if len(record) < p.width {
 			return nil, errNoRecord
@@ -128,7 +138,7 @@ func (w *recordWire) read(kind *recordKind, record []byte) (*iso8583.BankMessage
 
 func (w *recordWire) seal(m *iso8583.BankMessage) ([]byte, error) {
 	for _, kind := range recordKinds {
-		if kind.mti != m.MTI() {
+		if kind.mti != m.MTI() || (kind.act == creditAct) != isWithdrawal(m) {
 			continue
 		}
 		w.out = append(w.out[:0], kind.code...)

@@ -21,10 +21,11 @@ const (
 	kindQuery
 	kindTotals
 	kindSigning
+	kindWithdrawal
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing", "withdrawal"}
 
 // verb is what the bank does with a request.
 type verb uint8
@@ -54,7 +55,7 @@ var verbNames = [verbCount]string{
 	"wrong-mac", "garbage", "contradict", "recant",
 }
 
-// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for what tells an amount.
+// onlyLoads are verbs that mean something for loads alone, and but for the first for withdrawals; onlyLoadsAndQueries for what tells an amount.
 var (
 	onlyLoads           = []verb{verbLate, verbContradict, verbRecant}
 	onlyLoadsAndQueries = []verb{verbWrongAmount, verbWrongReference}
@@ -184,7 +185,7 @@ func parseBehaviour(k kind, words []string) (behaviour, error) {
 		return behaviour{}, fmt.Errorf("动作须为 / the verb must be one of %s", strings.Join(verbNames[:], " "))
 	}
 	b := behaviour{verb: verb(at)}
-	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb)) {
+	if k != kindLoad && !(k == kindWithdrawal && b.verb != verbLate) && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb)) {
 		return b, fmt.Errorf("%s 只用于圈存 / %s is for loads only", words[0], words[0])
 	}
 	argument := strings.Join(words[1:], " ")
