@@ -126,7 +126,11 @@ func (g *Gateway) takeWithdrawal(now time.Time, o *transaction.LoadOrder) {
 		return
 	}
 	if o.Repeat {
-		q.add(&withdrawal{order: *o, copies: 1, told: true, asks: g.nextAsk(askPay), due: now})
+		copies := 2 // nobody knows how many
+		if g.config.Dialect.Has(FeatureWithdrawalOnce) {
+			copies = 1
+		}
+		q.add(&withdrawal{order: *o, copies: copies, told: true, asks: g.nextAsk(askPay), due: now})
 		return
 	}
 	l, windowFull := g.choose(g.config.MaxInFlight)
@@ -321,7 +325,7 @@ func (g *Gateway) withdrawalTold(now time.Time, a *answer) {
 		g.events.fault(faultIdentity)
 	case a.code == transaction.Approved && a.fate != nil:
 		g.weighWithdrawal(now, w, a, a.fate)
-	case a.notFound && g.config.Dialect.Has(FeatureWithdrawalOnce) && !now.Before(time.UnixMicro(w.order.Time).Add(g.config.NotFoundAfter)):
+	case a.notFound && g.config.Dialect.Has(FeatureWithdrawalOnce) && !w.sent.Before(time.UnixMicro(w.order.Time).Add(g.config.NotFoundAfter)):
 		g.withdrawals.end(w, fateNotFound)
 		g.tell(transaction.KindWithdrawalDeclined, w.order.Load, a.told, a.bank)
 	default:

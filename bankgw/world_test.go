@@ -427,7 +427,7 @@ func (w *world) ask(kind transaction.Kind, trace uint32, amount money.Fen) {
 type books struct {
 	credited          money.Fen // to the purse, beyond what it had
 	transit           money.Fen // load in transit
-	held              money.Fen
+	held, promised    money.Fen // on hold of what is in transit, and of the purse
 	suspense, sum     money.Fen
 	difference        money.Fen
 	openHolds, opened int
@@ -442,7 +442,7 @@ func booksOf(s *transaction.State) books {
 	b.transit, b.held = transit.Balance, transit.Held
 	for id := uint32(1); id <= book.Accounts(); id++ {
 		if a := book.Account(ledger.AccountID(id)); a.Code == ledger.CodeMainPurse {
-			b.credited = a.Balance - openingMain
+			b.credited, b.promised = a.Balance-openingMain, a.Held
 		}
 	}
 	return b
@@ -483,7 +483,7 @@ func (w *world) debited() (sum money.Fen) {
 // settled says that nothing is under way any more.
 func (w *world) settled() bool {
 	s := w.life.gateway.Status()
-	return w.look().opened == 0 && s.LoadsInFlight == 0 && s.ReversalsQueued == 0 && s.OutcomesWaiting == 0
+	return w.look().opened == 0 && s.LoadsInFlight == 0 && s.Withdrawals == 0 && s.ReversalsQueued == 0 && s.OutcomesWaiting == 0
 }
 
 // verify is the audit: bank debited <=> card credited, and nothing is left over.
