@@ -335,3 +335,16 @@ func TestProofOfAWithdrawalNotices(t *testing.T) {
 		})
 	}
 }
+
+// withdraw asks for a withdrawal at a desk, and returns what was written.
+func (w *world) withdraw(amount money.Fen) (number uint64, err error) {
+	ctx, now := context.Background(), time.Now().UnixMicro()
+	if w.operates++; w.operates == 1 {
+		if err := w.life.engine.SetOperator(ctx, transaction.OperatorRow{Code: "li", Roles: transaction.RoleCashier, TokenHash: [32]byte{1}}, "root", now); err != nil {
+			return 0, err
+		}
+	}
+	op := transaction.Operation{Kind: transaction.KindBankWithdrawal, Key: transaction.Key{1, byte(w.operates), byte(w.operates >> 8)}, Operator: "li", Holder: "20260001", Amount: amount}
+	receipt, err := w.life.engine.Operate(ctx, &op, now)
+	return receipt.Sequence, err
+}

@@ -47,6 +47,7 @@ type Auditor struct {
 	sheets            sheets
 	duplicates        map[uint64]struct{}    // identities that moved money twice
 	withdrawals       map[uint64]*withdrawal // to bank accounts, all that were ever asked for
+	withdrawing       int                    // of them, those that have not ended
 	promised          uint32                 // account whose hold the entry on the table posts; 0 none
 	warmth            int64                  // sink of ahead
 	faults            uint64
@@ -273,7 +274,7 @@ func (a *Auditor) Finish() Report {
 	}
 	return Report{
 		Blocks: a.blocks, Entries: a.entries, FirstDay: a.firstDay, LastDay: a.lastDay, Last: last, Hash: a.head,
-		Sum: sum, Debits: a.debits, Credits: a.credits, Moved: a.moved, Accounts: uint32(len(a.accounts) - 1), OpenHolds: len(a.holds), OpenLoads: len(a.loads),
+		Sum: sum, Debits: a.debits, Credits: a.credits, Moved: a.moved, Accounts: uint32(len(a.accounts) - 1), OpenHolds: len(a.holds), OpenLoads: len(a.loads), OpenWithdrawals: a.withdrawing,
 		Duplicates: uint64(len(a.duplicates)), Faults: a.faults, Findings: a.findings,
 	}
 }

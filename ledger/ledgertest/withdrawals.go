@@ -54,16 +54,13 @@ func (a *Auditor) openWithdrawal(o *operation) {
 		a.note("持卡人 %d 的提现记有别人的卡", "the withdrawal of holder %d names a card that is not his", o.holder)
 	}
 	a.withdrawals[e.sequence] = &withdrawal{holder: o.holder, amount: o.amount, held: e.hold.amount}
+	a.begun(h, 1)
 }
 
-// withdrawing says whether a holder has a withdrawal on its way.
-func (a *Auditor) withdrawing(h *holder) bool {
-	for _, w := range a.withdrawals {
-		if w.stage.open() && &a.campus.holders[w.holder-1] == h {
-			return true
-		}
-	}
-	return false
+// begun counts the withdrawals that are on their way, of a holder and of all.
+func (a *Auditor) begun(h *holder, by int) {
+	h.withdrawing += by
+	a.withdrawing += by
 }
 
 // withdrawalOutcome checks what the bank said: load uvarint | code 2 bytes | bank's reference 12 bytes | balance varint.
@@ -95,7 +92,7 @@ func (a *Auditor) withdrawalOutcome() {
 	case kindWithdrawalPaid:
 		a.paidWithdrawal(id, w, h, w.amount)
 	case kindWithdrawalDeclined:
-		a.releasedWithdrawal(id, w)
+		a.releasedWithdrawal(id, w, h)
 		if string(code) == "00" {
 			a.note("提现 %d 记为拒绝,应答码却是 00", "withdrawal %d was declined with code 00", id)
 		}
@@ -116,14 +113,16 @@ func (a *Auditor) paidWithdrawal(id uint64, w *withdrawal, h *holder, amount int
 		a.note("提现 %[1]d 应自账户 %[3]d 付出 %[2]s 并了结其冻结", "withdrawal %[1]d must take %[2]s from account %[3]d and post its hold", id, yuan(amount), h.main)
 	}
 	w.stage = stagePaid
+	a.begun(h, -1)
 }
 
-func (a *Auditor) releasedWithdrawal(id uint64, w *withdrawal) {
+func (a *Auditor) releasedWithdrawal(id uint64, w *withdrawal, h *holder) {
 	e := &a.entry
 	if e.hold.op != holdVoid || e.hold.id != id || len(e.legs) > 0 {
 		a.note("提现 %[1]d 未付,应只释放其冻结 %[2]s", "withdrawal %[1]d was not paid: its hold of %[2]s must be released and nothing else", id, yuan(w.held))
 	}
 	w.stage = stageReleased
+	a.begun(h, -1)
 }
 
 // withdrawalByHand checks what two persons did by the bank's file.
@@ -140,7 +139,7 @@ func (a *Auditor) withdrawalByHand(o *operation) {
 		w.backInto = w.amount - o.amount // was never taken
 		return
 	case w.stage == stageManual && !charged && o.amount == w.amount:
-		a.releasedWithdrawal(id, w)
+		a.releasedWithdrawal(id, w, h)
 		return
 	case w.stage.open():
 		a.note("提现 %d 尚待银行,或金额不符,不应手工处理(类型 %d)", "withdrawal %d still waits for the bank, or the amount is another, and was settled by hand (kind %d)", id, a.entry.kind)

@@ -116,16 +116,13 @@ func (s *State) withdrawing(holder uint32) (sum money.Fen) {
 	return sum
 }
 
-// desk terminal and merchant are DE 41 and 42 of what desks ask of banks.
-var (
-	deskTerminal = TerminalCode{'D', 'E', 'S', 'K', '0', '0', '0', '0'}
-	deskMerchant = automaticMerchant
-)
+// deskTerminal is DE 41 of what desks ask of banks; DE 42 is that of automatic loads.
+var deskTerminal = TerminalCode{'D', 'E', 'S', 'K', '0', '0', '0', '0'}
 
 // applyWithdrawal opens one.
 func (s *State) applyWithdrawal(sequence uint64, day uint32, e *ledger.Entry, r *operationRecord) {
 	w := openWithdrawal{
-		order:  LoadOrder{Load: sequence, Time: e.Time, Day: day, Amount: r.amount, BankAccount: r.bank.account, TerminalCode: deskTerminal, MerchantCode: deskMerchant},
+		order:  LoadOrder{Load: sequence, Time: e.Time, Day: day, Amount: r.amount, BankAccount: r.bank.account, TerminalCode: deskTerminal, MerchantCode: automaticMerchant},
 		holder: r.holder - 1, held: e.Hold.Amount, state: withdrawalSent,
 	}
 	if r.card != 0 {
@@ -270,7 +267,7 @@ func (s *State) restoreWithdrawals(part []byte) error {
 	for len(p.b) > 0 && !p.bad {
 		o := LoadOrder{
 			Load: p.uvarint(), Time: int64(p.uvarint()), Day: uint32(p.uvarint()), Amount: money.Fen(p.uvarint()), Card: CardNumber(p.uvarint()),
-			BankAccount: p.uvarint(), TerminalCode: deskTerminal, MerchantCode: deskMerchant,
+			BankAccount: p.uvarint(), TerminalCode: deskTerminal, MerchantCode: automaticMerchant,
 		}
 		ws.open[o.Load] = openWithdrawal{order: o, holder: uint32(p.uvarint()), held: money.Fen(p.uvarint()), state: withdrawalState(p.uvarint())}
 	}
