@@ -51,7 +51,9 @@ var feedKinds = map[transaction.Kind]string{
 	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
-	transaction.KindLoadManual: "load_manual",
+	transaction.KindLoadManual:     "load_manual",
+	transaction.KindWithdrawalPaid: "withdrawal_paid", transaction.KindWithdrawalDeclined: "withdrawal_declined", transaction.KindWithdrawalUnknown: "withdrawal_unknown",
+	transaction.KindWithdrawalManual: "withdrawal_manual", transaction.KindWithdrawalLate: "withdrawal_late",
 }
 
 // roster knows what records call by number: cards and terminals. A number means the same for the life of a ledger, so each is asked of the
