@@ -11,16 +11,16 @@ import (
 	"onecard/switch/transaction"
 )
 
-// bankDay gathers a business day of our loads at one bank as reconciliation wants them (domain handbook 3.8): every load of the day, and
-// those of earlier days that the day has changed, each as it stood when the day ended. What came later belongs to a later day, so the same day
+// bankDay gathers a business day of our loads and withdrawals at one bank as reconciliation wants them (domain handbook 3.8): every one of the
+// day, and those of earlier days that the day has changed, each as it stood when the day ended. What came later belongs to a later day, so the same day
 // is the same list whenever it is asked for. Beside it our books' own sum: what left the account in transit, and not what the list says.
 type bankDay struct {
 	server *server
 	bank   string
 	day    uint32
 
-	loads  map[uint64]*reconcile.Entry // nil: not a load of this bank
-	moved  map[uint64]bool             // loads whose money the day has moved
+	loads  map[uint64]*reconcile.Entry // withdrawals too; nil: not of this bank
+	moved  map[uint64]bool             // those whose money the day has moved
 	ledger money.Fen
 }
 
@@ -57,6 +57,9 @@ func (d *bankDay) entries(carried []reconcile.Item) []reconcile.Entry {
 
 // take follows what an entry of the day does to a load.
 func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) error {
+	if withdrawal := withdrawalMoved(sequence, d.day, e); withdrawal != 0 {
+		return d.takeWithdrawal(ctx, withdrawal, sequence, e)
+	}
 	load, state, amount := loadMoved(sequence, d.day, e)
 	if load == 0 {
 		return nil
@@ -68,13 +71,18 @@ func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) er
 	if own.State = state; amount > 0 {
 		own.Amount = amount
 	}
+	d.moveInTransit(load, e)
+	return nil
+}
+
+// moveInTransit adds up what an entry about a load has moved out of what the bank owes.
+func (d *bankDay) moveInTransit(load uint64, e *ledger.Entry) {
 	for _, l := range e.Legs {
 		if l.Account == transaction.AccountLoadInTransit {
 			d.ledger -= l.Amount
 			d.moved[load] = true
 		}
 	}
-	return nil
 }
 
 // loadMoved says which load an entry is about and where it stands afterwards; 0 when it changes none. amount is what the holder has of it
@@ -185,8 +193,14 @@ func (s *server) accountAt(sequence uint64, holder uint32, now uint64) (uint64, 
 // actsTogether are how many of a holder's operations are looked at together.
 const actsTogether = 64
 
-// find looks a load of any day up, as it stands now: the bank's file speaks of it, and the day's list does not.
+// find looks a load or a withdrawal of any day up, as it stands now: the bank's file speaks of it, and the day's list does not.
 func (s *server) find(ctx context.Context, bank string, sequence uint64) (reconcile.Entry, bool, error) {
+	if paid, err := s.withdrawalOf(ctx, bank, sequence, 1<<62); paid != nil || err != nil {
+		if err != nil {
+			return reconcile.Entry{}, false, err
+		}
+		return *paid, true, nil
+	}
 	own, err := s.loadOf(ctx, bank, sequence)
 	if err != nil || own == nil {
 		return reconcile.Entry{}, false, err

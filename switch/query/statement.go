@@ -281,15 +281,17 @@ func (r *Reader) finish(line *Line, e *read, upTo uint64) error {
 			return err
 		}
 		outcome := Outcome{Sequence: sequence, Time: r.local(o.line.Time), Kind: KindName(o.line.Kind), Code: o.line.Code.String()}
+		if words, ok := transaction.WithdrawalWords(o.line.Kind, o.line.Code); ok {
+			outcome.Chinese, outcome.English = words.Chinese, words.English
+		}
 		switch o.line.Kind {
 		case transaction.KindLoadConfirmed:
 			line.Change, line.Balance = o.line.Amount, &o.line.Balance
 		case transaction.KindWithdrawalPaid: // the amount with its fee
 			line.Change, line.Balance = -o.line.Amount, &o.line.Balance
-		case transaction.KindLoadDeclined, transaction.KindWithdrawalDeclined:
-			if o.line.HasBalance {
-				line.Balance = &o.line.Balance
-			}
+		case transaction.KindWithdrawalDeclined:
+			line.Balance = &o.line.Balance
+		case transaction.KindLoadDeclined:
 			outcome.Reason, outcome.Chinese, outcome.English = o.line.Reason.String(), o.line.Reason.Sentence(o.line.Numbers), o.line.Reason.English(o.line.Numbers)
 		}
 		line.Outcomes = append(line.Outcomes, outcome)
