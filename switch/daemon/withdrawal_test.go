@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -185,6 +186,7 @@ func TestWithdrawalsWithTheBank(t *testing.T) {
 	require.Equal(t, first.Equation.Closing, second.Equation.Opening)
 	require.Equal(t, "-5.00", second.Equation.Closing.String(), "the amount that differs is for the bank to explain")
 	p.statement()
+	p.feed()
 	require.NoError(t, p.r.stop())
 	require.NoError(t, p.bank.Check())
 	p.audited(t)
@@ -220,4 +222,24 @@ func (p *payday) statement() {
 	}
 	require.Equal(p.t, map[string]int{"withdrawal_paid": 4, "withdrawal_declined": 1, "withdrawal_charge": 2, "withdrawal_return": 2}, ends)
 	require.Equal(p.t, *page.About.Balance, sum)
+}
+
+// feed: what desks do is in the change feed too, each with its amount.
+func (p *payday) feed() {
+	p.t.Helper()
+	var all bytes.Buffer
+	require.NoError(p.t, p.client.Feed(p.t.Context(), daemon.FeedQuestion{Name: "reports"}, &all))
+	count, paid := map[string]int{}, money.Fen(0)
+	for _, l := range readLines(p.t, all.String(), 1) {
+		if count[l.Kind]++; l.Kind == "withdrawal_paid" {
+			paid += l.Amount
+		}
+	}
+	require.Equal(p.t, money.Fen(37_001), paid)
+	for kind, want := range map[string]int{
+		"fund_deposit": 1, "bank_withdrawal": 9, "withdrawal_paid": 5, "withdrawal_declined": 2, "withdrawal_manual": 2, "withdrawal_late": 1, "withdrawal_charge": 2,
+		"withdrawal_return": 2, "proposal": 5,
+	} {
+		require.Equal(p.t, want, count[kind], "%s in %v", kind, count)
+	}
 }
