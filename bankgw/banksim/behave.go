@@ -2,6 +2,7 @@ package banksim
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,12 +112,18 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 	case verbRecant:
 		decline = codeFunds
 	}
-	if credit && how.verb == verbDecline && (m.MTI() == "0201" || how.code[0] == '9') { // its front end: the books are not looked at
+	if credit && how.verb == verbDecline && atTheFront(m.MTI(), how.code) {
 		b.send(l, b.answer(m, how.code), nil)
 		return
 	}
 	code, r := b.book(key, account, m.String(103), amount, decline, credit)
 	b.behave(l, m, how, code, r)
+}
+
+// atTheFront says whether a refusal of a credit comes from the bank's front end, which does not look into the books: one about its health, or one
+// about a message that is a repeat. What is said of the account the books have to say, once and for all copies.
+func atTheFront(mti, code string) bool {
+	return code[0] == '9' || mti == "0201" && slices.Contains([]string{codeInvalid, codeFormat, codeUnknown, "A0", codeUnsigned}, code)
 }
 
 // isWithdrawal says whether a request is a credit to the account.
