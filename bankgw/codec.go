@@ -22,7 +22,8 @@ type codec interface {
 	withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error)
 	// query asks what became of a load.
 	query(o *transaction.LoadOrder) ([]byte, error)
-	// signing asks about an agreement, with a trace and a moment of its own; ErrNoAgreements when the bank has no message for it.
+	// signing asks about an agreement, or for a balance, with a trace and a moment of its own; ErrNoAgreements or ErrNoBalance when the bank has no
+	// message for it.
 	signing(s *Signing, trace uint32, moment int64) ([]byte, error)
 	// network asks or tells something about the link.
 	network(function int, trace uint32, now time.Time) ([]byte, error)

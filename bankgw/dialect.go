@@ -38,6 +38,8 @@ type Dialect struct {
 	Signing  []string `yaml:"signing"`
 	// Withdrawal is likewise of a credit to the account; its answer has what it is recognised by in the fields of Load.
 	Withdrawal []string `yaml:"withdrawal"`
+	// Balance is likewise of a balance enquiry.
+	Balance []string `yaml:"balance"`
 	// Record is the layout of records.
 	Record RecordLayout `yaml:"record"`
 	// Codes of the bank and what a terminal is told for them, such as "A0=91". A code of two characters that is not here is told as it is;
@@ -93,6 +95,10 @@ func DefaultDialect() Dialect {
 			"2=account", "3=290000", "4=amount", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "22=012", "25=00",
 			"32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "49=156", "102=account", "103=card",
 		},
+		Balance: []string{
+			"2=account", "3=act", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "22=012", "25=00",
+			"32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "49=156", "102=account",
+		},
 		Signing: []string{
 			"2=account", "3=act", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "25=00", "32=institution", "33=forwarding", "37=reference",
 			"41=terminal", "42=merchant", "61=identity", "102=account", "103=holder",
@@ -133,12 +139,18 @@ func (d *Dialect) validate(f *keyFaults) {
 			}
 		}
 		needs(f, "network", fieldParts(f, "network", d.Network, profile), sourceTrace, sourceFunction)
+		if d.Has(FeatureBalance) {
+			needs(f, balanceTable, fieldParts(f, balanceTable, d.Balance, profile), balanceNeeds[:]...)
+		}
 		if signing := fieldParts(f, "signing", d.Signing, profile); len(signing) > 0 {
 			needs(f, "signing", signing, signingNeeds[:]...)
 		}
 	case DialectRecord:
 		if d.Record.validate(f); d.TakesWithdrawals() {
-			d.Record.withdraws(f)
+			d.Record.has(f, "withdrawal", d.Record.Withdrawal, "withdrawal=", "withdrawal_repeat=", "withdrawal_answer=")
+		}
+		if d.Has(FeatureBalance) {
+			d.Record.has(f, balanceTable, d.Record.Balance, "balance=", "balance_answer=")
 		}
 	default:
 		f.wrong("dialect.kind", "须为 iso8583 或 record / must be iso8583 or record, is %q", d.Kind)
@@ -239,7 +251,7 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			f.wrong(key, "域 %d 出现两次 / field %[1]d is there twice", n)
 		case p.source >= sourceCode:
 			f.wrong(key, "%s 只在应答中 / %[1]s is in answers only", sources[p.source].name)
-		case p.source.ofAgreements() && message != signingTable:
+		case !p.source.isOf(message):
 			f.wrong(key, "%s 不在此报文 / %[1]s is not of this message", sources[p.source].name)
 		default:
 			p.field = n

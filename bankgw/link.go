@@ -179,6 +179,8 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 	switch {
 	case !a.complete:
 		g.events.fault(faultMalformed)
+	case a.agreement != nil:
+		g.signingAnswered(a)
 	case a.mti == mtiLoadAnswer && g.withdrawals.knows(a):
 		g.withdrawalAnswered(now, a)
 	case a.mti == mtiQueryAnswer && g.withdrawals.knows(a):
@@ -189,8 +191,6 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 		g.reversalAnswered(now, a)
 	case a.mti == mtiQueryAnswer:
 		g.queryAnswered(a)
-	case a.mti == mtiSigningAnswer:
-		g.signingAnswered(a)
 	case a.mti == mtiNetworkAnswer:
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:

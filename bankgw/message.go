@@ -71,7 +71,7 @@ type answer struct {
 	function  uint64   // network messages
 	bank      [12]byte // the bank's own reference: its authorization code, else DE 37
 	complete  bool     // trace, and for financial answers code, reference and terminal are there
-	agreement *agreed  // of an agreement: what it is about; nil: another message
+	agreement *agreed  // of an agreement or a balance: what it is about; nil: another message
 
 	message any // the bank's own requests, to be echoed: the codec's own
 }
@@ -101,7 +101,7 @@ func (a *answer) finish(coded bool, bank, reference string) {
 	if copy(a.bank[:], "            "); copy(a.bank[:], bank) == 0 {
 		copy(a.bank[:], reference)
 	}
-	if financial(a.mti) {
+	if financial(a.mti) && a.agreement == nil {
 		a.complete = a.complete && coded && a.load != 0 && a.terminal != transaction.TerminalCode{}
 	}
 }
@@ -142,7 +142,7 @@ type fieldCodec struct {
 	places  fieldPlaces
 
 	loadParts, reversalParts, queryParts, networkParts, signingParts []part
-	withdrawalParts                                                  []part
+	withdrawalParts, balanceParts                                    []part
 	loads, reversals, queries, networks, answers, signings           *iso8583.BankMessage // written again and again
 	scratch                                                          []byte
 }
@@ -150,7 +150,7 @@ type fieldCodec struct {
 // fieldPlaces are where answers have what the core looks at: 0: nowhere.
 type fieldPlaces struct {
 	amount, trace, reference, terminal, dateTime, networkTrace, function int
-	signing                                                              signingPlaces
+	signing, balance                                                     signingPlaces
 }
 
 // signingPlaces are where answers about agreements have what they are about.
@@ -161,6 +161,7 @@ const (
 	fieldCode          = 39
 	fieldFate          = 44 // of a query's answer: what the load was answered
 	fieldAgreement     = 44 // of an agreement's answer: whether the bank has one
+	fieldBalance       = 54 // of a balance enquiry's answer
 )
 
 func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso8583.Secret) (*fieldCodec, error) {
@@ -178,15 +179,15 @@ func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso858
 	if c.Dialect.TakesWithdrawals() {
 		w.withdrawalParts = fieldParts(&f, "withdrawal", c.Dialect.Withdrawal, w.profile)
 	}
+	if c.Dialect.Has(FeatureBalance) {
+		w.balanceParts = fieldParts(&f, balanceTable, c.Dialect.Balance, w.profile)
+	}
 	w.signingParts = fieldParts(&f, "signing", c.Dialect.Signing, w.profile)
 	w.places = fieldPlaces{
 		amount: fieldOf(w.loadParts, sourceAmount), trace: fieldOf(w.loadParts, sourceTrace), reference: fieldOf(w.loadParts, sourceReference),
 		terminal: fieldOf(w.loadParts, sourceTerminal), dateTime: fieldOf(w.loadParts, sourceDateTime),
 		networkTrace: fieldOf(w.networkParts, sourceTrace), function: fieldOf(w.networkParts, sourceFunction),
-		signing: signingPlaces{
-			trace: fieldOf(w.signingParts, sourceTrace), reference: fieldOf(w.signingParts, sourceReference), terminal: fieldOf(w.signingParts, sourceTerminal),
-			act: fieldOf(w.signingParts, sourceAct), account: fieldOf(w.signingParts, sourceAccount),
-		},
+		signing: signingPlacesOf(w.signingParts), balance: signingPlacesOf(w.balanceParts),
 	}
 	for _, m := range []struct {
 		mti  string
@@ -195,6 +196,13 @@ func newFieldCodec(c *Config, rules *codeRules, mode iso8583.MACMode, key iso858
 		*m.into = iso8583.NewBankMessage(w.profile, m.mti)
 	}
 	return w, f.join()
+}
+
+func signingPlacesOf(parts []part) signingPlaces {
+	return signingPlaces{
+		trace: fieldOf(parts, sourceTrace), reference: fieldOf(parts, sourceReference), terminal: fieldOf(parts, sourceTerminal),
+		act: fieldOf(parts, sourceAct), account: fieldOf(parts, sourceAccount),
+	}
 }
 
 func fieldOf(parts []part, s source) int {
@@ -231,14 +239,18 @@ func (w *fieldCodec) query(o *transaction.LoadOrder) ([]byte, error) {
 }
 
 func (w *fieldCodec) signing(s *Signing, trace uint32, moment int64) ([]byte, error) {
-	if len(w.signingParts) == 0 {
-		return nil, ErrNoAgreements
+	mti, parts, none := mtiSigning, w.signingParts, ErrNoAgreements
+	if s.Act == SigningBalance {
+		mti, parts, none = mtiLoad, w.balanceParts, ErrNoBalance
+	}
+	if len(parts) == 0 {
+		return nil, none
 	}
 	about, err := w.config.ofSigning(s, trace, moment)
 	if err != nil {
 		return nil, err
 	}
-	return w.build(w.signings.Restart(mtiSigning), w.signingParts, &about)
+	return w.build(w.signings.Restart(mti), parts, &about)
 }
 
 func (w *fieldCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
@@ -292,10 +304,13 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		place = r.places.networkTrace
 		a.function, _ = m.Number(r.places.function)
 	case mtiSigningAnswer:
-		at := &r.places.signing
-		place, reference = at.trace, at.reference
-		a.agreement = &agreed{act: m.String(at.act), account: strings.TrimRight(m.String(at.account), " "), signed: m.String(fieldAgreement)}
-		copy(a.terminal[:], m.String(at.terminal))
+		a.takeAgreement(m, &r.places.signing)
+		place, reference, a.agreement.signed = r.places.signing.trace, r.places.signing.reference, m.String(fieldAgreement)
+	case mtiLoadAnswer:
+		if at := &r.places.balance; at.act != 0 && m.String(at.act) == string(SigningBalance) {
+			a.takeAgreement(m, at)
+			place, reference, a.agreement.balance = at.trace, at.reference, m.String(fieldBalance)
+		}
 	}
 	trace, ok := m.Number(place)
 	a.trace, a.complete = uint32(trace), ok
@@ -306,7 +321,7 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	if a.mti == mtiQueryAnswer {
 		a.fate = r.rules.fateOf(strings.TrimRight(m.String(fieldFate), " "))
 	}
-	if financial(a.mti) {
+	if financial(a.mti) && a.agreement == nil {
 		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
 		a.date = readMonthDay(m.String(r.places.dateTime))
 		copy(a.terminal[:], m.String(r.places.terminal))
@@ -314,4 +329,10 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	}
 	a.finish(coded, m.String(fieldAuthorization), m.String(reference))
 	return a
+}
+
+// takeAgreement reads what an answer about an agreement, or about a balance, is about.
+func (a *answer) takeAgreement(m *iso8583.BankMessage, at *signingPlaces) {
+	a.agreement = &agreed{act: m.String(at.act), account: strings.TrimRight(m.String(at.account), " ")}
+	copy(a.terminal[:], m.String(at.terminal))
 }

@@ -37,8 +37,9 @@ type RecordLayout struct {
 	Query    []string `yaml:"query"`
 	Network  []string `yaml:"network"`
 	Signing  []string `yaml:"signing"`
-	// Withdrawal likewise, of a credit to the account.
+	// Withdrawal likewise, of a credit to the account; Balance of a balance enquiry.
 	Withdrawal []string `yaml:"withdrawal"`
+	Balance    []string `yaml:"balance"`
 }
 
 const (
@@ -71,6 +72,8 @@ var recordCodes = []recordCode{
 	{"withdrawal", mtiWithdrawal, false},
 	{"withdrawal_repeat", mtiWithdrawalRepeat, false},
 	{"withdrawal_answer", mtiWithdrawalAnswer, true},
+	{"balance", mtiBalance, false},
+	{"balance_answer", mtiBalanceAnswer, true},
 }
 
 func defaultRecordLayout() RecordLayout {
@@ -80,9 +83,13 @@ func defaultRecordLayout() RecordLayout {
 	}
 	return RecordLayout{
 		MAC: recordMACHex, Text: recordTextGBK,
-		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302", "withdrawal=2401", "withdrawal_repeat=2411", "withdrawal_answer=2402"},
+		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302", "withdrawal=2401", "withdrawal_repeat=2411", "withdrawal_answer=2402", "balance=2501", "balance_answer=2502"},
 		Load:  load, Withdrawal: load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
 		Network: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "code:6", "text:40"},
+		Balance: []string{
+			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
+			"code:6", "bank_reference:12", "balance:20", "text:40",
+		},
 		Signing: []string{
 			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
 			"holder:28", "identity:80", "code:6", "bank_reference:12", "agreement:1", "text:40",
@@ -149,9 +156,13 @@ func (l *RecordLayout) table(f *keyFaults) *recordTable {
 	if len(withdrawal.parts) > 0 {
 		withdrawal.needs(f, "withdrawal", sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceAccount, sourceCode)
 	}
+	balance := recordShapeOf(f, balanceTable, l.Balance)
+	if len(balance.parts) > 0 {
+		balance.needs(f, balanceTable, append(balanceNeeds[:], sourceCode, sourceBalance)...)
+	}
 	t.shapes = map[string]*recordShape{
 		mtiWithdrawal: withdrawal, mtiWithdrawalRepeat: withdrawal, mtiWithdrawalAnswer: withdrawal,
-		mtiSigning: signing, mtiSigningAnswer: signing,
+		mtiSigning: signing, mtiSigningAnswer: signing, mtiBalance: balance, mtiBalanceAnswer: balance,
 		mtiLoad: load, mtiLoadAnswer: load, mtiReversal: reversal, mtiRepeat: reversal, mtiReversalAnswer: reversal, mtiQuery: query, mtiQueryAnswer: query, mtiNetwork: network, mtiNetworkAnswer: network,
 	}
 	return t
@@ -176,9 +187,9 @@ func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
 	}
 	for _, kind := range recordCodes {
 		agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer
-		withdrawal := kind.mti == mtiWithdrawal || kind.mti == mtiWithdrawalRepeat || kind.mti == mtiWithdrawalAnswer
-		if agreement && len(l.Signing) == 0 || withdrawal {
-			continue // the bank has no such record, or may have none: see withdraws
+		optional := slices.Contains([]string{mtiWithdrawal, mtiWithdrawalRepeat, mtiWithdrawalAnswer, mtiBalance, mtiBalanceAnswer}, kind.mti)
+		if agreement && len(l.Signing) == 0 || optional {
+			continue // the bank has no such record, or may have none: see has
 		}
 		if t.codes[kind.mti] == "" {
 			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", kind.name)
@@ -186,12 +197,12 @@ func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
 	}
 }
 
-// withdraws sees that a bank that takes withdrawals has records for them.
-func (l *RecordLayout) withdraws(f *keyFaults) {
-	if len(l.Withdrawal) == 0 {
-		f.wrong("dialect.record.withdrawal", "银行支持提现时须给出 / must be given where the bank takes withdrawals")
+// has sees that a bank with a feature has the records for it.
+func (l *RecordLayout) has(f *keyFaults, message string, layout []string, codes ...string) {
+	if len(layout) == 0 {
+		f.wrong("dialect.record."+message, "银行有此功能时须给出 / must be given where the bank has the feature")
 	}
-	for _, name := range []string{"withdrawal=", "withdrawal_repeat=", "withdrawal_answer="} {
+	for _, name := range codes {
 		if !slices.ContainsFunc(l.Codes, func(line string) bool { return strings.HasPrefix(line, name) }) {
 			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", name[:len(name)-1])
 		}
@@ -211,7 +222,7 @@ func recordShapeOf(f *keyFaults, message string, lines []string) *recordShape {
 		about := sources[p.source]
 		p.number = p.number && !ownReference(message, p.source)
 		switch {
-		case p.source.ofAgreements() && message != signingTable:
+		case !p.source.isOf(message):
 			f.wrong(key, "%s 不在此报文 / %[1]s is not of this message", about.name)
 		case p.source == sourceLiteral && len(p.literal) > width, p.source != sourceLiteral && !about.fits(p.source, width):
 			f.wrong(key, "%s 的宽度不合 / the width of %[1]s does not fit", line)
@@ -298,14 +309,18 @@ func (w *recordCodec) query(o *transaction.LoadOrder) ([]byte, error) {
 }
 
 func (w *recordCodec) signing(s *Signing, trace uint32, moment int64) ([]byte, error) {
-	if len(w.table.shapes[mtiSigning].parts) == 0 {
-		return nil, ErrNoAgreements
+	mti, none := mtiSigning, ErrNoAgreements
+	if s.Act == SigningBalance {
+		mti, none = mtiBalance, ErrNoBalance
+	}
+	if len(w.table.shapes[mti].parts) == 0 {
+		return nil, none
 	}
 	about, err := w.config.ofSigning(s, trace, moment)
 	if err != nil {
 		return nil, err
 	}
-	return w.build(mtiSigning, &about), nil
+	return w.build(mti, &about), nil
 }
 
 func (w *recordCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
@@ -437,8 +452,11 @@ func (r *recordReader) take(mti string, shape *recordShape, record []byte) answe
 	if terminal := shape.find(sourceTerminal); value(sourceTerminal) != "" {
 		copy(a.terminal[:], record[terminal.at:]) // its spaces are its own
 	}
-	if mti == mtiSigningAnswer {
+	switch mti {
+	case mtiSigningAnswer:
 		a.agreement = &agreed{act: value(sourceAct), account: value(sourceAccount), signed: value(sourceAgreement)}
+	case mtiBalanceAnswer:
+		a.mti, a.agreement = mtiLoadAnswer, &agreed{act: value(sourceAct), account: value(sourceAccount), balance: value(sourceBalance)}
 	}
 	a.readAmount(value(sourceAmount))
 	a.fate = r.rules.fateOf(value(sourceFate))

@@ -41,6 +41,7 @@ const (
 	sourceText
 	sourceFate
 	sourceAgreement
+	sourceBalance
 	sourceCount
 )
 
@@ -72,7 +73,7 @@ var sources = [sourceCount]sourceInfo{
 	sourceCause:          {"cause", 4, true, true},             // of a reversal
 	sourceOriginal:       {"original", 42, true, true},         // as DE 90 has it: 0200, trace, date_time, institution, forwarding
 	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 201 and 202 cut-over, 301 echo
-	sourceAct:            {"act", 6, true, true},               // 890000 binds, 920000 releases, 330000 verifies
+	sourceAct:            {"act", 6, true, true},               // 890000 binds, 920000 releases, 330000 verifies, 300000 asks for the balance
 	sourceHolder:         {"holder", 28, false, false},         // his number at the site
 	sourceIdentity:       {"identity", 80, false, false},       // 20 of his identity number, then his name in GBK
 	sourceCode:           {"code", 6, false, false},            // the bank's response code
@@ -80,11 +81,20 @@ var sources = [sourceCount]sourceInfo{
 	sourceText:           {"text", 64, false, false},           // the bank's words
 	sourceFate:           {"original_code", 6, false, false},   // of a query: what the load was answered
 	sourceAgreement:      {"agreement", 1, false, false},       // of a verification: Y the bank has one with this holder, N it has none
+	sourceBalance:        {"balance", 120, false, false},       // of a balance enquiry: as DE 54 has it
 }
 
-// ofAgreements says whether a source is of messages about agreements alone.
-func (s source) ofAgreements() bool {
-	return s == sourceAct || s == sourceHolder || s == sourceIdentity || s == sourceAgreement
+// isOf says whether a source may be in a message: what an agreement is about is in no other, nor is what an account has.
+func (s source) isOf(message string) bool {
+	switch s {
+	case sourceAct:
+		return message == signingTable || message == balanceTable
+	case sourceHolder, sourceIdentity, sourceAgreement:
+		return message == signingTable
+	case sourceBalance:
+		return message == balanceTable
+	}
+	return true
 }
 
 // part is one place of a message: what it is filled from, in how many characters. width 0: as many as there are.

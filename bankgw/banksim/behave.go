@@ -31,6 +31,10 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 			b.send(l, b.answer(m, codeUnsigned), nil)
 			return
 		}
+		if m.String(3) == balanceAct {
+			b.takeBalance(l, m)
+			return
+		}
 		b.takeLoad(l, m)
 	case "0201":
 		b.takeLoad(l, m)

@@ -50,8 +50,23 @@ var queryPlaces = tableOf([]place{{44, 6, false}, {90, 42, true}}, loadPlaces)
 // number | identity number and name in GBK | answer | the bank's number | Y or N | words.
 var signingPlaces = tableOf(loadPlaces[:9:9], []place{{3, 6, true}, {102, 19, false}, {103, 28, false}, {61, 80, false}, {39, 6, false}, {38, 12, false}, {44, 1, false}, {0, 40, false}})
 
+// balancePlaces is a balance enquiry and its answer: as a load up to the reference, then what is asked | account | answer | the bank's number | the
+// balance as DE 54 has it | words.
+var balancePlaces = tableOf(loadPlaces[:9:9], []place{{3, 6, true}, {102, 19, false}, {39, 6, false}, {38, 12, false}, {54, 20, false}, {0, 40, false}})
+
 // networkPlaces is: MMDDhhmmss | trace | sender | receiver | function | answer | words.
 var networkPlaces = []place{{7, 10, true}, {11, 6, true}, {33, 11, false}, {100, 11, false}, {70, 3, true}, {39, 6, false}, {0, 40, false}}
+
+// actOf is DE 3 of a message that has a code of its own for it.
+func actOf(m *iso8583.BankMessage) string {
+	switch {
+	case isWithdrawal(m):
+		return creditAct
+	case m.String(3) == balanceAct:
+		return balanceAct
+	}
+	return ""
+}
 
 func tableOf(first, rest []place) []place { return append(first, rest...) }
 
@@ -75,6 +90,8 @@ var recordKinds = []recordKind{
 	{"2401", "0200", loadPlaces, creditAct},
 	{"2411", "0201", loadPlaces, creditAct},
 	{"2402", "0210", loadPlaces, creditAct},
+	{"2501", "0200", balancePlaces, balanceAct},
+	{"2502", "0210", balancePlaces, balanceAct},
 	{"9001", "0820", networkPlaces, ""},
 	{"9002", "0830", networkPlaces, ""},
 }
@@ -138,7 +155,7 @@ func (w *recordWire) read(kind *recordKind, record []byte) (*iso8583.BankMessage
 
 func (w *recordWire) seal(m *iso8583.BankMessage) ([]byte, error) {
 	for _, kind := range recordKinds {
-		if kind.mti != m.MTI() || (kind.act == creditAct) != isWithdrawal(m) {
+		if kind.mti != m.MTI() || kind.act != actOf(m) {
 			continue
 		}
 		w.out = append(w.out[:0], kind.code...)

@@ -22,10 +22,11 @@ const (
 	kindTotals
 	kindSigning
 	kindWithdrawal
+	kindBalance
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing", "withdrawal"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing", "withdrawal", "balance"}
 
 // verb is what the bank does with a request.
 type verb uint8

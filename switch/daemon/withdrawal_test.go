@@ -36,7 +36,7 @@ func newPayday(t *testing.T) *payday {
 	c := newCampus(t)
 	p := &payday{campus: c, t: t, bank: c.withBank(t)}
 	bank := &c.config.Bank
-	bank.Dialect.Features = []string{bankgw.FeatureWithdrawal}
+	bank.Dialect.Features = []string{bankgw.FeatureWithdrawal, bankgw.FeatureBalance}
 	bank.RequestTimeout, bank.WithdrawalExpiry, bank.WithdrawalBackOff = time.Second, 3*time.Second, []time.Duration{20 * time.Millisecond} // a busy machine is not a silent bank
 	c.config.Withdrawals = daemon.WithdrawalsConfig{SingleMaxFen: 30_000, DayMaxFen: 70_000, TwoPersonsAboveFen: 20_000}
 	p.r, p.client = c.run(t), daemon.NewClient(c.config.Data.Directory)
@@ -86,6 +86,15 @@ func (p *payday) approve(proposal string) console.Receipt {
 	return r
 }
 
+// balance asks what the bank says that the holder's account has.
+func (p *payday) balance(want console.Yuan) {
+	p.t.Helper()
+	var b console.BankBalance
+	body := map[string]string{"holder": p.holder.Number}
+	require.NoError(p.t, p.people["li"].Act(p.t.Context(), "/bank/balance", console.NewName(), body, &b))
+	require.Equal(p.t, want, b.Balance)
+}
+
 func (p *payday) open() (list []console.OpenWithdrawal) {
 	p.t.Helper()
 	var page struct{ Withdrawals []console.OpenWithdrawal }
@@ -116,7 +125,9 @@ func TestWithdrawalsWithTheBank(t *testing.T) {
 	p.refused("li", "bank_withdrawal", fmt.Sprintf(`{"holder":%q,"amount":"300.01"}`, p.holder.Number), "limit_single", "300.01", "300.00")
 	p.refused("li", "bank_withdrawal", fmt.Sprintf(`{"holder":%q,"amount":"1.00","account":"6217000099999999"}`, p.holder.Number), "account_not_bound")
 
+	p.balance(1_000_000)
 	p.withdraw("", "10.00", "paid")
+	p.balance(1_001_000)
 	p.withdraw("withdrawal: decline 14", "20.00", "declined")
 	p.withdraw("withdrawal: drop", "30.00", "paid") // silence, and the same answer to the repeat
 	nothing := p.withdraw("withdrawal: always lose", "40.00", "manual")
