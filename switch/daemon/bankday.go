@@ -151,7 +151,7 @@ func (s *server) loadOf(ctx context.Context, bank string, sequence uint64) (*rec
 	own := &reconcile.Entry{Sequence: sequence, Day: reconcile.Day(day), Amount: line.Amount, State: reconcile.StateReversing, Time: e.Time}
 	var account uint64
 	var signed *uint32 // holder who has signed since he was registered: his account may have been another
-	err = s.opened.engine.Look(ctx, func(state *transaction.State) {
+	err = s.opened.engine.LookDurable(ctx, func(state *transaction.State) {
 		card := state.Card(line.Card - 1)
 		own.Account, account = reconcile.Account(card.Number), state.Holder(card.Holder).BankAccount
 		if holder := card.Holder; state.Agreement(holder) != nil {
@@ -167,7 +167,9 @@ func (s *server) loadOf(ctx context.Context, bank string, sequence uint64) (*rec
 	return own, nil
 }
 
-// accountAt is the bank account that a holder had at an entry: the one before what he did about it next, or the one that he has now.
+// accountAt is the bank account that a holder had at an entry: the one before what he did about it next, or the one that he has now, which was looked
+// at durably. A change that had been decided and was not on disk yet would be in what he has now and not in his list: the account would be the new one
+// of a load that was asked of the old one, whenever the two share a group of the journal.
 func (s *server) accountAt(sequence uint64, holder uint32, now uint64) (uint64, error) {
 	for from := sequence; ; {
 		acts, err := s.opened.store.Statement(transaction.StatementHolder, uint64(holder)+1, from, 1<<62, actsTogether, false)

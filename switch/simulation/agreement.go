@@ -147,7 +147,7 @@ func (w *world) lookForLoads() {
 	now, from := w.clockNow(), uint32(w.rng.IntN(2)*w.rng.IntN(4))
 	bound := 1 + w.rng.IntN(6)
 	w.send(orderLoads, func(ctx context.Context) error {
-		_, err := w.engine.LoadAutomatically(ctx, from, bound, now)
+		_, err := w.engine.LoadAutomatically(ctx, from, bound, now, nil)
 		return err
 	}, func(err error) {
 		if err != nil {
