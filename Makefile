@@ -67,10 +67,10 @@ lint: ## gofumpt, staticcheck, go vet, and the house rules
 clean: ## what make has built; data stays
 	@rm -rf bin out
 
-proof-bank: ## every order of everything that can happen to one bank load, a death at every point, until the space is closed; out/bankproof.json
+proof-bank: ## every order of everything that can happen to one bank load and to one withdrawal, a death at every point, until the space is closed; out/bankproof.json
 	@configs/bankproof.sh
 
-bank-chaos: build ## LOADS bank loads at a bad bank, the switch killed and the bank restarted, compared load by load; out/bankchaos.json
+bank-chaos: build ## LOADS bank loads at a bad bank, a tenth as many withdrawals beside them, the switch killed and the bank restarted, compared load by load; out/bankchaos.json
 	@bin/bench bankchaos --binary bin/onecard --loads $(LOADS) --seed $(SEED) --json out/bankchaos.json
 
 conformance: ## clients that are not ours read and build our bank messages: moov's own encoders, npm's iso_8583 (needs node and npm)

@@ -156,11 +156,20 @@ func (b *Banks) Reverse(o transaction.LoadOrder) {
 	b.nobody(order{LoadOrder: o, reverse: true})
 }
 
+// Withdraw asks the account's bank to pay (transaction.Bank). An account that is no bank's is declined with 15. It never blocks.
+func (b *Banks) Withdraw(o transaction.LoadOrder) {
+	if g := b.of(o.BankAccount); g != nil {
+		g.Withdraw(o)
+		return
+	}
+	b.nobody(order{LoadOrder: o, withdraw: true})
+}
+
 // nobody has the first gateway answer for an order: its outcomes are never lost, however busy the owner is.
 func (b *Banks) nobody(o order) {
 	g := b.gateways[0]
-	if !g.handover.giveErrand(errand{nobody: &o}) && !o.reverse {
-		_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, noSuchIssuer)) // as in Gateway.Load
+	if !g.handover.giveErrand(errand{nobody: &o}) {
+		g.refuseStopped(&o) // as in Gateway.Load
 	}
 }
 
@@ -168,8 +177,13 @@ func (b *Banks) nobody(o order) {
 var noSuchIssuer = transaction.ResponseCode{'1', '5'}
 
 func (g *Gateway) answerForNobody(o *order) {
-	if o.reverse { // the ledger keeps it open, for the bank's return to the configuration
+	switch {
+	case o.reverse, o.withdraw && o.Repeat: // the ledger keeps it open, for the bank's return to the configuration
 		g.events.fault(faultNoBank)
+		return
+	case o.withdraw:
+		g.events.loadRefused(refusedNoBank)
+		g.tell(transaction.KindWithdrawalDeclined, o.Load, noSuchIssuer)
 		return
 	}
 	g.decline(&o.LoadOrder, refusedNoBank, noSuchIssuer)

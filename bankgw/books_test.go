@@ -16,7 +16,7 @@ import (
 type books struct {
 	credited          money.Fen // to the purse, beyond what it had
 	transit           money.Fen // load in transit
-	held              money.Fen
+	held, promised    money.Fen // on hold of what is in transit, and of the purse
 	suspense, sum     money.Fen
 	difference        money.Fen
 	openHolds, opened int
@@ -24,14 +24,14 @@ type books struct {
 
 func booksOf(s *transaction.State) books {
 	book := s.Book()
-	b := books{sum: book.Sum(), openHolds: book.Holds(), opened: s.OpenLoads(), suspense: book.Account(transaction.AccountSuspense).Balance}
+	b := books{sum: book.Sum(), openHolds: book.Holds(), opened: s.OpenLoads() + s.OpenWithdrawals(), suspense: book.Account(transaction.AccountSuspense).Balance}
 	credits, debits := book.Turnover()
 	b.difference = credits - debits
 	transit := book.Account(transaction.AccountLoadInTransit)
 	b.transit, b.held = transit.Balance, transit.Held
 	for id := uint32(1); id <= book.Accounts(); id++ {
 		if a := book.Account(ledger.AccountID(id)); a.Code == ledger.CodeMainPurse {
-			b.credited = a.Balance - openingMain
+			b.credited, b.promised = a.Balance-openingMain, a.Held
 		}
 	}
 	return b
@@ -43,11 +43,14 @@ func (w *world) look() (b books) {
 	return b
 }
 
-// debited is what the bank holds, by its own records.
+// debited is what the bank holds, by its own records: what it has paid out is less than nothing.
 func (w *world) debited() (sum money.Fen) {
 	for _, r := range w.bank.Records() {
-		if r.State == banksim.Debited {
+		switch r.State {
+		case banksim.Debited:
 			sum += r.Amount
+		case banksim.Paid:
+			sum -= r.Amount
 		}
 	}
 	return sum
@@ -56,7 +59,7 @@ func (w *world) debited() (sum money.Fen) {
 // settled says that nothing is under way any more.
 func (w *world) settled() bool {
 	s := w.life.gateway.Status()
-	return w.look().opened == 0 && s.LoadsInFlight == 0 && s.ReversalsQueued == 0 && s.OutcomesWaiting == 0
+	return w.look().opened == 0 && s.LoadsInFlight == 0 && s.Withdrawals == 0 && s.ReversalsQueued == 0 && s.OutcomesWaiting == 0
 }
 
 // verify is the audit: bank debited <=> card credited, and nothing is left over.

@@ -17,9 +17,13 @@ type codec interface {
 	load(o *transaction.LoadOrder) ([]byte, error)
 	// reversal takes a load back: mtiReversal, or mtiRepeat when it may have been sent before.
 	reversal(mti, cause string, o *transaction.LoadOrder, now time.Time) ([]byte, error)
+	// withdrawal asks to pay an account: mtiLoad, or mtiWithdrawalRepeat when it may have been sent before; errNoWithdrawals when the bank has no
+	// message for it.
+	withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error)
 	// query asks what became of a load.
 	query(o *transaction.LoadOrder) ([]byte, error)
-	// signing asks about an agreement, with a trace and a moment of its own; ErrNoAgreements when the bank has no message for it.
+	// signing asks about an agreement, or for a balance, with a trace and a moment of its own; ErrNoAgreements or ErrNoBalance when the bank has no
+	// message for it.
 	signing(s *Signing, trace uint32, moment int64) ([]byte, error)
 	// network asks or tells something about the link.
 	network(function int, trace uint32, now time.Time) ([]byte, error)
@@ -70,10 +74,11 @@ type codeRules struct {
 	told      map[string]transaction.ResponseCode // what a terminal is told
 	uncertain map[string]bool
 	notFound  map[string]bool
+	notNow    map[string]bool
 }
 
 func newCodeRules(d *Dialect) *codeRules {
-	r := &codeRules{told: map[string]transaction.ResponseCode{}, uncertain: map[string]bool{}, notFound: map[string]bool{}}
+	r := &codeRules{told: map[string]transaction.ResponseCode{}, uncertain: map[string]bool{}, notFound: map[string]bool{}, notNow: map[string]bool{}}
 	for _, line := range d.Codes {
 		if bank, ours, ok := cutCode(line); ok {
 			r.told[bank] = transaction.ResponseCode([]byte(ours))
@@ -85,6 +90,9 @@ func newCodeRules(d *Dialect) *codeRules {
 	for _, code := range d.NotFoundCodes {
 		r.notFound[code] = true
 	}
+	for _, code := range d.NotNowCodes {
+		r.notNow[code] = true
+	}
 	return r
 }
 
@@ -92,7 +100,7 @@ func newCodeRules(d *Dialect) *codeRules {
 // table, and one that the table does not have says nothing: it is uncertain.
 func (r *codeRules) weigh(a *answer, code string) (ok bool) {
 	told, known := r.told[code]
-	a.uncertain, a.notFound = r.uncertain[code], r.notFound[code]
+	a.uncertain, a.notFound, a.notNow = r.uncertain[code], r.notFound[code], r.notNow[code]
 	switch {
 	case code == "":
 		return false

@@ -76,6 +76,10 @@ type Config struct {
 	ReversalExpiry time.Duration `yaml:"reversal_expiry"`
 	// ReversalRefusals of the bank in a row give it up, too.
 	ReversalRefusals int `yaml:"reversal_refusals"`
+	// WithdrawalBackOff are the pauses between rounds of asking about a withdrawal that is not answered; the last one repeats for ever.
+	WithdrawalBackOff []time.Duration `yaml:"withdrawal_back_off"`
+	// WithdrawalExpiry is the age of a withdrawal at which the bank is asked no more: then two persons settle it by the bank's file. 0: never.
+	WithdrawalExpiry time.Duration `yaml:"withdrawal_expiry"`
 	// NotFoundAfter is the age that a load without any answer must have before the bank's 25 (original not found) ends its reversal: a
 	// younger one may still be on its way there.
 	NotFoundAfter time.Duration `yaml:"not_found_after"`
@@ -103,6 +107,7 @@ func DefaultConfig() Config {
 		ReconnectMin: 500 * time.Millisecond, ReconnectMax: 30 * time.Second,
 		ReversalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, NotFoundAfter: 20 * time.Second,
 		ReversalExpiry: 24 * time.Hour, ReversalRefusals: 10,
+		WithdrawalBackOff: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}, WithdrawalExpiry: 24 * time.Hour,
 		MaxInFlight: 128, MaxReversalsInFlight: 16, MaxMessageBytes: 2048, Files: defaultFiles(), StopTimeout: 10 * time.Second, Zone: 8 * time.Hour,
 	}
 }
@@ -204,21 +209,29 @@ func (c *Config) validateTimes(f *keyFaults) {
 	f.spans("echo_timeout", c.EchoTimeout, 10*time.Millisecond, time.Minute)
 	f.spans("reconnect_min", c.ReconnectMin, time.Millisecond, time.Hour)
 	f.spans("reconnect_max", c.ReconnectMax, c.ReconnectMin, time.Hour)
-	if len(c.ReversalBackOff) == 0 || len(c.ReversalBackOff) > 16 {
-		f.wrong("reversal_back_off", "须给出 1 至 16 个时长 / must have 1 to 16 durations, has %d", len(c.ReversalBackOff))
-	}
-	for i, step := range c.ReversalBackOff {
-		if step < 10*time.Millisecond || step > 24*time.Hour || i > 0 && step < c.ReversalBackOff[i-1] {
-			f.wrong("reversal_back_off", "各时长须递增且不超过 24h / durations must not fall and be at most 24h, number %d is %s", i+1, step)
-		}
-	}
+	f.backOff("reversal_back_off", c.ReversalBackOff)
+	f.backOff("withdrawal_back_off", c.WithdrawalBackOff)
 	f.spans("not_found_after", c.NotFoundAfter, 0, time.Hour)
 	if c.ReversalExpiry != 0 {
 		f.spans("reversal_expiry", c.ReversalExpiry, c.RequestTimeout, 7*24*time.Hour)
 	}
+	if c.WithdrawalExpiry != 0 {
+		f.spans("withdrawal_expiry", c.WithdrawalExpiry, c.RequestTimeout, 7*24*time.Hour)
+	}
 	f.bounds("reversal_refusals", c.ReversalRefusals, 1, 1000)
 	f.spans("stop_timeout", c.StopTimeout, 0, 5*time.Minute)
 	f.spans("zone", c.Zone, -14*time.Hour, 14*time.Hour)
+}
+
+func (f *keyFaults) backOff(key string, steps []time.Duration) {
+	if len(steps) == 0 || len(steps) > 16 {
+		f.wrong(key, "须给出 1 至 16 个时长 / must have 1 to 16 durations, has %d", len(steps))
+	}
+	for i, step := range steps {
+		if step < 10*time.Millisecond || step > 24*time.Hour || i > 0 && step < steps[i-1] {
+			f.wrong(key, "各时长须递增且不超过 24h / durations must not fall and be at most 24h, number %d is %s", i+1, step)
+		}
+	}
 }
 
 func (f *keyFaults) address(address string) {

@@ -55,7 +55,7 @@ func sent(t *testing.T) map[string][]byte {
 	payloads := make(map[string][]byte)
 	site := proofSite(t)
 	synctest.Test(t, func(t *testing.T) {
-		w, err := newSmallWorld(t, site, false, &wrongdoing{})
+		w, err := newSmallWorld(t, site, false, &wrongdoing{}, nil)
 		require.NoError(t, err)
 		for _, action := range []string{"load", "time", "time", "time"} { // sent, given up and reversed, given up, repeated
 			w.do(move{action: action})
@@ -211,7 +211,7 @@ func acceptForeign(t *testing.T, answers map[string][]byte) {
 	site := proofSite(t)
 	play := func(check func(w *smallWorld, b books), names ...string) {
 		synctest.Test(t, func(t *testing.T) {
-			w, err := newSmallWorld(t, site, false, &wrongdoing{})
+			w, err := newSmallWorld(t, site, false, &wrongdoing{}, nil)
 			require.NoError(t, err)
 			w.puppet.mu.Lock()
 			w.puppet.signOn = answers["0830 sign-on"]

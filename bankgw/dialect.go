@@ -44,6 +44,10 @@ type Dialect struct {
 	// Keys is where the bank's change of the MAC key (0800, function 101) has the key and its check value, whose other fields are those of
 	// Network: new_key and check_value, or checked_key, which holds both. Empty: the bank has no key change.
 	Keys []string `yaml:"keys"`
+	// Withdrawal is likewise of a credit to the account; its answer has what it is recognised by in the fields of Load.
+	Withdrawal []string `yaml:"withdrawal"`
+	// Balance is likewise of a balance enquiry.
+	Balance []string `yaml:"balance"`
 	// Record is the layout of records.
 	Record RecordLayout `yaml:"record"`
 	// Codes of the bank and what a terminal is told for them, such as "A0=91". A code of two characters that is not here is told as it is;
@@ -53,7 +57,9 @@ type Dialect struct {
 	UncertainCodes []string `yaml:"uncertain_codes"`
 	// NotFoundCodes say that there is nothing to take back.
 	NotFoundCodes []string `yaml:"not_found_codes"`
-	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal, totals.
+	// NotNowCodes say that the bank could not look: nothing about what was sent before. A withdrawal is asked for again.
+	NotNowCodes []string `yaml:"not_now_codes"`
+	// Features are what the bank can do besides: query, balance, auto_load, reversal_of_reversal, totals, withdrawal, withdrawal_once.
 	Features []string `yaml:"features"`
 }
 
@@ -63,8 +69,18 @@ const (
 	FeatureBalance            = "balance"   // it says what an account has
 	FeatureAutoLoad           = "auto_load" // it takes loads that nobody has keyed a PIN for
 	FeatureReversalOfReversal = "reversal_of_reversal"
-	FeatureTotals             = "totals" // it takes our totals of a closed day, and says its own
+	FeatureTotals             = "totals"          // it takes our totals of a closed day, and says its own
+	FeatureWithdrawal         = "withdrawal"      // it pays accounts, and gives a repeated request the answer of the first, refusals too
+	FeatureWithdrawalOnce     = "withdrawal_once" // it pays accounts, and must not be sent a request twice
 )
+
+// features are all of them.
+var features = []string{FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal, FeatureTotals, FeatureWithdrawal, FeatureWithdrawalOnce}
+
+// TakesWithdrawals says whether the bank pays accounts.
+func (d *Dialect) TakesWithdrawals() bool {
+	return d.Has(FeatureWithdrawal) || d.Has(FeatureWithdrawalOnce)
+}
 
 // Has says whether the bank has a feature.
 func (d *Dialect) Has(feature string) bool { return slices.Contains(d.Features, feature) }
@@ -83,6 +99,15 @@ func DefaultDialect() Dialect {
 			"3=380000", "4=amount", "7=date_time", "11=trace", "32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "90=original", "102=account",
 		},
 		Network: []string{"7=date_time", "11=trace", "33=forwarding", "70=function", "100=receiving"},
+		// A credit to the account (代付, wire handbook 3.5).
+		Withdrawal: []string{
+			"2=account", "3=290000", "4=amount", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "22=012", "25=00",
+			"32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "49=156", "102=account", "103=card",
+		},
+		Balance: []string{
+			"2=account", "3=act", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "22=012", "25=00",
+			"32=institution", "33=forwarding", "37=reference", "41=terminal", "42=merchant", "49=156", "102=account",
+		},
 		Signing: []string{
 			"2=account", "3=act", "7=date_time", "11=trace", "12=time", "13=date", "18=merchant_type", "25=00", "32=institution", "33=forwarding", "37=reference",
 			"41=terminal", "42=merchant", "61=identity", "102=account", "103=holder",
@@ -98,7 +123,7 @@ func DefaultDialect() Dialect {
 		// An approval of another kind (10 a part, 11 VIP, 16 and A2 to A6 with a defect), a bank that has no answer itself (68, 98), a
 		// duplicate of something we sent once (94).
 		UncertainCodes: []string{"10", "11", "16", "A2", "A4", "A5", "A6", "68", "94", "98"},
-		NotFoundCodes:  []string{"25"}, Features: []string{},
+		NotFoundCodes:  []string{"25"}, NotNowCodes: []string{"90", "91", "92", "96"}, Features: []string{},
 	}
 }
 
@@ -115,14 +140,22 @@ func (d *Dialect) validate(f *keyFaults, changesKeys bool) {
 		if d.Has(FeatureQuery) {
 			needs(f, "query", query, sourceTrace, sourceReference, sourceTerminal)
 		}
+		var withdrawal []part // of a bank that takes none nothing is asked
+		if d.TakesWithdrawals() {
+			withdrawal = fieldParts(f, "withdrawal", d.Withdrawal, profile)
+			needs(f, "withdrawal", withdrawal, sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceAccount)
+		}
 		for _, s := range []source{sourceAmount, sourceTrace, sourceReference, sourceTerminal} {
-			for name, other := range map[string]int{"reversal": fieldOf(reversal, s), "query": fieldOf(query, s)} {
+			for name, other := range map[string]int{"reversal": fieldOf(reversal, s), "query": fieldOf(query, s), "withdrawal": fieldOf(withdrawal, s)} {
 				if l := fieldOf(load, s); l != other && l*other != 0 {
 					f.wrong("dialect."+name, "%s 须与 load 在同一域 / %[1]s must be in the same field as in load", sources[s].name)
 				}
 			}
 		}
 		needs(f, "network", fieldParts(f, "network", d.Network, profile), sourceTrace, sourceFunction)
+		if d.Has(FeatureBalance) {
+			needs(f, balanceTable, fieldParts(f, balanceTable, d.Balance, profile), balanceNeeds[:]...)
+		}
 		if signing := fieldParts(f, "signing", d.Signing, profile); len(signing) > 0 {
 			needs(f, "signing", signing, signingNeeds[:]...)
 		}
@@ -134,7 +167,12 @@ func (d *Dialect) validate(f *keyFaults, changesKeys bool) {
 			needs(f, "totals", totals, sourceTrace, sourceSettlementDate, sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount)
 		}
 	case DialectRecord:
-		d.Record.validate(f)
+		if d.Record.validate(f); d.TakesWithdrawals() {
+			d.Record.has(f, "withdrawal", d.Record.Withdrawal, "withdrawal=", "withdrawal_repeat=", "withdrawal_answer=")
+		}
+		if d.Has(FeatureBalance) {
+			d.Record.has(f, balanceTable, d.Record.Balance, "balance=", "balance_answer=")
+		}
 		if d.Has(FeatureTotals) {
 			f.wrong("dialect.features", "定长记录没有总额报文 / records have no totals")
 		}
@@ -143,10 +181,8 @@ func (d *Dialect) validate(f *keyFaults, changesKeys bool) {
 	}
 	d.validateCodes(f)
 	for _, feature := range d.Features {
-		switch feature {
-		case FeatureQuery, FeatureBalance, FeatureAutoLoad, FeatureReversalOfReversal, FeatureTotals:
-		default:
-			f.wrong("dialect.features", "须为 query、balance、auto_load、reversal_of_reversal 或 totals / must be query, balance, auto_load, reversal_of_reversal or totals, is %q", feature)
+		if !slices.Contains(features, feature) {
+			f.wrong("dialect.features", "须为其一 / must be one of %s, is %q", strings.Join(features, ", "), feature)
 		}
 	}
 }
@@ -163,7 +199,7 @@ func (d *Dialect) validateCodes(f *keyFaults) {
 		}
 		seen[bank] = true
 	}
-	for key, codes := range map[string][]string{"dialect.uncertain_codes": d.UncertainCodes, "dialect.not_found_codes": d.NotFoundCodes} {
+	for key, codes := range map[string][]string{"dialect.uncertain_codes": d.UncertainCodes, "dialect.not_found_codes": d.NotFoundCodes, "dialect.not_now_codes": d.NotNowCodes} {
 		for _, code := range codes {
 			if !isBankCode(code) {
 				f.wrong(key, "须为 2 至 6 位字母数字 / must be 2 to 6 letters or digits, is %q", code)
@@ -241,7 +277,7 @@ func fieldParts(f *keyFaults, message string, lines []string, profile *iso8583.B
 			f.wrong(key, "%s 只在总额报文中 / %[1]s is in totals only", sources[p.source].name)
 		case p.source >= sourceCode:
 			f.wrong(key, "%s 只在应答中 / %[1]s is in answers only", sources[p.source].name)
-		case p.source.ofAgreements() && message != signingTable:
+		case !p.source.isOf(message):
 			f.wrong(key, "%s 不在此报文 / %[1]s is not of this message", sources[p.source].name)
 		default:
 			p.field = n

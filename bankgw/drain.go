@@ -98,7 +98,7 @@ func (g *Gateway) takeErrands(now time.Time) {
 
 // drained signs a link off on which nothing is in flight any more, and says whether it did.
 func (g *Gateway) drained(now time.Time, l *link) bool {
-	busy := l.loads > 0 || g.signingOn(l) || slices.ContainsFunc(g.deadlines, func(ex *exchange) bool {
+	busy := l.loads > 0 || g.signingOn(l) || g.withdrawalOn(l) || slices.ContainsFunc(g.deadlines, func(ex *exchange) bool {
 		return !ex.ended && ex.link == l && ex.generation == l.generation
 	})
 	if busy {

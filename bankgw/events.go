@@ -131,7 +131,7 @@ var refusalLabels = [refusalCount]string{"no_link", "window_full", "key_in_use",
 // Refusals calls visit with every label of LoadRefused.
 func Refusals(visit func(label string)) { visitAll(refusalLabels[:], visit) }
 
-var messageTypes = [...]string{"0100", "0110", "0200", "0210", "0420", "0421", "0430", "0520", "0530", "0600", "0610", "0800", "0810", "0820", "0830", "other"}
+var messageTypes = [...]string{"0100", "0110", "0200", "0201", "0210", "0420", "0421", "0430", "0520", "0530", "0600", "0610", "0800", "0810", "0820", "0830", "other"}
 
 // MessageTypes calls visit with every MTI of Message; "other" is whatever else the bank sends.
 func MessageTypes(visit func(mti string)) { visitAll(messageTypes[:], visit) }

@@ -36,7 +36,7 @@ var passed = []string{
 }
 
 // counted are fields of which only the first values matter.
-var counted = map[string]int64{"attempts": 1, "failures": 1, "misses": 3, "bad": 5}
+var counted = map[string]int64{"attempts": 1, "rounds": 1, "failures": 1, "misses": 3, "bad": 5}
 
 func fingerprintOf(g *bankgw.Gateway, now time.Time) *fingerprint {
 	f := &fingerprint{now: now, met: make(map[string]int)}

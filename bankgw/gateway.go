@@ -59,15 +59,18 @@ type Gateway struct {
 	signings  signings
 	fates     fates
 	totals    totals
-	outcomes  []transaction.Request // not yet taken by the owner, in their order
-	offerAt   time.Time             // when outcomes are offered again
-	newest    uint64                // load taken last: they come in order, so a smaller one is a duplicate
-	trace     uint32                // DE 11 of network messages
-	signOnAt  time.Time             // the next daily sign-on
-	cutOver   time.Time             // until when the bank turns its day; zero: it does not
-	phase     phase
-	stopBy    time.Time
-	taken     []order
+
+	withdrawals withdrawals
+
+	outcomes []transaction.Request // not yet taken by the owner, in their order
+	offerAt  time.Time             // when outcomes are offered again
+	newest   uint64                // load taken last: they come in order, so a smaller one is a duplicate
+	trace    uint32                // DE 11 of network messages
+	signOnAt time.Time             // the next daily sign-on
+	cutOver  time.Time             // until when the bank turns its day; zero: it does not
+	phase    phase
+	stopBy   time.Time
+	taken    []order
 
 	mu     sync.Mutex
 	status Status // guarded by mu
@@ -106,6 +109,7 @@ func New(c Config, keys Keys, submit func(transaction.Request) error, events Eve
 		random: rand.New(rand.NewPCG(o.Seed, 0)),
 		loads:  make(map[uint64]*exchange), mux: make(map[muxKey]*exchange), signings: signings{mux: make(map[muxKey]*asked)},
 		reversals: reversals{byLoad: make(map[uint64]*reversal)}, fates: fates{byLoad: make(map[uint64]*fate)}, totals: totals{known: make(map[uint32]Totals)},
+		withdrawals: newWithdrawals(),
 	}
 	if g.framer, err = newFramer(&g.config); err != nil {
 		return nil, KeyError{"framing", err.Error()}
@@ -127,7 +131,7 @@ func New(c Config, keys Keys, submit func(transaction.Request) error, events Eve
 func (g *Gateway) Load(o transaction.LoadOrder) {
 	if !g.handover.give(order{LoadOrder: o}) {
 		// After the stop nothing leaves the house. An owner who cannot take this now takes the load up as unknown at the next start.
-		_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, transaction.BankCannotOperate))
+		g.refuseStopped(&order{LoadOrder: o})
 	}
 }
 
@@ -187,9 +191,7 @@ func (g *Gateway) end() {
 	g.running.Wait()
 	g.closeSignings()
 	for _, o := range g.handover.close() {
-		if !o.reverse {
-			_ = g.submit(outcomeOf(transaction.KindLoadDeclined, o.Load, transaction.BankCannotOperate)) // as in Load
-		}
+		g.refuseStopped(&o) // as in Load
 	}
 	g.publish()
 }
@@ -205,7 +207,7 @@ func earliest(a, b time.Time) time.Time {
 // tick does what is due and returns when it wants to be called again.
 func (g *Gateway) tick(now time.Time) (next time.Time) {
 	g.expire(now) // first: it makes links suspect
-	next = earliest(g.expireSignings(now), g.signOnDaily(now))
+	next = earliest(earliest(g.tickWithdrawals(now), g.expireSignings(now)), g.signOnDaily(now))
 	for _, l := range g.links {
 		next = earliest(next, g.tickLink(now, l))
 	}
@@ -218,7 +220,7 @@ func (g *Gateway) tick(now time.Time) (next time.Time) {
 		}
 	}
 	if g.phase == phaseDraining {
-		if drained := len(g.loads)+len(g.signings.mux) == 0 && g.reversals.inFlight == 0 && len(g.outcomes) == 0; drained || !now.Before(g.stopBy) {
+		if drained := len(g.loads)+len(g.signings.mux)+g.withdrawals.inFlight == 0 && g.reversals.inFlight == 0 && len(g.outcomes) == 0; drained || !now.Before(g.stopBy) {
 			g.signOff(now)
 		}
 	}
@@ -242,6 +244,7 @@ func (g *Gateway) signOff(now time.Time) {
 			g.abandon(now, ex, faultTimeout)
 		}
 	}
+	g.leaveWithdrawals()
 	for _, l := range g.links {
 		wasUp := l.state == LinkUp
 		if wasUp {
@@ -266,6 +269,13 @@ func (g *Gateway) tell(kind transaction.Kind, load uint64, code transaction.Resp
 func (g *Gateway) tellSaid(kind transaction.Kind, o *transaction.LoadOrder, code transaction.ResponseCode, a *answer) {
 	r := outcomeOf(kind, o.Load, code)
 	r.BankTrace, r.BankDay = a.bank, g.bankDay(o, a)
+	g.outcomes = append(g.outcomes, r)
+}
+
+// tellNumbered is tell with the bank's own number.
+func (g *Gateway) tellNumbered(kind transaction.Kind, load uint64, code transaction.ResponseCode, bank [12]byte) {
+	r := outcomeOf(kind, load, code)
+	r.BankTrace = bank
 	g.outcomes = append(g.outcomes, r)
 }
 

@@ -9,7 +9,8 @@ import (
 // order is what the owner of the ledger has asked for.
 type order struct {
 	transaction.LoadOrder
-	reverse bool
+	reverse  bool
+	withdraw bool
 }
 
 // handover keeps the owner's orders until the gateway's goroutine takes them, in their order: a load stands before its reversal. It is

@@ -187,14 +187,18 @@ func (g *Gateway) answered(now time.Time, l *link, a *answer) {
 	switch {
 	case !a.complete:
 		g.events.fault(faultMalformed)
+	case a.agreement != nil:
+		g.signingAnswered(a)
+	case a.mti == mtiLoadAnswer && g.withdrawals.knows(a):
+		g.withdrawalAnswered(now, a)
+	case a.mti == mtiQueryAnswer && g.withdrawals.knows(a):
+		g.withdrawalTold(now, a)
 	case a.mti == mtiLoadAnswer:
 		g.loadAnswered(now, a)
 	case a.mti == mtiReversalAnswer:
 		g.reversalAnswered(now, a)
 	case a.mti == mtiQueryAnswer:
 		g.queryAnswered(a)
-	case a.mti == mtiSigningAnswer:
-		g.signingAnswered(a)
 	case a.mti == mtiNetworkAnswer:
 		g.networkAnswered(now, l, a)
 	case a.mti == mtiNetwork:
@@ -269,6 +273,7 @@ func (g *Gateway) lose(now time.Time, l *link, reason string) {
 	l.due = now.Add(pause/2 + time.Duration(g.random.Int64N(int64(pause/2)+1)))
 	g.events.linkLost(l.number, reason)
 	g.loseSignings(l)
+	g.loseWithdrawals(now, l)
 	for _, ex := range slices.Concat(g.deadlines, g.queries) {
 		if ex.link == l && !ex.ended {
 			g.abandon(now, ex, faultLinkLost)

@@ -43,10 +43,13 @@ type exchange struct {
 func (g *Gateway) takeOrders(now time.Time) {
 	g.taken = g.handover.take(g.taken[:0])
 	for i := range g.taken {
-		if g.taken[i].reverse {
-			g.takeReversal(now, &g.taken[i].LoadOrder)
-		} else {
-			g.takeLoad(now, &g.taken[i].LoadOrder)
+		switch o := &g.taken[i]; {
+		case o.reverse:
+			g.takeReversal(now, &o.LoadOrder)
+		case o.withdraw:
+			g.takeWithdrawal(now, &o.LoadOrder)
+		default:
+			g.takeLoad(now, &o.LoadOrder)
 		}
 	}
 }

@@ -30,6 +30,13 @@ const (
 	mtiOther          = "other" // nobody has asked for it
 )
 
+// A withdrawal is asked for and answered as a load is, in messages that a record tells apart.
+const (
+	mtiWithdrawal       = "0200 withdrawal"
+	mtiWithdrawalRepeat = "0201"
+	mtiWithdrawalAnswer = "0210 withdrawal"
+)
+
 // Network functions, DE 70.
 const (
 	functionSignOn       = 1
@@ -61,6 +68,7 @@ type answer struct {
 	told      transaction.ResponseCode // as a terminal is told
 	uncertain bool                     // the code does not say that nothing was taken
 	notFound  bool                     // the code says that there is nothing to take back
+	notNow    bool                     // the code says that the bank could not look
 	trace     uint32
 	date      monthDay // when we sent the request, as the bank gives it back; 0: it does not
 	sent      string   // of a reversal's answer: when the repeat that it answers was sent, MMDDhhmmss; "": it does not say
@@ -74,7 +82,7 @@ type answer struct {
 	key       iso8583.Secret // that a key change brings; its MAC is of it
 	bankDate  string         // MMDD of the bank's settlement date, "" when it does not say
 	complete  bool           // trace, and for financial answers code, reference and terminal are there
-	agreement *agreed        // of an agreement: what it is about; nil: another message
+	agreement *agreed        // of an agreement or a balance: what it is about; nil: another message
 	totals    *totalsHeard   // of an 0520 or 0530
 
 	message any // the bank's own requests, to be echoed: the codec's own
@@ -105,7 +113,7 @@ func (a *answer) finish(coded bool, bank, reference string) {
 	if copy(a.bank[:], "            "); copy(a.bank[:], bank) == 0 {
 		copy(a.bank[:], reference)
 	}
-	if financial(a.mti) {
+	if financial(a.mti) && a.agreement == nil {
 		a.complete = a.complete && coded && a.load != 0 && a.terminal != transaction.TerminalCode{}
 	}
 }
@@ -146,6 +154,7 @@ type fieldCodec struct {
 
 	loadParts, reversalParts, queryParts, networkParts, signingParts, totalsParts []part
 	loads, reversals, queries, networks, answers, signings, totaling              *iso8583.BankMessage // written again and again
+	withdrawalParts, balanceParts                                                 []part
 	scratch                                                                       []byte
 }
 
@@ -156,7 +165,7 @@ type fieldPlaces struct {
 	totalsDate, totalsTrace                                              int
 	sent                                                                 int    // of a reversal
 	figures                                                              [4]int // debits, their amount, reversed, theirs
-	signing                                                              signingPlaces
+	signing, balance                                                     signingPlaces
 }
 
 // signingPlaces are where answers about agreements have what they are about.
@@ -169,6 +178,7 @@ const (
 	fieldFileName      = 101
 	fieldFate          = 44 // of a query's answer: what the load was answered
 	fieldAgreement     = 44 // of an agreement's answer: whether the bank has one
+	fieldBalance       = 54 // of a balance enquiry's answer
 )
 
 func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, error) {
@@ -188,15 +198,18 @@ func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, err
 	w.reversalParts = fieldParts(&f, "reversal", c.Dialect.Reversal, w.profile)
 	w.queryParts = fieldParts(&f, "query", c.Dialect.Query, w.profile)
 	w.networkParts = fieldParts(&f, "network", c.Dialect.Network, w.profile)
+	if c.Dialect.TakesWithdrawals() {
+		w.withdrawalParts = fieldParts(&f, "withdrawal", c.Dialect.Withdrawal, w.profile)
+	}
+	if c.Dialect.Has(FeatureBalance) {
+		w.balanceParts = fieldParts(&f, balanceTable, c.Dialect.Balance, w.profile)
+	}
 	w.signingParts = fieldParts(&f, "signing", c.Dialect.Signing, w.profile)
 	w.places = fieldPlaces{
 		amount: fieldOf(w.loadParts, sourceAmount), trace: fieldOf(w.loadParts, sourceTrace), reference: fieldOf(w.loadParts, sourceReference),
 		terminal: fieldOf(w.loadParts, sourceTerminal), dateTime: fieldOf(w.loadParts, sourceDateTime),
 		networkTrace: fieldOf(w.networkParts, sourceTrace), function: fieldOf(w.networkParts, sourceFunction),
-		signing: signingPlaces{
-			trace: fieldOf(w.signingParts, sourceTrace), reference: fieldOf(w.signingParts, sourceReference), terminal: fieldOf(w.signingParts, sourceTerminal),
-			act: fieldOf(w.signingParts, sourceAct), account: fieldOf(w.signingParts, sourceAccount),
-		},
+		signing: signingPlacesOf(w.signingParts), balance: signingPlacesOf(w.balanceParts),
 	}
 	if c.Dialect.Has(FeatureTotals) {
 		w.totalsParts = fieldParts(&f, "totals", c.Dialect.Totals, w.profile)
@@ -215,6 +228,13 @@ func newFieldCodec(c *Config, rules *codeRules, ring *keyRing) (*fieldCodec, err
 		w.places.newKey = fieldOf(keyParts, sourceCheckedKey)
 	}
 	return w, f.join()
+}
+
+func signingPlacesOf(parts []part) signingPlaces {
+	return signingPlaces{
+		trace: fieldOf(parts, sourceTrace), reference: fieldOf(parts, sourceReference), terminal: fieldOf(parts, sourceTerminal),
+		act: fieldOf(parts, sourceAct), account: fieldOf(parts, sourceAccount),
+	}
 }
 
 func fieldOf(parts []part, s source) int {
@@ -237,20 +257,32 @@ func (w *fieldCodec) reversal(mti, cause string, o *transaction.LoadOrder, now t
 	return w.build(w.reversals.Restart(mti), w.reversalParts, &about)
 }
 
+func (w *fieldCodec) withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error) {
+	if len(w.withdrawalParts) == 0 {
+		return nil, errNoWithdrawals
+	}
+	about := w.config.ofOrder(o)
+	return w.build(w.loads.Restart(mti), w.withdrawalParts, &about)
+}
+
 func (w *fieldCodec) query(o *transaction.LoadOrder) ([]byte, error) {
 	about := w.config.ofOrder(o)
 	return w.build(w.queries.Restart(mtiQuery), w.queryParts, &about)
 }
 
 func (w *fieldCodec) signing(s *Signing, trace uint32, moment int64) ([]byte, error) {
-	if len(w.signingParts) == 0 {
-		return nil, ErrNoAgreements
+	mti, parts, none := mtiSigning, w.signingParts, ErrNoAgreements
+	if s.Act == SigningBalance {
+		mti, parts, none = mtiLoad, w.balanceParts, ErrNoBalance
+	}
+	if len(parts) == 0 {
+		return nil, none
 	}
 	about, err := w.config.ofSigning(s, trace, moment)
 	if err != nil {
 		return nil, err
 	}
-	return w.build(w.signings.Restart(mtiSigning), w.signingParts, &about)
+	return w.build(w.signings.Restart(mti), parts, &about)
 }
 
 func (w *fieldCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
@@ -365,10 +397,13 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 		place = r.places.networkTrace
 		a.function, _ = m.Number(r.places.function)
 	case mtiSigningAnswer:
-		at := &r.places.signing
-		place, reference = at.trace, at.reference
-		a.agreement = &agreed{act: m.String(at.act), account: strings.TrimRight(m.String(at.account), " "), signed: m.String(fieldAgreement)}
-		copy(a.terminal[:], m.String(at.terminal))
+		a.takeAgreement(m, &r.places.signing)
+		place, reference, a.agreement.signed = r.places.signing.trace, r.places.signing.reference, m.String(fieldAgreement)
+	case mtiLoadAnswer:
+		if at := &r.places.balance; at.act != 0 && m.String(at.act) == string(SigningBalance) {
+			a.takeAgreement(m, at)
+			place, reference, a.agreement.balance = at.trace, at.reference, m.String(fieldBalance)
+		}
 	}
 	if r.places.totalsTrace != 0 && (a.mti == mtiTotals || a.mti == mtiTotalsAnswer) {
 		place, a.totals = r.places.totalsTrace, r.totals(m)
@@ -382,7 +417,7 @@ func (r *fieldReader) take(m *iso8583.BankMessage) answer {
 	if a.mti == mtiQueryAnswer {
 		a.fate = r.rules.fateOf(strings.TrimRight(m.String(fieldFate), " "))
 	}
-	if financial(a.mti) {
+	if financial(a.mti) && a.agreement == nil {
 		a.bankDate = m.String(fieldBankDay)
 		a.load = readLoad(strings.TrimRight(m.String(r.places.reference), " "))
 		a.date = readMonthDay(m.String(r.places.dateTime))
@@ -408,4 +443,10 @@ func (r *fieldReader) totals(m *iso8583.BankMessage) *totalsHeard {
 		}
 	}
 	return h
+}
+
+// takeAgreement reads what an answer about an agreement, or about a balance, is about.
+func (a *answer) takeAgreement(m *iso8583.BankMessage, at *signingPlaces) {
+	a.agreement = &agreed{act: m.String(at.act), account: strings.TrimRight(m.String(at.account), " ")}
+	copy(a.terminal[:], m.String(at.terminal))
 }

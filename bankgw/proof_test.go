@@ -29,7 +29,8 @@ type search struct {
 	site    *disk
 	forgets bool
 	wrong   *wrongdoing
-	depth   int // 0: until the space is closed
+	pays    *payingBank // nil: the space of one load
+	depth   int         // 0: until the space is closed
 
 	mu      sync.Mutex
 	known   map[[sha256.Size]byte]bool // guarded by mu
@@ -60,6 +61,9 @@ const proofWorkers = 2
 func (s *search) run(t *testing.T) (counts, error) {
 	s.known = make(map[[sha256.Size]byte]bool)
 	s.count.Bank = map[bool]string{false: "refuses an original after its reversal", true: "forgets a reversal that found nothing"}[s.forgets]
+	if s.pays != nil {
+		s.count.Bank = s.pays.name
+	}
 	began := time.Now()
 	var frontier []reached
 	s.live(t, s.wrong.after, func(w *smallWorld) error {
@@ -162,7 +166,7 @@ func (s *search) learn(w *smallWorld, history []move, m move) (r reached, isNew 
 // live lives a history and what is done behind it, in a bubble of its own.
 func (s *search) live(t *testing.T, history []move, then func(*smallWorld) error) {
 	synctest.Test(t, func(t *testing.T) {
-		w, err := newSmallWorld(t, s.site, s.forgets, s.wrong)
+		w, err := newSmallWorld(t, s.site, s.forgets, s.wrong, s.pays)
 		if err == nil {
 			for _, m := range history {
 				w.do(m)

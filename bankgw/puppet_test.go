@@ -34,6 +34,7 @@ type puppet struct {
 	nothing  bool                 // it forgets, and has said 25 to a reversal
 	fault    error                // something came that must not
 	seen     [][]byte             // every payload, as it came
+	pays     *payingBank          // of withdrawals; nil: the proof is of a load
 	signOn   []byte               // a frame that answers sign-ons in another's words; nil: our own
 }
 
@@ -99,6 +100,9 @@ func (p *puppet) take(payload []byte) {
 	m, err := p.open(payload)
 	if err != nil {
 		p.fault = fmt.Errorf("the bank cannot read what came: %w", err)
+		return
+	}
+	if p.pays != nil && p.pays.take(p, m) {
 		return
 	}
 	switch m.MTI() {
@@ -199,6 +203,10 @@ func (p *puppet) answers() (list []string) {
 // say sends one of the answers.
 func (p *puppet) say(name string) {
 	mti, code, _ := strings.Cut(name, "/")
+	if mti == "0610" {
+		p.tellQuery(code)
+		return
+	}
 	request := p.load
 	if mti == "0430" {
 		request = p.reversal

@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
@@ -28,7 +25,8 @@ type RecordLayout struct {
 	// Text is how the bank's words are encoded: ascii or gbk.
 	Text string `yaml:"text"`
 	// Codes are the transaction codes: load, load_answer, reversal, repeat, reversal_answer, query, query_answer, network, network_answer,
-	// signing, signing_answer, and for a bank that changes keys over the link key, key_answer. The bank's own network messages have the code of ours.
+	// signing, signing_answer, withdrawal, withdrawal_repeat, withdrawal_answer, and for a bank that changes keys over the link key, key_answer.
+	// The bank's own network messages have the code of ours.
 	Codes []string `yaml:"codes"`
 	// Load, Reversal, Query, Network and Signing are the fields, as source:width. Without Signing, which then has no codes, the bank has no
 	// record for agreements: they cannot be made with it.
@@ -39,6 +37,9 @@ type RecordLayout struct {
 	Signing  []string `yaml:"signing"`
 	// Key is the bank's change of the MAC key; empty: it has none.
 	Key []string `yaml:"key"`
+	// Withdrawal likewise, of a credit to the account; Balance of a balance enquiry.
+	Withdrawal []string `yaml:"withdrawal"`
+	Balance    []string `yaml:"balance"`
 }
 
 const (
@@ -70,6 +71,11 @@ var recordCodes = []recordCode{
 	{"signing_answer", mtiSigningAnswer, true},
 	{"key", mtiKey, true},
 	{"key_answer", mtiKeyAnswer, false},
+	{"withdrawal", mtiWithdrawal, false},
+	{"withdrawal_repeat", mtiWithdrawalRepeat, false},
+	{"withdrawal_answer", mtiWithdrawalAnswer, true},
+	{"balance", mtiBalance, false},
+	{"balance_answer", mtiBalanceAnswer, true},
 }
 
 // optional says that a bank may do without a message.
@@ -82,9 +88,13 @@ func defaultRecordLayout() RecordLayout {
 	}
 	return RecordLayout{
 		MAC: recordMACHex, Text: recordTextGBK,
-		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302", "key=9011", "key_answer=9012"},
-		Load:  load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
+		Codes: []string{"load=2001", "load_answer=2002", "reversal=2101", "repeat=2111", "reversal_answer=2102", "query=2201", "query_answer=2202", "network=9001", "network_answer=9002", "signing=2301", "signing_answer=2302", "key=9011", "key_answer=9012", "withdrawal=2401", "withdrawal_repeat=2411", "withdrawal_answer=2402", "balance=2501", "balance_answer=2502"},
+		Load:  load, Withdrawal: load, Reversal: append([]string{"cause:4", "original:42"}, load...), Query: append([]string{"original_code:6", "original:42"}, load...),
 		Network: []string{"date_time:10", "trace:6", "forwarding:11", "receiving:11", "function:3", "code:6", "text:40"},
+		Balance: []string{
+			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
+			"code:6", "bank_reference:12", "balance:20", "text:40",
+		},
 		Signing: []string{
 			"date_time:10", "time:6", "date:4", "trace:6", "institution:11", "forwarding:11", "terminal:8", "merchant:15", "reference:12", "act:6", "account:19",
 			"holder:28", "identity:80", "code:6", "bank_reference:12", "agreement:1", "text:40",
@@ -155,8 +165,17 @@ func (l *RecordLayout) table(f *keyFaults) *recordTable {
 	if t.codes[mtiKey] == "" != (t.codes[mtiKeyAnswer] == "") || t.codes[mtiKey] != "" && len(l.Key) == 0 {
 		f.wrong("dialect.record.key", "codes 中的 key 与 key_answer 须同时给出,并有此布局 / key and key_answer in codes go together, and need this layout")
 	}
+	withdrawal := recordShapeOf(f, "withdrawal", l.Withdrawal)
+	if len(withdrawal.parts) > 0 {
+		withdrawal.needs(f, "withdrawal", sourceAmount, sourceTrace, sourceReference, sourceTerminal, sourceAccount, sourceCode)
+	}
+	balance := recordShapeOf(f, balanceTable, l.Balance)
+	if len(balance.parts) > 0 {
+		balance.needs(f, balanceTable, append(balanceNeeds[:], sourceCode, sourceBalance)...)
+	}
 	t.shapes = map[string]*recordShape{
-		mtiSigning: signing, mtiSigningAnswer: signing,
+		mtiWithdrawal: withdrawal, mtiWithdrawalRepeat: withdrawal, mtiWithdrawalAnswer: withdrawal,
+		mtiSigning: signing, mtiSigningAnswer: signing, mtiBalance: balance, mtiBalanceAnswer: balance,
 		mtiLoad: load, mtiLoadAnswer: load, mtiReversal: reversal, mtiRepeat: reversal, mtiReversalAnswer: reversal, mtiQuery: query, mtiQueryAnswer: query, mtiNetwork: network, mtiNetworkAnswer: network,
 		mtiKey: key, mtiKeyAnswer: key,
 	}
@@ -181,11 +200,25 @@ func (l *RecordLayout) readCodes(f *keyFaults, t *recordTable) {
 		}
 	}
 	for _, kind := range recordCodes {
-		if agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer; agreement && len(l.Signing) == 0 {
-			continue // the bank has no such record
+		agreement := kind.mti == mtiSigning || kind.mti == mtiSigningAnswer
+		optional := slices.Contains([]string{mtiWithdrawal, mtiWithdrawalRepeat, mtiWithdrawalAnswer, mtiBalance, mtiBalanceAnswer}, kind.mti)
+		if agreement && len(l.Signing) == 0 || optional {
+			continue // the bank has no such record, or may have none: see has
 		}
 		if t.codes[kind.mti] == "" && !kind.optional() {
 			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", kind.name)
+		}
+	}
+}
+
+// has sees that a bank with a feature has the records for it.
+func (l *RecordLayout) has(f *keyFaults, message string, layout []string, codes ...string) {
+	if len(layout) == 0 {
+		f.wrong("dialect.record."+message, "银行有此功能时须给出 / must be given where the bank has the feature")
+	}
+	for _, name := range codes {
+		if !slices.ContainsFunc(l.Codes, func(line string) bool { return strings.HasPrefix(line, name) }) {
+			f.wrong("dialect.record.codes", "缺少 %s / %[1]s is missing", name[:len(name)-1])
 		}
 	}
 }
@@ -203,7 +236,7 @@ func recordShapeOf(f *keyFaults, message string, lines []string) *recordShape {
 		about := sources[p.source]
 		p.number = p.number && !ownReference(message, p.source)
 		switch {
-		case p.source.ofAgreements() && message != signingTable:
+		case !p.source.isOf(message):
 			f.wrong(key, "%s 不在此报文 / %[1]s is not of this message", about.name)
 		case p.source == sourceLiteral && len(p.literal) > width, p.source != sourceLiteral && !about.fits(p.source, width):
 			f.wrong(key, "%s 的宽度不合 / the width of %[1]s does not fit", line)
@@ -288,20 +321,35 @@ func (w *recordCodec) reversal(mti, cause string, o *transaction.LoadOrder, now 
 	return w.build(mti, &about), nil
 }
 
+func (w *recordCodec) withdrawal(mti string, o *transaction.LoadOrder) ([]byte, error) {
+	if mti == mtiLoad {
+		mti = mtiWithdrawal
+	}
+	if len(w.table.shapes[mti].parts) == 0 {
+		return nil, errNoWithdrawals
+	}
+	about := w.config.ofOrder(o)
+	return w.build(mti, &about), nil
+}
+
 func (w *recordCodec) query(o *transaction.LoadOrder) ([]byte, error) {
 	about := w.config.ofOrder(o)
 	return w.build(mtiQuery, &about), nil
 }
 
 func (w *recordCodec) signing(s *Signing, trace uint32, moment int64) ([]byte, error) {
-	if len(w.table.shapes[mtiSigning].parts) == 0 {
-		return nil, ErrNoAgreements
+	mti, none := mtiSigning, ErrNoAgreements
+	if s.Act == SigningBalance {
+		mti, none = mtiBalance, ErrNoBalance
+	}
+	if len(w.table.shapes[mti].parts) == 0 {
+		return nil, none
 	}
 	about, err := w.config.ofSigning(s, trace, moment)
 	if err != nil {
 		return nil, err
 	}
-	return w.build(mtiSigning, &about), nil
+	return w.build(mti, &about), nil
 }
 
 func (w *recordCodec) network(function int, trace uint32, now time.Time) ([]byte, error) {
@@ -341,155 +389,4 @@ func (w *recordCodec) seal() []byte {
 		w.scratch = append(w.scratch, sum[:]...)
 	}
 	return w.scratch
-}
-
-func (w *recordCodec) reader() (reader, error) {
-	return &recordReader{table: w.table, keys: checker{ring: w.ring}, rules: w.rules}, nil
-}
-
-// recordReader takes records apart.
-type recordReader struct {
-	table *recordTable
-	keys  checker
-	rules *codeRules
-}
-
-func (r *recordReader) read(payload []byte) (answer, error) {
-	if key := r.table.codes[mtiKey]; key != "" && r.keys.ring.zmk != nil && string(payload[:min(len(payload), recordCodeSize)]) == key {
-		if a, err := r.readKey(payload); a.function == functionKey {
-			return a, err
-		}
-	}
-	record, err := r.authentic(payload, r.keys.now())
-	if former := r.keys.former(err); former != nil {
-		record, err = r.authentic(payload, former)
-	}
-	if err != nil {
-		return answer{}, err
-	}
-	return r.readRecord(record)
-}
-
-// readKey reads a key change, whose MAC is of the key that it brings.
-func (r *recordReader) readKey(payload []byte) (answer, error) {
-	size := r.macBytes()
-	if len(payload) < recordCodeSize+size {
-		return answer{}, iso8583.ErrBankMAC
-	}
-	record := payload[:len(payload)-size]
-	a, err := r.readRecord(record)
-	if err != nil {
-		return answer{}, iso8583.ErrBankMAC // nothing in it can be answered
-	}
-	shape := r.table.shapes[mtiKey]
-	digits := func(s source) []byte {
-		p := shape.find(s)
-		value, _ := hex.DecodeString(string(record[p.at : p.at+p.width]))
-		return value
-	}
-	key, mac, err := r.keys.unwrap(digits(sourceNewKey), digits(sourceCheckValue))
-	if err != nil {
-		return a, err
-	}
-	if _, err = r.authentic(payload, mac); err == nil {
-		a.key = key
-	}
-	return a, err
-}
-
-// readRecord takes a record apart.
-func (r *recordReader) readRecord(record []byte) (answer, error) {
-	mti, known := r.table.mtis[string(record[:recordCodeSize])]
-	if !known {
-		return answer{mti: mtiOther, complete: true}, nil // not by its code: it might be called 0210
-	}
-	shape := r.table.shapes[mti]
-	if len(record) != shape.size {
-		return answer{}, notAMessage("record %s of %d bytes, its layout has %d", record[:recordCodeSize], len(record), shape.size)
-	}
-	for i := range shape.parts {
-		if !r.table.wellFormed(&shape.parts[i], record) {
-			return answer{}, notAMessage("record %s: what stands at %d cannot be there", record[:recordCodeSize], shape.parts[i].at)
-		}
-	}
-	return r.take(mti, shape, record), nil
-}
-
-// macBytes is how much the MAC takes.
-func (r *recordReader) macBytes() int {
-	if r.table.hexMAC {
-		return 2 * iso8583.MACSize
-	}
-	return iso8583.MACSize
-}
-
-// authentic cuts off the MAC when it is the MAC of the record.
-func (r *recordReader) authentic(payload []byte, mac *iso8583.MAC) ([]byte, error) {
-	size, sum := r.macBytes(), [iso8583.MACSize]byte{}
-	if len(payload) < recordCodeSize+size {
-		return nil, iso8583.ErrBankMAC
-	}
-	record, tail := payload[:len(payload)-size], payload[len(payload)-size:]
-	if !r.table.hexMAC {
-		copy(sum[:], tail)
-	} else if _, err := hex.Decode(sum[:], tail); err != nil {
-		return nil, iso8583.ErrBankMAC
-	}
-	if !mac.Verify(nil, record, sum[:]) {
-		return nil, iso8583.ErrBankMAC
-	}
-	return record, nil
-}
-
-// wellFormed says whether a place holds what it may: digits or nothing where a number is, text of its encoding elsewhere.
-func (t *recordTable) wellFormed(p *recordPart, record []byte) bool {
-	value := record[p.at : p.at+p.width]
-	blank := len(bytes.TrimRight(value, " ")) == 0
-	switch {
-	case p.number:
-		return blank || onlyDigits(string(value))
-	case (p.source == sourceText || p.source == sourceIdentity) && t.gbk:
-		text, err := simplifiedchinese.GBK.NewDecoder().Bytes(bytes.TrimRight(value, " "))
-		return err == nil && !bytes.ContainsRune(text, utf8.RuneError)
-	}
-	return !slices.ContainsFunc(value, func(c byte) bool { return c < ' ' || c > '~' })
-}
-
-func (r *recordReader) take(mti string, shape *recordShape, record []byte) answer {
-	a := answer{mti: mti}
-	value := func(s source) string {
-		p := shape.find(s)
-		if p == nil {
-			return ""
-		}
-		return strings.TrimRight(string(record[p.at:p.at+p.width]), " ")
-	}
-	trace, err := strconv.ParseUint(value(sourceTrace), 10, 32)
-	a.trace, a.complete = uint32(trace), err == nil
-	coded := r.rules.weigh(&a, value(sourceCode))
-	if mti == mtiNetwork || mti == mtiNetworkAnswer || mti == mtiKey {
-		a.function, _ = strconv.ParseUint(value(sourceFunction), 10, 64)
-		if mti != mtiNetworkAnswer {
-			a.message = bytes.Clone(record)
-		}
-		a.finish(coded, "", "")
-		return a
-	}
-	reference := value(sourceReference)
-	a.load = readLoad(reference)
-	a.date = readMonthDay(value(sourceDateTime))
-	if terminal := shape.find(sourceTerminal); value(sourceTerminal) != "" {
-		copy(a.terminal[:], record[terminal.at:]) // its spaces are its own
-	}
-	if mti == mtiSigningAnswer {
-		a.agreement = &agreed{act: value(sourceAct), account: value(sourceAccount), signed: value(sourceAgreement)}
-	}
-	if mti == mtiReversalAnswer && shape.find(sourceSent) != nil {
-		a.sent, a.date = value(sourceSent), 0
-	}
-	a.readAmount(value(sourceAmount))
-	a.fate, a.bankDate = r.rules.fateOf(value(sourceFate)), value(sourceBankDate)
-	bank := value(sourceBank)
-	a.finish(coded, bank[max(0, len(bank)-len(a.bank)):], reference) // of a long number the end tells most
-	return a
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"onecard/ledger/money"
 	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 )
@@ -41,6 +42,9 @@ type SigningAnswer struct {
 	NotFound  bool                     // there is no such agreement
 	Reference string                   // the bank's own number: its authorisation code, else DE 37
 	Signed    string                   // of a verification: "Y" it has an agreement with this holder, "N" it has none, "" it does not say
+
+	Balance money.Fen // of a balance enquiry
+	Told    bool      // the bank has told it
 }
 
 // What became of a question that has no answer.
@@ -62,7 +66,7 @@ var signingNeeds = [...]source{sourceTrace, sourceTerminal, sourceAct, sourceAcc
 
 // ownReference says whether a reference is of an agreement: it has a letter in front, so that it is never a load's.
 func ownReference(message string, s source) bool {
-	return message == signingTable && s == sourceReference
+	return (message == signingTable || message == balanceTable) && s == sourceReference
 }
 
 // signingMerchant and signingTerminal are where agreements are asked from: the desks' own.
@@ -164,7 +168,11 @@ func (g *Gateway) sendSigning(now time.Time, a *asked) error {
 	}
 	a.link, a.until = l, now.Add(g.config.RequestTimeout)
 	g.signings.mux[a.key] = a
-	g.send(l, mtiSigning, frame)
+	mti := mtiSigning
+	if a.Act == SigningBalance {
+		mti = mtiLoad
+	}
+	g.send(l, mti, frame)
 	return nil
 }
 
@@ -208,8 +216,8 @@ func (s *signingContent) value(of source) (string, bool) {
 	return "", false
 }
 
-// agreed is what an answer says besides its code: what it is about, and whether the bank has an agreement.
-type agreed struct{ act, account, signed string }
+// agreed is what an answer says besides its code: what it is about, and whether the bank has an agreement, or what the account has.
+type agreed struct{ act, account, signed, balance string }
 
 // signedTwice is DE 39 for an account that another holder has signed for. Of a load it is uncertain; of an agreement it is a refusal.
 var signedTwice = transaction.ResponseCode{'9', '4'}
@@ -219,6 +227,9 @@ var signedTwice = transaction.ResponseCode{'9', '4'}
 func (g *Gateway) signingAnswered(a *answer) {
 	open := g.signings.mux[muxKey{class: classSigning, terminal: a.terminal, trace: a.trace}]
 	said := SigningAnswer{Code: a.told, NotFound: a.notFound, Reference: strings.TrimSpace(string(a.bank[:])), Signed: a.agreement.signed}
+	if said.Balance, said.Told = readBalance(a.agreement.balance); a.agreement.act != string(SigningBalance) || a.told != transaction.Approved {
+		said.Balance, said.Told = 0, false
+	}
 	switch {
 	case open == nil:
 		g.events.fault(faultUnmatched) // it was given up

@@ -47,17 +47,19 @@ type smallWorld struct {
 	opened uint32          // business day at the start
 	before int             // blocks of the site itself
 	order  transaction.LoadOrder
+	pays   *payingBank // nil: the world is of a load
 }
 
 // proofConfig has one line, no echo of a quiet line, and waits of one or two ticks.
 func proofConfig() bankgw.Config {
 	c := bankgw.DefaultConfig()
 	c.Links, c.RequestTimeout, c.NotFoundAfter, c.ReversalBackOff = 1, tick, 2*tick, []time.Duration{tick}
+	c.WithdrawalBackOff, c.QueryTimeout = []time.Duration{tick}, tick
 	c.EchoInterval, c.ReconnectMin, c.ReconnectMax = time.Hour, tick, tick
 	return c
 }
 
-func newSmallWorld(t testing.TB, site *disk, forgets bool, wrong *wrongdoing) (*smallWorld, error) {
+func newSmallWorld(t testing.TB, site *disk, forgets bool, wrong *wrongdoing, pays *payingBank) (*smallWorld, error) {
 	p, err := newPuppet(forgets)
 	if err != nil {
 		return nil, err
@@ -65,6 +67,10 @@ func newSmallWorld(t testing.TB, site *disk, forgets bool, wrong *wrongdoing) (*
 	w := &smallWorld{puppet: p, wrong: wrong, heard: make(map[string]bool), before: len(site.blocks), world: &world{
 		t: t, network: p.network, config: proofConfig(), disk: &disk{blocks: slices.Clone(site.blocks)}, log: func(string, ...any) {},
 	}}
+	if pays != nil {
+		w.pays = pays.begin(p)
+		w.config.Dialect.Features, w.config.WithdrawalExpiry = pays.features, pays.expiry
+	}
 	if wrong.configure != nil {
 		wrong.configure(&w.config)
 	}
@@ -150,6 +156,8 @@ func (w *smallWorld) act(action string) {
 		return
 	}
 	switch action {
+	case "withdraw":
+		w.askWithdrawal()
 	case "load":
 		w.ask(transaction.KindLoad, proofTrace, proofAmount)
 	case "terminal reverses":
@@ -172,6 +180,14 @@ func (w *smallWorld) act(action string) {
 func (w *smallWorld) actBank(action string) {
 	p := w.puppet
 	switch action {
+	case "bank pays":
+		p.state = banksim.Paid
+	case "bank refuses the account":
+		p.state = banksim.Declined
+	case "bank refuses the message":
+		w.pays.pending, w.pays.refused = false, true
+	case "bank finds nothing":
+		w.pays.nothing = true
 	case "bank approves":
 		p.bookLoad("00")
 	case "bank declines":
@@ -193,10 +209,13 @@ func (w *smallWorld) actBank(action string) {
 // actions that are possible now. Time passes only while the gateway waits for a moment.
 func (w *smallWorld) actions() []string {
 	p := w.puppet
-	list := []string{"load", "terminal reverses", "crash"}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.load != nil && p.state == 0 && w.bookable() {
+	list := []string{"load", "terminal reverses", "crash"}
+	if w.pays != nil {
+		list = w.payingActions()
+	}
+	if w.pays == nil && p.load != nil && p.state == 0 && w.bookable() {
 		list = append(list, "bank approves", "bank declines")
 	}
 	if p.reversalMatters() {
@@ -204,7 +223,11 @@ func (w *smallWorld) actions() []string {
 	}
 	if p.conn != nil {
 		list = append(list, "cut-over begins", "cut-over ends")
-		for _, name := range p.answers() {
+		answers := p.answers()
+		if w.pays != nil {
+			answers = w.payingAnswers()
+		}
+		for _, name := range answers {
 			if name != "0430/25" || w.fresh() {
 				list = append(list, "hear "+name)
 			}
@@ -257,7 +280,7 @@ func (w *smallWorld) ledger() (counted entries, decided int64) {
 	counted = make(entries)
 	for _, b := range w.disk.blocks[w.before:] {
 		_ = b.Each(func(_ uint64, e *ledger.Entry) error { // a block is checked when it is opened
-			if counted[e.Kind]++; e.Kind == transaction.KindLoad && decided == 0 { // another one refuses a repeat
+			if counted[e.Kind]++; (e.Kind == transaction.KindLoad || e.Kind == transaction.KindBankWithdrawal) && decided == 0 { // another one refuses a repeat
 				decided = e.Time
 			}
 			return nil
@@ -278,12 +301,12 @@ func (w *smallWorld) state() string {
 	}
 	var seen []transaction.Kind
 	for kind := range known {
-		if kind != transaction.KindLoadLate {
+		if kind != transaction.KindLoadLate && kind != transaction.KindWithdrawalLate {
 			seen = append(seen, kind)
 		}
 	}
 	slices.Sort(seen)
-	return fmt.Sprint(f.text.String(), f.cutOver && known[transaction.KindLoad] == 0, seen, b, age, w.bookable(), w.heard["00"], w.puppet)
+	return fmt.Sprint(f.text.String(), f.cutOver && known[transaction.KindLoad] == 0, seen, b, age, w.bookable(), w.heard["00"], w.puppet, w.pays.String())
 }
 
 // safe is what holds in every state.
@@ -291,6 +314,9 @@ func (w *smallWorld) safe() error {
 	w.puppet.mu.Lock()
 	defer w.puppet.mu.Unlock()
 	b, k := w.look(), w.entries()
+	if w.pays != nil {
+		return w.safePaying(&b, k)
+	}
 	held := money.Fen(0)
 	if b.openHolds > 0 {
 		held = proofAmount
@@ -320,6 +346,9 @@ const fairTicks = 40
 // In the end the bank has debited what the card was credited, and nothing is left over.
 func (w *smallWorld) fair() error {
 	p := w.puppet
+	if w.pays != nil {
+		return w.fairPaying()
+	}
 	p.mu.Lock()
 	p.cut, p.reversal = false, nil // only what comes from here on
 	p.mu.Unlock()

@@ -48,6 +48,7 @@ const (
 	sourceFate
 	sourceAgreement
 	sourceBankDate
+	sourceBalance
 	sourceNewKey // key changes alone from here on
 	sourceCheckValue
 	sourceCheckedKey
@@ -83,7 +84,7 @@ var sources = [sourceCount]sourceInfo{
 	sourceCause:          {"cause", 4, true, true},             // of a reversal
 	sourceOriginal:       {"original", 42, true, true},         // as DE 90 has it: 0200, trace, date_time, institution, forwarding
 	sourceFunction:       {"function", 3, true, true},          // 001 sign-on, 002 sign-off, 101 new key, 201 and 202 cut-over, 301 echo
-	sourceAct:            {"act", 6, true, true},               // 890000 binds, 920000 releases, 330000 verifies
+	sourceAct:            {"act", 6, true, true},               // 890000 binds, 920000 releases, 330000 verifies, 300000 asks for the balance
 	sourceHolder:         {"holder", 28, false, false},         // his number at the site
 	sourceIdentity:       {"identity", 80, false, false},       // 20 of his identity number, then his name in GBK
 	sourceDebits:         {"debits", 10, true, true},           // loads that the bank has debited, by number
@@ -100,11 +101,20 @@ var sources = [sourceCount]sourceInfo{
 	sourceNewKey:         {"new_key", 32, true, false},         // under the ZMK: NK and its bytes in a field, hexadecimal digits in a record
 	sourceCheckValue:     {"check_value", 8, true, false},      // of the new key: its first four bytes count in a field, hexadecimal digits in a record
 	sourceCheckedKey:     {"checked_key", 22, true, false},     // in a field: NK, the key and four bytes of its check value
+	sourceBalance:        {"balance", 120, false, false},       // of a balance enquiry: as DE 54 has it
 }
 
-// ofAgreements says whether a source is of messages about agreements alone.
-func (s source) ofAgreements() bool {
-	return s == sourceAct || s == sourceHolder || s == sourceIdentity || s == sourceAgreement
+// isOf says whether a source may be in a message: what an agreement is about is in no other, nor is what an account has.
+func (s source) isOf(message string) bool {
+	switch s {
+	case sourceAct:
+		return message == signingTable || message == balanceTable
+	case sourceHolder, sourceIdentity, sourceAgreement:
+		return message == signingTable
+	case sourceBalance:
+		return message == balanceTable
+	}
+	return true
 }
 
 // part is one place of a message: what it is filled from, in how many characters. width 0: as many as there are.
@@ -197,6 +207,9 @@ func (c *content) appendSource(dst []byte, s source) []byte {
 		case sourceAccount:
 			return strconv.AppendUint(dst, c.order.BankAccount, 10)
 		case sourceCard:
+			if c.order.Card == 0 { // the holder of a withdrawal has none
+				return dst
+			}
 			return strconv.AppendUint(dst, uint64(c.order.Card), 10)
 		case sourceAmount:
 			return strconv.AppendUint(dst, uint64(c.order.Amount), 10)

@@ -13,6 +13,7 @@ type Status struct {
 	LoadsInFlight   int          `json:"loads_in_flight"`
 	ReversalsQueued int          `json:"reversals_queued"`         // not answered by the bank, in flight or waiting
 	OldestReversal  time.Time    `json:"oldest_reversal,omitzero"` // when its load was decided; zero: none
+	Withdrawals     int          `json:"withdrawals_waiting"`      // to accounts, not answered by the bank
 	OutcomesWaiting int          `json:"outcomes_waiting"`         // for the owner's inbox
 	CutOverUntil    time.Time    `json:"cut_over_until,omitzero"`  // loads are declined with 90 until then; zero: no cut-over
 	Keys            KeyStatus    `json:"keys"`
@@ -93,6 +94,7 @@ func (g *Gateway) publish() {
 	s := &g.status
 	s.Name, s.Features = g.config.Name, g.config.Dialect.Features
 	s.LoadsInFlight, s.ReversalsQueued, s.OutcomesWaiting = len(g.loads), len(g.reversals.list), len(g.outcomes)
+	s.Withdrawals = len(g.withdrawals.list)
 	s.Stopping, s.CutOverUntil = g.phase != phaseRunning, g.cutOver
 	s.Keys = g.keyStatus()
 	s.OldestReversal = time.Time{}

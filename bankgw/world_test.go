@@ -160,6 +160,8 @@ type world struct {
 	lives   sync.WaitGroup
 	serving sync.WaitGroup
 
+	operates int // withdrawals asked for
+
 	// passes is asked at each point where a machine may die; false kills it.
 	passes func(point string) bool
 
@@ -310,6 +312,7 @@ func newSite(t testing.TB, now time.Time) *disk {
 func openEngine(t testing.TB, d *disk, l *life, now time.Time) *transaction.Engine {
 	engine, err := transaction.Open(context.Background(), transaction.Config{
 		Journal: openJournal(d, l), Routes: campus.Routes([]campus.Subsystem{bankload.New(bankload.Config{})}), Site: transaction.Site{Window: 64, ZoneSeconds: 8 * 3600},
+		Withdrawals: transaction.WithdrawalTerms{Takes: func(uint64) bool { return true }},
 	}, now.UnixMicro())
 	require.NoError(t, err)
 	return engine
@@ -374,6 +377,8 @@ func (w *world) start() {
 
 var outcomes = map[transaction.Kind]string{
 	transaction.KindLoadConfirmed: "confirmed", transaction.KindLoadDeclined: "declined", transaction.KindLoadUnknown: "unknown",
+	transaction.KindWithdrawalPaid: "paid", transaction.KindWithdrawalDeclined: "unpaid", transaction.KindWithdrawalUnknown: "unanswered",
+	transaction.KindWithdrawalLate: "answered late", transaction.KindWithdrawalManual: "given up",
 	transaction.KindLoadReversed: "reversed", transaction.KindLoadLate: "late", transaction.KindLoadManual: "manual",
 }
 

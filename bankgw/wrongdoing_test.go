@@ -42,6 +42,13 @@ func (b *wrongBank) Reverse(o transaction.LoadOrder) {
 	}
 }
 
+func (b *wrongBank) Withdraw(o transaction.LoadOrder) {
+	b.w.order = o
+	if m := b.w.wrong; m.ordered == nil || !m.ordered(b.w, o, false) {
+		b.w.life.gateway.Withdraw(o)
+	}
+}
+
 var wrongdoings = []wrongdoing{
 	{
 		name: "a reversal is forgotten in a restart", found: "in the end",

@@ -25,6 +25,7 @@ type audit struct {
 	Doubled      int64     `json:"doubled"`
 	OK           bool      `json:"ok"`
 	OpenLoads    int64     `json:"open_loads"`
+	OpenPaying   int64     `json:"open_withdrawals"`
 	ByCode       []struct {
 		Code   int       `json:"code"`
 		Debit  money.Fen `json:"debit_fen"`
@@ -61,11 +62,11 @@ func (a *audit) report(out io.Writer, b *bank) error {
 	wrong := !a.clean()
 	if b != nil {
 		stats, mark := b.Stats(), "✓"
-		if b.held() != a.inTransit() || a.OpenLoads != 0 || b.Check() != nil {
+		if b.held() != a.inTransit() || a.OpenLoads != 0 || a.OpenPaying != 0 || b.Check() != nil {
 			wrong, mark = true, "✗"
 		}
-		fmt.Fprintf(out, "银行 bank  扣款 debited %d  拒绝 declined %d  冲回 reversed %d  银行净扣 held by the bank %s  账上在途 in transit in the ledger %s %s\n",
-			stats.Debited.Count, stats.Declined.Count, stats.Reversed.Count, b.held().Yuan(), a.inTransit().Yuan(), mark)
+		fmt.Fprintf(out, "银行 bank  扣款 debited %d  拒绝 declined %d  冲回 reversed %d  付出 paid %d  银行净扣 held by the bank %s  账上在途 in transit in the ledger %s %s\n",
+			stats.Debited.Count, stats.Declined.Count, stats.Reversed.Count, stats.Paid.Count, b.held().Yuan(), a.inTransit().Yuan(), mark)
 	}
 	for _, f := range a.Findings {
 		place := ""

@@ -73,10 +73,10 @@ func (b *bank) config(keyFile string) (string, error) {
 `, b.address, keyFile), nil
 }
 
-// held is what the bank has taken from its customers for the campus.
+// held is what the bank has taken from its customers for the campus, less what it has paid them.
 func (b *bank) held() money.Fen {
 	s := b.Stats()
-	return s.Debited.Sum - s.Reversed.Sum
+	return s.Debited.Sum - s.Reversed.Sum - s.Paid.Sum
 }
 
 // loadInTransitCode is the account that stands for the bank in the ledger (handbook 3.11: 1011).

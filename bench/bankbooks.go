@@ -17,12 +17,12 @@ import (
 	"onecard/ledger/money"
 )
 
-// ourLoad is what the ledger says of one load, read from the outside (onecard feed).
+// ourLoad is what the ledger says of one load, or of one withdrawal, read from the outside (onecard feed).
 type ourLoad struct {
 	Amount    money.Fen
 	Asked     time.Time
 	Refused   string // why it was not even asked for, or declined; "" otherwise
-	Outcome   string // load_confirmed, load_declined or load_unknown; "" none yet
+	Outcome   string // load_confirmed, load_declined or load_unknown; withdrawal_paid or withdrawal_declined; "" none yet
 	OutcomeAt time.Time
 	Code      string // of the outcome
 	Reversed  string // code of the reversal's answer; "" none
@@ -30,10 +30,17 @@ type ourLoad struct {
 	Cancelled bool   // a terminal gave it up before the bank had answered
 	Late      bool   // an answer came when it was being taken back
 	known     bool   // its own entry was read
+
+	Withdrawal bool
+	UnknownAt  time.Time // when it was said that the bank had not answered a withdrawal; zero: it had
+	GivenUp    bool      // a withdrawal is asked about no more
 }
 
-// credited is what the card has of it in the end.
+// credited is what the card has of it in the end: of a withdrawal less than nothing.
 func (l *ourLoad) credited() money.Fen {
+	if l.Withdrawal && l.Outcome == "withdrawal_paid" {
+		return -l.Amount
+	}
 	if l.Outcome == "load_confirmed" && !l.Returned {
 		return l.Amount
 	}
@@ -43,6 +50,8 @@ func (l *ourLoad) credited() money.Fen {
 // ended says that nothing is owed to the bank or expected of it.
 func (l *ourLoad) ended() bool {
 	switch {
+	case l.Withdrawal:
+		return l.Outcome != ""
 	case l.Refused != "" || l.Outcome == "load_declined":
 		return true
 	case l.Outcome == "load_confirmed" && !l.Returned:
@@ -65,7 +74,7 @@ type feedLine struct {
 	Load      uint64    `json:"load"`
 }
 
-// ourLoads reads every load out of a stopped switch's ledger, by its reference (DE 37).
+// ourLoads reads every load and every withdrawal out of a stopped switch's ledger, by its reference (DE 37).
 func (s *site) ourLoads(ctx context.Context) (map[string]*ourLoad, error) {
 	out, err := exec.CommandContext(ctx, s.binary, "feed", "--data", s.path("data"), "--name", "bankchaos", "--from", "1").Output()
 	if err != nil {
@@ -104,7 +113,17 @@ func (f *feedLine) apply(loads map[string]*ourLoad) {
 		l.Outcome, l.OutcomeAt, l.Code = f.Kind, f.Time, f.Code
 	case "load_reversed":
 		of(f.Load).Reversed = f.Code
-	case "load_late":
+	case "bank_withdrawal":
+		l := of(f.Sequence)
+		l.known, l.Withdrawal, l.Amount, l.Asked = true, true, f.Amount, f.Time
+	case "withdrawal_paid", "withdrawal_declined":
+		l := of(f.Load)
+		l.Outcome, l.OutcomeAt, l.Code = f.Kind, f.Time, f.Code
+	case "withdrawal_unknown":
+		of(f.Load).UnknownAt = f.Time
+	case "withdrawal_manual":
+		of(f.Load).GivenUp = true
+	case "withdrawal_late", "load_late":
 		of(f.Load).Late = true
 	case "reversal":
 		original := fmt.Sprintf("%012d", f.Original)
@@ -141,12 +160,15 @@ func bankBooks(bank *banksim.Bank) ([]bankBook, error) {
 	return []bankBook{{"银行账簿 the bank's records", heldBy(own)}, {"对账文件 the bank's files", files}}, nil
 }
 
-// heldBy is what the bank's records say that it keeps.
+// heldBy is what the bank's records say that it keeps; what it has paid out is less than nothing.
 func heldBy(records []banksim.Record) map[string]money.Fen {
 	held := make(map[string]money.Fen)
 	for i := range records {
-		if records[i].State == banksim.Debited {
+		switch records[i].State {
+		case banksim.Debited:
 			held[records[i].Reference] += records[i].Amount
+		case banksim.Paid:
+			held[records[i].Reference] -= records[i].Amount
 		}
 	}
 	return held
@@ -154,7 +176,7 @@ func heldBy(records []banksim.Record) map[string]money.Fen {
 
 // readBankFile adds up what a file in format A (wire handbook 5.2) says that the bank keeps of each load:
 //
-//	D|type 01 load, 02 reversal|campus account|bank card|school seq|bank seq|fen|time|rc
+//	D|type 01 load, 02 reversal, 03 withdrawal|campus account|bank card|school seq|bank seq|fen|time|rc
 func readBankFile(held map[string]money.Fen, text []byte) error {
 	for line := range strings.Lines(string(text)) {
 		f := strings.Split(strings.TrimRight(line, "\n"), "|")
@@ -173,7 +195,7 @@ func readBankFile(held map[string]money.Fen, text []byte) error {
 		case f[8] != "00":
 		case f[1] == "01":
 			held[reference] += money.Fen(fen)
-		case f[1] == "02":
+		case f[1] == "02" || f[1] == "03":
 			held[reference] -= money.Fen(fen)
 		}
 	}
@@ -228,6 +250,15 @@ const (
 	pathTerminal       = "given up by the terminal, then reversed"
 	pathTerminalNone   = "given up by the terminal, the bank had nothing (25)"
 	pathOpen           = "open"
+
+	pathPaid          = "withdrawal: paid"
+	pathPaidLater     = "withdrawal: silence, asked again, then paid"
+	pathPaidRestart   = "withdrawal: unknown by a restart, asked again, then paid"
+	pathUnpaid        = "withdrawal: declined by the bank"
+	pathUnpaidLater   = "withdrawal: silence, asked again, then declined"
+	pathUnpaidRestart = "withdrawal: unknown by a restart, asked again, then declined"
+	pathUnpaidNotSent = "withdrawal: not sent: no line, no room, cut-over or stopping"
+	pathGivenUp       = "withdrawal: given up"
 )
 
 var paths = []struct{ name, zh string }{
@@ -243,6 +274,14 @@ var paths = []struct{ name, zh string }{
 	{pathTerminal, "终端放弃后冲正"},
 	{pathTerminalNone, "终端放弃,银行无此笔"},
 	{pathOpen, "未了结"},
+	{pathPaid, "提现:即时付款"},
+	{pathPaidLater, "提现:未答复,续问后付款"},
+	{pathPaidRestart, "提现:重启,续问后付款"},
+	{pathUnpaid, "提现:银行拒绝"},
+	{pathUnpaidLater, "提现:未答复,续问后拒绝"},
+	{pathUnpaidRestart, "提现:重启,续问后拒绝"},
+	{pathUnpaidNotSent, "提现:未发出"},
+	{pathGivenUp, "提现:转人工"},
 }
 
 // bankNotFound is DE 39 of a reversal whose original the bank does not have.
@@ -253,6 +292,9 @@ var notSentCodes = []string{"90", "91"}
 
 // path says which way a load went. kills are the moments at which the switch was killed.
 func (l *ourLoad) path(kills []time.Time) string {
+	if l.Withdrawal {
+		return l.withdrawalPath(kills)
+	}
 	notFound := l.Reversed == bankNotFound
 	pick := func(reversed, nothing string) string {
 		switch {
@@ -280,6 +322,32 @@ func (l *ourLoad) path(kills []time.Time) string {
 		return pick(pathUnknown, pathUnknownNothing)
 	case l.Cancelled:
 		return pick(pathTerminal, pathTerminalNone)
+	}
+	return pathOpen
+}
+
+// withdrawalPath is path of a withdrawal.
+func (l *ourLoad) withdrawalPath(kills []time.Time) string {
+	silent := !l.UnknownAt.IsZero()
+	restart := silent && slices.ContainsFunc(kills, func(k time.Time) bool { return l.Asked.Before(k) && l.UnknownAt.After(k) })
+	pick := func(atOnce, later, afterRestart string) string {
+		switch {
+		case restart:
+			return afterRestart
+		case silent:
+			return later
+		}
+		return atOnce
+	}
+	switch {
+	case l.Outcome == "withdrawal_paid":
+		return pick(pathPaid, pathPaidLater, pathPaidRestart)
+	case l.Outcome == "withdrawal_declined" && !silent && slices.Contains(notSentCodes, l.Code):
+		return pathUnpaidNotSent
+	case l.Outcome == "withdrawal_declined":
+		return pick(pathUnpaid, pathUnpaidLater, pathUnpaidRestart)
+	case l.GivenUp:
+		return pathGivenUp
 	}
 	return pathOpen
 }
@@ -312,7 +380,7 @@ func (r *chaos) compareStatements(ctx context.Context, result *chaosResult) erro
 	return nil
 }
 
-// loadedByStatement adds up what the bank has brought onto a holder's purses. These holders do nothing but load.
+// loadedByStatement adds up what the bank has brought onto a holder's purses, less what it has paid out of them. These holders do nothing else.
 func (s *site) loadedByStatement(ctx context.Context, holder string) (sum money.Fen, err error) {
 	out, err := exec.CommandContext(ctx, s.binary, "statement", "--data", s.path("data"), "--holder", holder, "--limit", "1000", "--json").Output()
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ import (
 	"onecard/terminals/emulator/samplecampus"
 )
 
-// bankChaos is bank loads (圈存) at a bank that drops, delays, doubles, answers too late and hangs up, while the switch is killed, the bank
+// bankChaos is bank loads (圈存), and withdrawals to bank accounts (提现) beside them, at a bank that drops, delays, doubles, answers too late and hangs up, while the switch is killed, the bank
 // restarted, lines cut and days switched. At the end the ledger and the bank's books are compared load by load.
 type bankChaos struct {
 	common
@@ -31,22 +30,23 @@ type bankChaos struct {
 	banks   int
 	cuts    int
 	holders int
+	share   int // withdrawals in a hundred loads
 	json    string
 }
 
 func newBankChaosCommand() *cobra.Command {
-	k := bankChaos{loads: 100_000, kiosks: 64, flight: 4, kills: 20, banks: 20, cuts: 20, holders: 3000}
+	k := bankChaos{loads: 100_000, kiosks: 64, flight: 4, kills: 20, banks: 20, cuts: 20, holders: 3000, share: 10}
 	c := &cobra.Command{
 		Use: "bankchaos", Short: "圈存遇上坏银行、断电与断线,逐笔核对 / bank loads, a bad bank, kills and cuts: compared load by load", Args: cobra.NoArgs,
 		Long: `圈存机经真实的交换机进程向模拟银行(本机 TCP)圈存。银行丢弃约 5 %、延迟约 10 %、重复 5 %、2 % 在冲正之后才应答,并不时挂断;
 期间对交换机 kill -9、重启银行(账簿保留)、切断线路、银行日切、本方日切。全部冲正得到应答之后,逐笔核对账本、银行账簿、在途科目与持卡人流水。
-有任何一分不符,退出码为 1。
+柜台同时经 HTTP 提现,每百笔圈存 --withdrawals 笔。有任何一分不符,退出码为 1。
 Kiosks load through a real process of the switch at a simulated bank over loopback TCP. The bank drops some 5 %, delays some 10 %, doubles
 5 %, answers 2 % only after the reversal, and hangs up now and then; meanwhile the switch is killed with SIGKILL, the bank restarted with its
 books kept, the line cut, and both sides' days turn. When every reversal has been answered, the ledger, the bank's books, the account in
-transit and holders' statements are compared load by load. A fen of difference is exit code 1. The last line is:
+transit and holders' statements are compared load by load. Cash desks ask over HTTP for --withdrawals withdrawals beside each hundred loads. A fen of difference is exit code 1. The last line is:
 
-  loads=N kills=K bank_restarts=B different=0`,
+  loads=N withdrawals=W kills=K bank_restarts=B different=0`,
 		Example: "  bin/bench bankchaos --loads 100000 --seed 7 --json out/bankchaos.json",
 		RunE:    func(c *cobra.Command, _ []string) error { return k.run(c.Context(), c.OutOrStdout()) },
 	}
@@ -57,6 +57,7 @@ transit and holders' statements are compared load by load. A fen of difference i
 	c.Flags().IntVar(&k.kills, "kills", k.kills, "对交换机 kill -9 的次数 / kills of the switch")
 	c.Flags().IntVar(&k.banks, "bank-restarts", k.banks, "银行重启次数 / restarts of the bank")
 	c.Flags().IntVar(&k.cuts, "cuts", k.cuts, "线路切断、银行日切、本方日切各多少次 / cuts of the line, cut-overs of the bank and day switches, each")
+	c.Flags().IntVar(&k.share, "withdrawals", k.share, "每百笔圈存的提现笔数,0 至 100 / withdrawals beside each hundred loads")
 	c.Flags().IntVar(&k.holders, "holders", k.holders, "持卡人数 / holders of the campus")
 	c.Flags().StringVar(&k.json, "json", "", "结果写入 JSON / write the results as JSON")
 	_ = c.MarkFlagFilename("json", "json")
@@ -69,10 +70,23 @@ transit and holders' statements are compared load by load. A fen of difference i
 const chaosBank = `7190 approve; 300 decline 51; 250 drop; 250 lose; 700 delay 60ms; 300 delay 1300ms; 500 twice; 200 late; 100 slow 1200ms
 5 close; 5 done-close; 50 contradict; 30 wrong-amount; 40 wrong-reference; 40 wrong-mac; 40 garbage
 reversal: 8590 approve; reversal: 400 lose; reversal: 300 drop; reversal: 300 twice; reversal: 200 decline 96; reversal: 10 close; reversal: 10 done-close
-reversal: 190 delay 1300ms`
+reversal: 190 delay 1300ms
+withdrawal: 7000 approve; withdrawal: 300 decline 14; withdrawal: 200 decline 96; withdrawal: 300 drop; withdrawal: 300 lose
+withdrawal: 700 delay 60ms; withdrawal: 300 delay 1300ms; withdrawal: 500 twice; withdrawal: 100 slow 1200ms; withdrawal: 10 close
+withdrawal: 10 done-close; withdrawal: 50 contradict; withdrawal: 60 wrong-amount; withdrawal: 60 wrong-reference; withdrawal: 60 wrong-mac; withdrawal: 50 garbage`
 
-// chaosConfig stands behind the bank's lines of the configuration: room for many loads and many reversals at once.
-const chaosConfig = "  links: 4\n  max_in_flight: 1024\n  max_reversals_in_flight: 256\n"
+// chaosConfig stands behind the bank's lines of the configuration: room for many loads and many reversals at once, and withdrawals of any amount.
+const chaosConfig = `  links: 4
+  max_in_flight: 1024
+  max_reversals_in_flight: 256
+  withdrawal_back_off: [200ms, 500ms, 1s]
+  dialect:
+    features: [withdrawal]
+withdrawals:
+  single_max_fen: 0
+  day_max_fen: 0
+  two_persons_above_fen: 0
+`
 
 // chaosPatience is how long a kiosk waits for its answer: hardly longer than the switch waits for the bank's, so that now the one gives up
 // first and now the other.
@@ -87,7 +101,9 @@ type chaos struct {
 	random   *rand.Rand
 	asked    int
 	ended    int
+	heard    int // of them, those that the bank was asked for
 	reversed int
+	desks    *chaosDesks
 	signed   []*samplecampus.Holder // who have signed with the bank (签约)
 	resting  []rest                 // first come, first asked
 	killed   []time.Time
@@ -123,6 +139,10 @@ func (k *bankChaos) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer r.fleet.Close()
+	if r.desks, err = r.openDesks(ctx, k.loads); err != nil {
+		return err
+	}
+	defer r.desks.close()
 	if err := r.play(ctx, out); err != nil {
 		return err
 	}
@@ -184,6 +204,12 @@ func (r *chaos) ask(device int) {
 	}
 }
 
+// withdraw has a holder go to a cash desk.
+func (r *chaos) withdraw() {
+	holder := r.signed[r.random.IntN(len(r.signed))]
+	r.desks.give(deskJob{name: fmt.Sprintf("chaos-%d-%d", r.seed, r.desks.given), holder: holder.Number, amount: 100 * money.Fen(1+r.random.IntN(200))})
+}
+
 // onAnswer asks for the next load, takes two in a hundred approved ones back, and sends one in fifty again although it was answered.
 func (r *chaos) onAnswer(device int, a *emulator.Answer) {
 	if a.Kind == emulator.KindReversal && !a.GivenUp {
@@ -201,6 +227,9 @@ func (r *chaos) onAnswer(device int, a *emulator.Answer) {
 	if a.Code == cannotOperate || a.Code == turnsItsDay {
 		r.resting = append(r.resting, rest{device, time.Now().Add(restTime)})
 		return
+	}
+	if r.heard++; a.Kind == emulator.KindLoad && r.heard*r.share/100 > (r.heard-1)*r.share/100 && r.desks.given < r.withdrawals() {
+		r.withdraw()
 	}
 	r.ask(device)
 }
@@ -268,8 +297,17 @@ func (r *chaos) play(ctx context.Context, out io.Writer) error {
 		}
 		r.tell(out, what)
 	}
-	return r.turn(ctx, out, func() bool { return r.ended >= r.loads && r.fleet.Idle() })
+	if err := r.turn(ctx, out, func() bool { return r.ended >= r.loads && r.fleet.Idle() }); err != nil {
+		return err
+	}
+	for r.desks.given < r.withdrawals() { // those that the outages have kept away
+		r.withdraw()
+	}
+	return r.turn(ctx, out, r.desks.idle)
 }
+
+// withdrawals is how many are asked for in all.
+func (k *bankChaos) withdrawals() int { return k.loads * k.share / 100 }
 
 // turn goes on until something is so. It fails when a minute has brought nothing.
 func (r *chaos) turn(ctx context.Context, out io.Writer, done func() bool) error {
@@ -351,9 +389,10 @@ func (r *chaos) switchDay(ctx context.Context) (string, error) {
 
 // chaosStatus is what the run needs of the switch's status.
 type chaosStatus struct {
-	Sequence  uint64 `json:"sequence"`
-	LoadsOpen int    `json:"loads_open"`
-	Bank      struct {
+	Sequence        uint64 `json:"sequence"`
+	LoadsOpen       int    `json:"loads_open"`
+	WithdrawalsOpen int    `json:"withdrawals_open"`
+	Bank            struct {
 		LoadsInFlight   int `json:"loads_in_flight"`
 		ReversalsQueued int `json:"reversals_queued"`
 		OutcomesWaiting int `json:"outcomes_waiting"`
@@ -362,7 +401,7 @@ type chaosStatus struct {
 
 // quiet says that nothing is under way between the switch and the bank.
 func (s *chaosStatus) quiet() bool {
-	return s.Sequence > 0 && s.LoadsOpen == 0 && s.Bank.LoadsInFlight == 0 && s.Bank.ReversalsQueued == 0 && s.Bank.OutcomesWaiting == 0
+	return s.Sequence > 0 && s.LoadsOpen+s.WithdrawalsOpen == 0 && s.Bank.LoadsInFlight == 0 && s.Bank.ReversalsQueued == 0 && s.Bank.OutcomesWaiting == 0
 }
 
 // awaitStatus looks at the switch until something is so, while the kiosks go on.
@@ -392,94 +431,4 @@ func (r *chaos) pause(ctx context.Context) error {
 		r.rested()
 		return !time.Now().Before(until)
 	})
-}
-
-// chaosResult is the JSON of a run.
-type chaosResult struct {
-	Loads        int            `json:"loads"`
-	Seed         uint64         `json:"seed"`
-	Seconds      float64        `json:"seconds"`
-	Kills        int            `json:"kills"`
-	BankRestarts int            `json:"bank_restarts"`
-	Cuts         int            `json:"line_cuts"`
-	Paths        map[string]int `json:"paths"`
-	LateAnswers  int            `json:"loads_with_a_late_answer"`
-	InTransit    int64          `json:"in_transit_fen"`
-	BankHolds    int64          `json:"bank_holds_fen"`
-	Statements   int            `json:"statements_compared"`
-	Different    []difference   `json:"different"`
-	Audit        *audit         `json:"audit"`
-}
-
-// judge waits for the last reversal, stops the switch and compares everything.
-func (r *chaos) judge(ctx context.Context, out io.Writer) error {
-	if err := r.awaitStatus(ctx, (*chaosStatus).quiet); err != nil {
-		return err
-	}
-	a, err := r.house.audit(ctx)
-	if err != nil {
-		return err
-	}
-	loads, err := r.house.site.ourLoads(ctx)
-	if err != nil {
-		return err
-	}
-	result := chaosResult{
-		Loads: r.loads, Seed: r.seed, Seconds: time.Since(r.began).Seconds(), Kills: r.kills, BankRestarts: r.banks, Cuts: r.cuts,
-		Paths: make(map[string]int), InTransit: int64(a.inTransit()), BankHolds: int64(r.house.bank.held()), Different: []difference{}, Audit: a,
-	}
-	for _, l := range loads {
-		result.Paths[l.path(r.killed)]++
-		if l.Late {
-			result.LateAnswers++
-		}
-	}
-	books, err := bankBooks(r.house.bank.Bank)
-	if err != nil {
-		return err
-	}
-	for _, book := range books {
-		result.Different = append(result.Different, compare(loads, &book)...)
-	}
-	if err := r.compareStatements(ctx, &result); err != nil {
-		return err
-	}
-	r.print(out, &result)
-	err = a.report(out, r.house.bank)
-	if r.json != "" {
-		if err := writeJSON(r.json, &result); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(out, "loads=%d kills=%d bank_restarts=%d different=%d\n", r.loads, r.kills, r.banks, len(result.Different))
-	if len(result.Different) > 0 {
-		return errFound
-	}
-	return err
-}
-
-// differencesShown on the screen; the JSON has them all.
-const differencesShown = 20
-
-func (r *chaos) print(out io.Writer, result *chaosResult) {
-	stats := r.fleet.Stats()
-	fmt.Fprintf(out, "\n%s\n终端 kiosks  请求 loads %d  重发 repeated %d  终端放弃 given up %d  终端冲正 taken back %d  重连 reconnects %d\n", strings.Repeat("-", 100),
-		r.asked, stats.Repeated, stats.GivenUp, r.reversed, stats.Reconnects)
-	fmt.Fprintf(out, "应答码 codes %s\n", codeCounts(r.house.receipts.Memory))
-	total := 0
-	for _, p := range paths {
-		if n := result.Paths[p.name]; n > 0 {
-			fmt.Fprintf(out, "  %8d  %s / %s\n", n, p.zh, p.name)
-			total += n
-		}
-	}
-	fmt.Fprintf(out, "  %8d  账本中的圈存 / loads in the ledger;其中 %d 笔有迟到的应答 / of these had a late answer\n", total, result.LateAnswers)
-	fmt.Fprintf(out, "持卡人流水 statements compared with the bank: %d\n", result.Statements)
-	for i, d := range result.Different {
-		if i == differencesShown {
-			fmt.Fprintf(out, "  … 还有 / and %d more\n", len(result.Different)-i)
-			break
-		}
-		fmt.Fprintf(out, "  ✗ %s  %s: 卡上 the card has %s, 银行 the bank holds %s: %s\n", d.Book, d.Reference, d.Ours.Yuan(), d.Theirs.Yuan(), d.Text)
-	}
 }

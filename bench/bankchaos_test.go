@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,12 +39,12 @@ func TestBanks(t *testing.T) {
 func smallChaos(t *testing.T, binary string) {
 	folder := t.TempDir()
 	k := bankChaos{
-		common: common{binary: binary, work: folder, seed: 5}, loads: 600, kiosks: 8, flight: 4, kills: 1, banks: 1, cuts: 1, holders: 100,
+		common: common{binary: binary, work: folder, seed: 5}, loads: 600, kiosks: 8, flight: 4, kills: 1, banks: 1, cuts: 1, holders: 100, share: 20,
 		json: filepath.Join(folder, "bankchaos.json"),
 	}
 	var out bytes.Buffer
 	require.NoError(t, k.run(t.Context(), &out), "%s", &out)
-	require.Contains(t, out.String(), "loads=600 kills=1 bank_restarts=1 different=0\n")
+	require.Contains(t, out.String(), "loads=600 withdrawals=120 kills=1 bank_restarts=1 different=0\n")
 	contents, err := os.ReadFile(k.json)
 	require.NoError(t, err)
 	var result chaosResult
@@ -51,12 +52,14 @@ func smallChaos(t *testing.T, binary string) {
 	require.Positive(t, result.Paths[pathConfirmed])
 	taken := 0
 	for path, count := range result.Paths {
-		if path != pathConfirmed && path != pathDeclined && path != pathNotSent && path != pathRefused {
+		if !strings.HasPrefix(path, "withdrawal: ") && path != pathConfirmed && path != pathDeclined && path != pathNotSent && path != pathRefused {
 			taken += count
 		}
 	}
 	require.Positive(t, taken, "loads that were taken back: %v", result.Paths)
 	require.Zero(t, result.Paths[pathOpen])
+	require.Positive(t, result.Paths[pathPaid])
+	require.Positive(t, result.Paths[pathPaidLater]+result.Paths[pathPaidRestart]+result.Paths[pathUnpaidLater], "withdrawals that were asked for again: %v", result.Paths)
 	require.Equal(t, result.BankHolds, result.InTransit)
 	require.Positive(t, result.BankHolds)
 	require.Equal(t, statementsCompared, result.Statements)
@@ -98,9 +101,11 @@ func TestCompare(t *testing.T) {
 			"c": {known: true, Amount: 300, Outcome: "load_declined", Code: "51"},
 			"d": {known: true, Amount: 400, Outcome: "load_confirmed", Returned: true, Reversed: "00"},
 			"e": {known: true, Amount: 500, Refused: "load_day"},
+			"f": {known: true, Withdrawal: true, Amount: 600, Outcome: "withdrawal_paid", Code: "00"},
+			"g": {known: true, Withdrawal: true, Amount: 700, Outcome: "withdrawal_declined", Code: "14"},
 		}
 	}
-	theirs := func() map[string]money.Fen { return map[string]money.Fen{"a": 100} }
+	theirs := func() map[string]money.Fen { return map[string]money.Fen{"a": 100, "f": -600} }
 	require.Empty(t, compare(ours(), &bankBook{"bank", theirs()}))
 	for name, spoil := range map[string]func(map[string]*ourLoad, map[string]money.Fen){
 		"a fen less at the bank":           func(_ map[string]*ourLoad, held map[string]money.Fen) { held["a"] = 99 },
@@ -114,6 +119,10 @@ func TestCompare(t *testing.T) {
 		"not ended: taken back, not told":  func(l map[string]*ourLoad, _ map[string]money.Fen) { l["d"].Reversed = "" },
 		"an outcome without a load":        func(l map[string]*ourLoad, _ map[string]money.Fen) { l["q"] = &ourLoad{Outcome: "load_declined"} },
 		"credited here, unheard of there":  func(l map[string]*ourLoad, _ map[string]money.Fen) { l["c"].Outcome = "load_confirmed" },
+		"paid here, not there":             func(_ map[string]*ourLoad, held map[string]money.Fen) { delete(held, "f") },
+		"paid twice there":                 func(_ map[string]*ourLoad, held map[string]money.Fen) { held["f"] = -1200 },
+		"declined here, paid there":        func(_ map[string]*ourLoad, held map[string]money.Fen) { held["g"] = -700 },
+		"on hold for ever":                 func(l map[string]*ourLoad, _ map[string]money.Fen) { l["g"].Outcome = "" },
 		"two debits of one reference":      func(_ map[string]*ourLoad, held map[string]money.Fen) { held["a"] += 100 },
 	} {
 		loads, held := ours(), theirs()
@@ -125,12 +134,14 @@ func TestCompare(t *testing.T) {
 		{Reference: "a", Amount: 7, State: banksim.Debited},
 		{Reference: "b", Amount: 200, State: banksim.Reversed},
 		{Reference: "c", Amount: 300, State: banksim.Declined},
+		{Reference: "d", Amount: 400, State: banksim.Paid, Credit: true},
 	})
-	require.Equal(t, map[string]money.Fen{"a": 107}, held)
+	require.Equal(t, map[string]money.Fen{"a": 107, "d": -400}, held)
 	files := map[string]money.Fen{}
 	require.NoError(t, readBankFile(files, []byte("H|20261126|01050000|10010001|4|47000\nD|01|9156|6217******5678|000000000012|1|20000|20261126114210|00\n"+
+		"D|03|9156|6217******5678|000000000015|4|900|20261126114213|00\n"+
 		"D|02|9156|6217******5678|000000000013|3|7000|20261126114212|00\nD|01|9156|6217******5678|000000000013|2|7000|20261126114211|00\nD|01|9156|6217******5678|000000000014|0|300|20261126114211|51\nT|4|47000|0\n")))
-	require.Equal(t, map[string]money.Fen{"000000000012": 20_000}, files)
+	require.Equal(t, map[string]money.Fen{"000000000012": 20_000, "000000000015": -900}, files)
 	require.Error(t, readBankFile(files, []byte("D|01|short\n")))
 }
 
@@ -151,6 +162,15 @@ func TestPaths(t *testing.T) {
 		pathTerminal:       {Cancelled: true, Reversed: "00"},
 		pathTerminalNone:   {Cancelled: true, Reversed: "25"},
 		pathOpen:           {},
+
+		pathPaid:          {Withdrawal: true, Outcome: "withdrawal_paid"},
+		pathPaidLater:     {Withdrawal: true, Asked: after, UnknownAt: after, Outcome: "withdrawal_paid"},
+		pathPaidRestart:   {Withdrawal: true, Asked: before, UnknownAt: after, Outcome: "withdrawal_paid"},
+		pathUnpaid:        {Withdrawal: true, Outcome: "withdrawal_declined", Code: "14"},
+		pathUnpaidLater:   {Withdrawal: true, Asked: after, UnknownAt: after, Outcome: "withdrawal_declined", Code: "14"},
+		pathUnpaidRestart: {Withdrawal: true, Asked: before, UnknownAt: after, Outcome: "withdrawal_declined", Code: "91"},
+		pathUnpaidNotSent: {Withdrawal: true, Outcome: "withdrawal_declined", Code: "91"},
+		pathGivenUp:       {Withdrawal: true, UnknownAt: after, GivenUp: true},
 	} {
 		require.Equal(t, want, l.path([]time.Time{kill}))
 	}

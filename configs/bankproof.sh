@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 mkdir -p bin out
 rm -f out/bankproof.json
 go test -c -o bin/bankproof ./bankgw
-ONECARD_OUT=$PWD/out bin/bankproof -test.v -test.timeout 0 -test.run '^(TestProof|TestProofNotices|TestMatrix)$' |
+ONECARD_OUT=$PWD/out bin/bankproof -test.v -test.timeout 0 -test.run '^(TestProof|TestProofNotices|TestProofOfAWithdrawal|TestProofOfAWithdrawalNotices|TestMatrix)$' |
 	grep --line-buffered -vE '^ *(=== |--- PASS: .*/(round|worker))|^ *--- PASS: TestMatrix/'

@@ -46,7 +46,7 @@ type AccountState uint8
 
 const (
 	AccountOpen   AccountState = iota // everything
-	AccountFrozen                     // credits only; money can still come back
+	AccountFrozen                     // credits only; money can still come back, and what was on hold before can still be posted
 	AccountClosed                     // nothing; balance and holds are zero
 	// AccountRetained (保留) is an account whose holder has gone: late records and refunds are still posted, nothing else is decided on it.
 	AccountRetained

@@ -15,7 +15,7 @@ const (
 	AmountZero                // a leg or a hold without an amount
 	LegsUnbalanced            // legs do not sum to zero in each account set, or a hold goes from one to another
 	AmountOverflow            // a balance would not fit
-	AccountNotOpen            // closed, or frozen and debited
+	AccountNotOpen            // closed, or frozen and debited by what was not on hold
 	HoldUnknown               // no such open hold
 	HoldExceeded              // legs take more from the holding account than was held
 	FundsInsufficient         // available balance would go below zero
@@ -97,7 +97,7 @@ func (b *Book) Check(e *Entry) Refusal {
 	if len(e.Legs) > maxLegs {
 		return TooManyLegs
 	}
-	if r := b.checkLegs(e.Legs); r != Accepted {
+	if r := b.checkLegs(e.Legs, b.promisedBy(&e.Hold)); r != Accepted {
 		return r
 	}
 	released, r := b.checkHold(&e.Hold, e.Legs)
@@ -144,8 +144,16 @@ func (b *Book) plain(e *Entry) bool {
 // plainLegs is how many legs plain looks at.
 const plainLegs = 5
 
+// promisedBy is the account whose promise an entry fulfils; 0 none. It is kept though the account was frozen since: frozen is for what is new.
+func (b *Book) promisedBy(h *HoldAction) AccountID {
+	if h.Op != HoldPost {
+		return 0
+	}
+	return b.holds[h.ID].From
+}
+
 // checkLegs: accounts exist and are open, every leg has an amount, the sum is zero, nothing overflows.
-func (b *Book) checkLegs(legs []Leg) Refusal {
+func (b *Book) checkLegs(legs []Leg, promised AccountID) Refusal {
 	for i := range legs {
 		if !b.Known(legs[i].Account) {
 			return AccountUnknown
@@ -166,7 +174,7 @@ func (b *Book) checkLegs(legs []Leg) Refusal {
 	}
 	for i := range legs {
 		account := b.Account(legs[i].Account)
-		if account.State == AccountClosed || account.State == AccountFrozen && legs[i].Amount < 0 {
+		if account.State == AccountClosed || account.State == AccountFrozen && legs[i].Amount < 0 && legs[i].Account != promised {
 			return AccountNotOpen
 		}
 		balance := account.Balance

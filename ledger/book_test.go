@@ -117,7 +117,7 @@ func (n *naive) apply(e *ledger.Entry) (after naive, ok bool) {
 			return after, false
 		}
 		a := &after.accounts[l.Account]
-		if a.State == ledger.AccountClosed || a.State == ledger.AccountFrozen && l.Amount < 0 {
+		if a.State == ledger.AccountClosed || a.State == ledger.AccountFrozen && l.Amount < 0 && (e.Hold.Op != ledger.HoldPost || n.holds[e.Hold.ID].From != l.Account) {
 			return after, false
 		}
 		a.Balance += l.Amount

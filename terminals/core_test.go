@@ -34,8 +34,9 @@ func (j *memoryJournal) Replay(context.Context, uint64, func(ledger.Block) error
 // noBank is never asked: the only terminal is a POS.
 type noBank struct{ t *testing.T }
 
-func (b noBank) Load(transaction.LoadOrder)    { b.t.Error("a load") }
-func (b noBank) Reverse(transaction.LoadOrder) { b.t.Error("a reversal of a load") }
+func (b noBank) Load(transaction.LoadOrder)     { b.t.Error("a load") }
+func (b noBank) Reverse(transaction.LoadOrder)  { b.t.Error("a reversal of a load") }
+func (b noBank) Withdraw(transaction.LoadOrder) { b.t.Error("a withdrawal") }
 
 // core is the real thing behind a real door.
 func core(t *testing.T) *Server {

@@ -128,7 +128,8 @@ func New(c Config) (*Bank, error) {
 //	approve; 3x drop; decline 51; delay 2s; reversal: lose; reversal: decline 96; echo: always lose
 //
 // A step is [kind:] [always | Nx] verb [code or duration]. Kinds are load (when none is named), reversal, query, sign-on, sign-off, echo, totals,
-// signing and key; each takes its own steps in their order, then what Mix says, then what the script calls always, then it approves. Verbs (see Verbs):
+// signing, withdrawal, balance and key; each takes its own steps in their order, then what Mix says, then what the script calls always, then it
+// approves. Verbs (see Verbs):
 //
 //	approve             decline CODE        as they say
 //	delay D             slow D              does it now and answers after D; does it after D

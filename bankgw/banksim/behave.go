@@ -2,6 +2,7 @@ package banksim
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,12 @@ func (b *Bank) take(l *link, m *iso8583.BankMessage) {
 			b.send(l, b.answer(m, codeUnsigned), nil)
 			return
 		}
+		if m.String(3) == balanceAct {
+			b.takeBalance(l, m)
+			return
+		}
+		b.takeLoad(l, m)
+	case "0201":
 		b.takeLoad(l, m)
 	case "0420", "0421":
 		b.takeReversal(l, m)
@@ -93,7 +100,11 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 		b.send(l, b.answer(m, codeFormat), nil)
 		return
 	}
-	how := b.next(kindLoad)
+	asked, credit := kindLoad, isWithdrawal(m)
+	if credit {
+		asked = kindWithdrawal
+	}
+	how := b.next(asked)
 	decline := how.code
 	if !b.permits(account) {
 		decline = codeNotAllowed
@@ -106,20 +117,36 @@ func (b *Bank) takeLoad(l *link, m *iso8583.BankMessage) {
 		return
 	case verbSlow:
 		b.later(how.after, func() {
-			code, _ := b.book(key, account, m.String(103), amount, decline)
+			code, _ := b.book(key, account, m.String(103), amount, decline, credit)
 			b.send(l, b.fullAnswer(m, code), nil)
 		})
 		return
 	case verbRecant:
 		decline = codeFunds
 	}
-	code, r := b.book(key, account, m.String(103), amount, decline)
+	if credit && how.verb == verbDecline && atTheFront(m.MTI(), how.code) {
+		b.send(l, b.answer(m, how.code), nil)
+		return
+	}
+	code, r := b.book(key, account, m.String(103), amount, decline, credit)
 	b.behave(l, m, how, code, r)
 }
 
-func (b *Bank) book(key loadKey, account, campus string, amount money.Fen, decline string) (string, *Record) {
+// atTheFront says whether a refusal of a credit comes from the bank's front end, which does not look into the books: one about its health, or one
+// about a message that is a repeat. What is said of the account the books have to say, once and for all copies.
+func atTheFront(mti, code string) bool {
+	return code[0] == '9' || mti == "0201" && slices.Contains([]string{codeInvalid, codeFormat, codeUnknown, "A0", codeUnsigned}, code)
+}
+
+// isWithdrawal says whether a request is a credit to the account.
+func isWithdrawal(m *iso8583.BankMessage) bool { return strings.HasPrefix(m.String(3), "29") }
+
+func (b *Bank) book(key loadKey, account, campus string, amount money.Fen, decline string, credit bool) (string, *Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if credit {
+		return b.books.withdraw(key, account, campus, amount, decline)
+	}
 	return b.books.load(key, account, campus, amount, decline)
 }
 
@@ -179,7 +206,7 @@ func (b *Bank) fullAnswer(m *iso8583.BankMessage, code string) *iso8583.BankMess
 	if m.MTI() == "0520" {
 		return b.totalsAnswer(m, answer)
 	}
-	if reference := m.String(37); m.MTI() == "0200" && code == codeApproved {
+	if reference := m.String(37); (m.MTI() == "0200" || m.MTI() == "0201") && code == codeApproved {
 		answer.Set(38, "A"+reference[len(reference)-5:])
 	}
 	return answer

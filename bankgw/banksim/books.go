@@ -15,13 +15,14 @@ const (
 	Reversed       // debited and given back
 	Declined
 	Refused // its reversal came first: it was, or will be, refused
+	Paid    // a withdrawal: credited
 )
 
-var stateNames = [...]string{"", "debited", "reversed", "declined", "refused"}
+var stateNames = [...]string{"", "debited", "reversed", "declined", "refused", "paid"}
 
 func (s State) String() string { return stateNames[s] }
 
-// Record is one load in the bank's books.
+// Record is one load in the bank's books, or one withdrawal.
 type Record struct {
 	Reference string // DE 37
 	Trace     uint64 // DE 11
@@ -32,8 +33,9 @@ type Record struct {
 	Code      string  // what the load was answered
 	Requests  int     // 0200s that came
 	Reversals int     // 0420s and 0421s that came
-	Debit     Posting // of Debited and Reversed
+	Debit     Posting // of Debited and Reversed, and the credit of Paid
 	Return    Posting // of Reversed
+	Credit    bool    // a withdrawal
 	held      func()  // an answer kept until the reversal has been answered
 }
 
@@ -54,12 +56,14 @@ func (c *Count) add(amount money.Fen) { c.Count++; c.Sum += amount }
 
 // Stats counts since the start. What the bank holds of the campus is Debited less Reversed.
 type Stats struct {
-	Loads        int   `json:"loads"`     // 0200s
-	Repeats      int   `json:"repeats"`   // 0200s of a load known before
-	Reversals    int   `json:"reversals"` // 0420s and 0421s
+	Loads        int   `json:"loads"`       // 0200s
+	Repeats      int   `json:"repeats"`     // 0200s of a load known before
+	Withdrawals  int   `json:"withdrawals"` // 0200s and 0201s
+	Reversals    int   `json:"reversals"`   // 0420s and 0421s
 	Debited      Count `json:"debited"`
 	Declined     Count `json:"declined"`
 	Reversed     Count `json:"reversed"`
+	Paid         Count `json:"paid"`      // withdrawals
 	Refused      Count `json:"refused"`   // originals that came after their reversal
 	NotFound     int   `json:"not_found"` // reversals answered 25
 	SignOns      int   `json:"sign_ons"`
@@ -158,8 +162,43 @@ func (b *books) debit(r *Record, decline string) string {
 func (b *books) redeem(r *Record) string {
 	b.stats.Declined.Count--
 	b.stats.Declined.Sum -= r.Amount
-	r.Code = b.debit(r, "")
+	if r.Credit {
+		r.Code = b.pay(r, "")
+	} else {
+		r.Code = b.debit(r, "")
+	}
 	return r.Code
+}
+
+// withdraw credits an account, once: whatever a request was answered, its repeats are answered the same.
+func (b *books) withdraw(key loadKey, account, campus string, amount money.Fen, decline string) (code string, r *Record) {
+	b.stats.Withdrawals++
+	r, known := b.records[key]
+	if !known {
+		r = &Record{Reference: key.reference, Trace: key.trace, Account: account, Campus: campus, Amount: amount, Requests: 1, Credit: true}
+		b.add(key, r)
+		r.Code = b.pay(r, decline)
+		return r.Code, r
+	}
+	r.Requests++
+	b.stats.Repeats++
+	if !r.Credit || r.Account != account || r.Amount != amount {
+		return codeDuplicate, r
+	}
+	return r.Code, r
+}
+
+func (b *books) pay(r *Record, decline string) string {
+	balance := b.balance(r.Account)
+	if decline != "" {
+		r.State = Declined
+		b.stats.Declined.add(r.Amount)
+		return decline
+	}
+	b.accounts[r.Account] = balance + r.Amount
+	r.State, r.Debit = Paid, b.post()
+	b.stats.Paid.add(r.Amount)
+	return codeApproved
 }
 
 // reverse gives a load back, once.
@@ -172,7 +211,7 @@ func (b *books) reverse(key loadKey, account string, amount money.Fen) (code str
 	}
 	r.Reversals++
 	switch {
-	case r.State == Refused || r.State == Declined:
+	case r.State == Refused || r.State == Declined || r.Credit: // a credit is not taken back
 		b.stats.NotFound++
 		return codeNotFound, r
 	case r.Amount != amount || r.Account != account:
@@ -197,11 +236,15 @@ func (b *books) balance(account string) money.Fen {
 // check proves that accounts, records and counts say the same.
 func (b *books) check() error {
 	missing := make(map[string]money.Fen)
-	var held money.Fen
+	var held, paid money.Fen
 	for _, r := range b.records {
-		if r.State == Debited {
+		switch r.State {
+		case Debited:
 			missing[r.Account] += r.Amount
 			held += r.Amount
+		case Paid:
+			missing[r.Account] -= r.Amount
+			paid += r.Amount
 		}
 	}
 	for account, balance := range b.accounts {
@@ -211,6 +254,9 @@ func (b *books) check() error {
 	}
 	if counted := b.stats.Debited.Sum - b.stats.Reversed.Sum; counted != held {
 		return fmt.Errorf("bank: debited less reversed is %s, the records say %s", counted, held)
+	}
+	if paid != b.stats.Paid.Sum {
+		return fmt.Errorf("bank: %s was paid out, the records say %s", b.stats.Paid.Sum, paid)
 	}
 	return nil
 }

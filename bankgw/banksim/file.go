@@ -25,7 +25,7 @@ const (
 
 // fileLine is one detail of a file.
 type fileLine struct {
-	kind   string // 01 load, 02 reversal
+	kind   string // 01 load, 02 reversal, 03 withdrawal
 	record *Record
 	Posting
 	amount money.Fen
@@ -42,6 +42,7 @@ type fileFault struct {
 const (
 	lineLoad     = "01"
 	lineReversal = "02"
+	lineCredit   = "03"
 	cardPlaces   = 19
 )
 
@@ -50,7 +51,7 @@ const (
 //
 //	lose 000000000012; double 000000000013; amount 000000000014 20.00; next-day 000000000015; reversal: lose 000000000016
 //
-// A step is [kind:] verb reference [yuan]. Kinds are load (when none is named) and reversal; verbs are lose, double (twice in the file), amount
+// A step is [kind:] verb reference [yuan]. Kinds are load (when none is named), reversal and withdrawal; verbs are lose, double (twice in the file), amount
 // (another amount, in yuan) and next-day (in the file of the day after). An empty text takes all faults away.
 func (b *Bank) FileFaults(text string) error {
 	var faults []fileFault
@@ -60,8 +61,10 @@ func (b *Bank) FileFaults(text string) error {
 		case kindLoad:
 		case kindReversal:
 			f.kind = lineReversal
+		case kindWithdrawal:
+			f.kind = lineCredit
 		default:
-			return errors.New("对账文件只有 load 与 reversal / a file has loads and reversals only")
+			return errors.New("对账文件只有 load、reversal 与 withdrawal / a file has loads, reversals and withdrawals only")
 		}
 		wanted := 2
 		if f.verb == "amount" {
@@ -111,7 +114,11 @@ func (b *Bank) File(day uint32, format Format) ([]byte, error) {
 func (b *Bank) fileLines(day uint32) (lines []fileLine) {
 	for _, r := range b.books.records {
 		if r.Debit.Day != 0 {
-			lines = b.spoilt(lines, fileLine{lineLoad, r, r.Debit, r.Amount}, day)
+			kind := lineLoad
+			if r.Credit {
+				kind = lineCredit
+			}
+			lines = b.spoilt(lines, fileLine{kind, r, r.Debit, r.Amount}, day)
 		}
 		if r.Return.Day != 0 {
 			lines = b.spoilt(lines, fileLine{lineReversal, r, r.Return, r.Amount}, day)

@@ -48,7 +48,7 @@ func (b *Bank) queryAnswer(m *iso8583.BankMessage, key loadKey) *iso8583.BankMes
 		return b.answer(m, codeNotFound)
 	}
 	answer := b.answer(m, codeApproved).Set(44, code).SetNumber(4, uint64(amount))
-	if state == Debited {
+	if state == Debited || state == Paid {
 		answer.Set(38, "A"+key.reference[len(key.reference)-5:])
 	}
 	return answer

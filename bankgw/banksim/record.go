@@ -61,6 +61,17 @@ var signingPlaces = tableOf(loadPlaces[:9:9], []place{
 	{0, 40, false, false},
 })
 
+// balancePlaces is a balance enquiry and its answer: as a load up to the reference, then what is asked | account | answer | the bank's number | the
+// balance as DE 54 has it | words.
+var balancePlaces = tableOf(loadPlaces[:9:9], []place{
+	{3, 6, true, false},
+	{102, 19, false, false},
+	{39, 6, false, false},
+	{38, 12, false, false},
+	{54, 20, false, false},
+	{0, 40, false, false},
+})
+
 // networkPlaces is: MMDDhhmmss | trace | sender | receiver | function | answer | words.
 var networkPlaces = []place{{7, 10, true, false}, {11, 6, true, false}, {33, 11, false, false}, {100, 11, false, false}, {70, 3, true, false}, {39, 6, false, false}, {0, 40, false, false}}
 
@@ -77,29 +88,49 @@ var keyPlacesOfRecord = []place{
 	{0, 40, false, false},
 }
 
+// actOf is DE 3 of a message that has a code of its own for it.
+func actOf(m *iso8583.BankMessage) string {
+	switch {
+	case isWithdrawal(m):
+		return creditAct
+	case m.String(3) == balanceAct:
+		return balanceAct
+	}
+	return ""
+}
+
 func tableOf(first, rest []place) []place { return append(first, rest...) }
 
 // recordKind is a transaction code.
 type recordKind struct {
 	code, mti string
 	places    []place
+	act       string // DE 3, where the code stands for it; "" any other
 }
 
 var recordKinds = []recordKind{
-	{"2001", "0200", loadPlaces},
-	{"2002", "0210", loadPlaces},
-	{"2101", "0420", reversalPlaces},
-	{"2111", "0421", reversalPlaces},
-	{"2102", "0430", reversalPlaces},
-	{"2201", "0600", queryPlaces},
-	{"2202", "0610", queryPlaces},
-	{"2301", "0100", signingPlaces},
-	{"2302", "0110", signingPlaces},
-	{"9001", "0820", networkPlaces},
-	{"9002", "0830", networkPlaces},
-	{"9011", "0800", keyPlacesOfRecord},
-	{"9012", "0810", keyPlacesOfRecord},
+	{"2001", "0200", loadPlaces, ""},
+	{"2002", "0210", loadPlaces, ""},
+	{"2101", "0420", reversalPlaces, ""},
+	{"2111", "0421", reversalPlaces, ""},
+	{"2102", "0430", reversalPlaces, ""},
+	{"2201", "0600", queryPlaces, ""},
+	{"2202", "0610", queryPlaces, ""},
+	{"2301", "0100", signingPlaces, ""},
+	{"2302", "0110", signingPlaces, ""},
+	{"2401", "0200", loadPlaces, creditAct},
+	{"2411", "0201", loadPlaces, creditAct},
+	{"2402", "0210", loadPlaces, creditAct},
+	{"2501", "0200", balancePlaces, balanceAct},
+	{"2502", "0210", balancePlaces, balanceAct},
+	{"9001", "0820", networkPlaces, ""},
+	{"9002", "0830", networkPlaces, ""},
+	{"9011", "0800", keyPlacesOfRecord, ""},
+	{"9012", "0810", keyPlacesOfRecord, ""},
 }
+
+// creditAct is DE 3 of a credit to an account.
+const creditAct = "290000"
 
 const (
 	recordCodeSize = 4
@@ -145,6 +176,9 @@ func (w *recordWire) open(raw []byte) (*iso8583.BankMessage, error) {
 
 func (w *recordWire) read(kind *recordKind, record []byte) (*iso8583.BankMessage, error) {
 	m := iso8583.NewBankMessage(w.profile, kind.mti)
+	if kind.act != "" {
+		m.Set(3, kind.act)
+	}
 	for _, p := range kind.places {
 		if len(record) < p.width {
 			return nil, errNoRecord
@@ -162,7 +196,7 @@ func (w *recordWire) read(kind *recordKind, record []byte) (*iso8583.BankMessage
 
 func (w *recordWire) seal(m *iso8583.BankMessage) ([]byte, error) {
 	for _, kind := range recordKinds {
-		if kind.mti != m.MTI() {
+		if kind.mti != m.MTI() || kind.act != actOf(m) {
 			continue
 		}
 		w.out = append(w.out[:0], kind.code...)

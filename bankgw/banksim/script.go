@@ -22,10 +22,12 @@ const (
 	kindTotals
 	kindSigning
 	kindKey
+	kindWithdrawal
+	kindBalance
 	kindCount
 )
 
-var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing", "key"}
+var kindNames = [kindCount]string{"load", "reversal", "sign-on", "sign-off", "echo", "query", "totals", "signing", "key", "withdrawal", "balance"}
 
 // verb is what the bank does with a request.
 type verb uint8
@@ -56,7 +58,8 @@ var verbNames = [verbCount]string{
 	"wrong-mac", "garbage", "contradict", "recant", "wrong-check",
 }
 
-// onlyLoads are verbs that mean something for loads alone, onlyLoadsAndQueries for queries, too, and onlyAmounts for all that tells an amount.
+// onlyLoads are verbs that mean something for loads alone, and but for verbLate for withdrawals; onlyLoadsAndQueries for queries, too, and onlyAmounts for
+// all that tells an amount.
 var (
 	onlyLoads           = []verb{verbLate, verbContradict, verbRecant}
 	onlyLoadsAndQueries = []verb{verbWrongReference}
@@ -187,7 +190,7 @@ func parseBehaviour(k kind, words []string) (behaviour, error) {
 		return behaviour{}, fmt.Errorf("动作须为 / the verb must be one of %s", strings.Join(verbNames[:], " "))
 	}
 	b := behaviour{verb: verb(at)}
-	if k != kindLoad && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb) ||
+	if k != kindLoad && !(k == kindWithdrawal && b.verb != verbLate) && (slices.Contains(onlyLoads, b.verb) || k != kindQuery && slices.Contains(onlyLoadsAndQueries, b.verb) ||
 		k != kindQuery && k != kindTotals && slices.Contains(onlyAmounts, b.verb)) {
 		return b, fmt.Errorf("%s 只用于圈存 / %s is for loads only", words[0], words[0])
 	}

@@ -53,7 +53,7 @@ func (b *Bank) postingNow() Posting {
 // settlementDay is DE 15 of the answer to a load or a reversal: when the books have it, else now. 0 for all other messages.
 func (b *Bank) settlementDay(request *iso8583.BankMessage) uint32 {
 	mti := request.MTI()
-	if mti != "0200" && mti != "0420" && mti != "0421" {
+	if mti != "0200" && mti != "0201" && mti != "0420" && mti != "0421" {
 		return 0
 	}
 	trace, _ := request.Number(11)
@@ -61,7 +61,7 @@ func (b *Bank) settlementDay(request *iso8583.BankMessage) uint32 {
 	defer b.mu.Unlock()
 	if r := b.books.records[loadKey{trace, request.String(37)}]; r != nil {
 		posting := r.Debit
-		if mti != "0200" {
+		if mti != "0200" && mti != "0201" {
 			posting = r.Return
 		}
 		if posting.Day != 0 {
@@ -91,7 +91,7 @@ func (b *Bank) Totals(day uint32) (debits, reversed Count) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.books.records {
-		if day != 0 && r.Debit.Day == day {
+		if day != 0 && r.Debit.Day == day && !r.Credit {
 			debits.add(r.Amount)
 		}
 		if day != 0 && r.Return.Day == day {
@@ -99,6 +99,18 @@ func (b *Bank) Totals(day uint32) (debits, reversed Count) {
 		}
 	}
 	return debits, reversed
+}
+
+// Credits are the withdrawals that the bank has paid on a settlement date.
+func (b *Bank) Credits(day uint32) (credits Count) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.books.records {
+		if day != 0 && r.Debit.Day == day && r.Credit {
+			credits.add(r.Amount)
+		}
+	}
+	return credits
 }
 
 // takeTotals answers an 0520 with the bank's own totals and says whether the campus has the same.
@@ -132,23 +144,29 @@ func (b *Bank) totalsAnswer(request, answer *iso8583.BankMessage) *iso8583.BankM
 		return answer.SetNumber(66, settlementInError)
 	}
 	debits, reversed := b.Totals(day)
-	return setTotals(answer, debits, reversed).SetNumber(66, compare(request, debits, reversed))
+	credits := b.Credits(day)
+	return setTotals(answer, debits, reversed, credits).SetNumber(66, compare(request, debits, reversed, credits))
 }
 
-// setTotals writes DE 74 to 77, 86 to 89 and 97. The bank credits nothing: it gives back by reversal.
-func setTotals(m *iso8583.BankMessage, debits, reversed Count) *iso8583.BankMessage {
-	sign, net := "D", debits.Sum-reversed.Sum
+// setTotals writes DE 74 to 77, 86 to 89 and 97. The bank takes no credit back.
+func setTotals(m *iso8583.BankMessage, debits, reversed, credits Count) *iso8583.BankMessage {
+	sign, net := "D", debits.Sum-reversed.Sum-credits.Sum
 	if net < 0 {
 		sign, net = "C", -net
 	}
-	return m.SetNumber(74, 0).SetNumber(75, 0).SetNumber(76, uint64(debits.Count)).SetNumber(77, uint64(reversed.Count)).
-		SetNumber(86, 0).SetNumber(87, 0).SetNumber(88, uint64(debits.Sum)).SetNumber(89, uint64(reversed.Sum)).
+	return m.SetNumber(74, uint64(credits.Count)).SetNumber(75, 0).SetNumber(76, uint64(debits.Count)).SetNumber(77, uint64(reversed.Count)).
+		SetNumber(86, uint64(credits.Sum)).SetNumber(87, 0).SetNumber(88, uint64(debits.Sum)).SetNumber(89, uint64(reversed.Sum)).
 		Set(97, fmt.Sprintf("%s%016d", sign, int64(net)))
 }
 
 // compare is DE 66: the campus's figures against the bank's.
-func compare(request *iso8583.BankMessage, debits, reversed Count) uint64 {
+func compare(request *iso8583.BankMessage, debits, reversed, credits Count) uint64 {
 	code := uint64(settlementBalanced)
+	for n, want := range map[int]uint64{74: uint64(credits.Count), 86: uint64(credits.Sum)} { // left out: none
+		if figure, _ := request.Number(n); figure != want {
+			code = settlementNotBalanced
+		}
+	}
 	for n, want := range map[int]money.Fen{76: money.Fen(debits.Count), 77: money.Fen(reversed.Count), 88: debits.Sum, 89: reversed.Sum} {
 		figure, ok := request.Number(n)
 		switch {
@@ -175,6 +193,6 @@ func (b *Bank) FileReady(day uint32, name string) {
 	b.mu.Unlock()
 	for _, l := range links {
 		m := b.begin("0520").Set(7, moment.Format("0102150405")).SetNumber(11, trace).Set(15, monthAndDay(day)).Set(101, name)
-		b.send(l, setTotals(m, debits, reversed), nil)
+		b.send(l, setTotals(m, debits, reversed, b.Credits(day)), nil)
 	}
 }

@@ -1,6 +1,9 @@
 // Package reconcile compares our loads (圈存) of a day with the bank's file of that day, to the fen (对账; domain handbook 3.8, wire
 // handbook 4.2 and 5.2).
 //
+// A withdrawal (提现) is a load with the signs turned: its two numbers are what the bank has paid and what we have taken from the purse, the
+// cases are the same, and in every sum it counts against the loads.
+//
 // The one idea: for every load there are two numbers, what the bank has kept of the holder's money and what we have credited to him, and a
 // day may only change both alike. So the join says for each load (our sequence, DE 37) how far the two are apart and what this day has added
 // to that; the sum of what was added must be the bank's total less ours. Both totals are added up elsewhere, from the file's lines as they
@@ -23,7 +26,8 @@
 //	D|type|campus account|bank card|school seq|bank seq|fen|time|rc  D|01|9156000000000001|621700******5678|000000000012|1|20000|20261126114210|00
 //	T|count|sum|sm3                                                  T|2|40000|SM3 of all bytes before this line, 64 hex digits
 //
-// Type 01 is a load, 02 the reversal of a load; time is YYYYMMDDhhmmss on the bank's clock; a code other than 00 says that no money moved.
+// Type 01 is a load, 02 the reversal of a load, 03 a withdrawal that was paid to an account; time is YYYYMMDDhhmmss on the bank's clock; a code
+// other than 00 says that no money moved.
 //
 // # Format B, the legacy one
 //

@@ -53,8 +53,8 @@ func named(text []byte, names []string, set func(int)) error {
 	return fmt.Errorf("%q 不在 %v 之中 / %q is none of %v", text, names, text, names)
 }
 
-// Entry is one load on our side. Those of the day that is reconciled are all given, whatever became of them; those of earlier days only when
-// the day that is reconciled has changed them: a credit made up, a load taken back, an amount put right.
+// Entry is one load or one withdrawal on our side. Those of the day that is reconciled are all given, whatever became of them; those of earlier
+// days only when the day that is reconciled has changed them: a credit made up, a load taken back, an amount put right.
 type Entry struct {
 	Sequence uint64 // DE 37
 	Day      Day    // settlement date
@@ -66,14 +66,27 @@ type Entry struct {
 	// ReturnDay is that of its reversal. NotFound: the bank has said that there was nothing to take back.
 	ReturnDay Day
 	NotFound  bool
+	// Withdrawal: the money goes the other way. Confirmed is taken from the purse, unknown and manual are on hold, declined and reversed are given
+	// back. Amount is what was taken where that is not all of it.
+	Withdrawal bool
+	// Before is what stood of a withdrawal of an earlier day, when this day began.
+	Before money.Fen
 }
 
-// credited is what the holder has of it.
+// credited is what the holder has of it; of a withdrawal, what has been taken from him for it.
 func (e *Entry) credited() money.Fen {
 	if e == nil || e.State != StateConfirmed {
 		return 0
 	}
 	return e.Amount
+}
+
+// sign is which way the money goes: 1 from the bank to us, -1 to the holder's account.
+func sign(withdrawal bool) money.Fen {
+	if withdrawal {
+		return -1
+	}
+	return 1
 }
 
 // takenBack says whether the state means that a credit was undone, for an entry that had one.

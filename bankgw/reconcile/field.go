@@ -68,10 +68,10 @@ func (r *reading) moment(text []byte) Moment {
 }
 
 func (r *reading) kind(text []byte) Kind {
-	if len(text) == 2 && text[0] == '0' && (text[1] == '1' || text[1] == '2') {
+	if len(text) == 2 && text[0] == '0' && text[1] >= '1' && text[1] <= '3' {
 		return Kind(text[1] - '0')
 	}
-	r.faults.addValue(r.line, fieldType, text, "为 01 圈存或 02 冲正", "be 01, a load, or 02, its reversal")
+	r.faults.addValue(r.line, fieldType, text, "为 01 圈存、02 冲正或 03 提现", "be 01, a load, 02, its reversal, or 03, a withdrawal")
 	return 0
 }
 

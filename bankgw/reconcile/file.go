@@ -37,6 +37,7 @@ type Kind uint8
 const (
 	KindLoad     Kind = 1 // 圈存
 	KindReversal Kind = 2 // 圈存冲正
+	KindCredit   Kind = 3 // 提现: the bank has paid an account
 )
 
 // Account is a campus account, at most 19 digits; 0: not known. It prints masked and is a string of all its digits in JSON, since whoever
@@ -121,12 +122,12 @@ type Line struct {
 	Card         MaskedCard // format A
 }
 
-// kept is what the bank keeps of the holder's money by this line: a load adds, a reversal gives back, a refusal does neither.
+// kept is what the bank keeps of the holder's money by this line: a load adds, a reversal or a withdrawal gives back, a refusal does neither.
 func (l *Line) kept() money.Fen {
 	switch {
 	case l == nil || l.Code != Approved:
 		return 0
-	case l.Kind == KindReversal:
+	case l.Kind == KindReversal || l.Kind == KindCredit:
 		return -l.Amount
 	}
 	return l.Amount
@@ -176,7 +177,7 @@ type File struct {
 	Lines  []Line // by sequence and kind, no two alike
 
 	// What moved money, added up line by line as the file was read.
-	Loads, Reversals Count
+	Loads, Reversals, Withdrawals Count
 	// Refused is how many lines moved nothing.
 	Refused int
 }
@@ -188,6 +189,8 @@ func (f *File) tally(l *Line) {
 		f.Refused++
 	case l.Kind == KindReversal:
 		f.Reversals.add(l.Amount)
+	case l.Kind == KindCredit:
+		f.Withdrawals.add(l.Amount)
 	default:
 		f.Loads.add(l.Amount)
 	}

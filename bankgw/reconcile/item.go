@@ -47,12 +47,14 @@ const (
 	ActionMakeUp                   // 补账: credit the holder, dated today, and tell him
 	ActionClaim                    // ask the bank; hold the amount if it is unspent, else it is a receivable
 	ActionManual                   // suspense, and two persons
+	ActionCharge                   // 补扣: take from the purse what the bank has paid of a withdrawal
+	ActionReturn                   // 退还: give back what the bank has not paid of a withdrawal
 	actionCount
 )
 
 var (
-	actionNames = [actionCount]string{"", "ignore", "defer", "make_up", "claim", "manual"}
-	actionZh    = [actionCount]string{"", "无需处理", "挂起", "补账", "追索", "人工"}
+	actionNames = [actionCount]string{"", "ignore", "defer", "make_up", "claim", "manual", "charge", "return"}
+	actionZh    = [actionCount]string{"", "无需处理", "挂起", "补账", "追索", "人工", "补扣", "退还"}
 )
 
 func (a Action) String() string { return actionNames[a%actionCount] }
@@ -86,10 +88,13 @@ type Item struct {
 	BankSequence uint64 `json:"bank_sequence,omitempty"`
 	FileLine     uint32 `json:"file_line,omitempty"`
 	BankReversed bool   `json:"bank_reversed,omitempty"` // the bank has given it back
+	// Withdrawal: the money goes to the holder's account. Ours is what was taken from his purse, the bank's what it has paid.
+	Withdrawal bool      `json:"withdrawal,omitempty"`
+	Held       money.Fen `json:"held_fen,omitzero"` // what is on hold in the purse for a withdrawal
 
 	Chinese string `json:"zh"`
 	English string `json:"en"`
-	// Open items are carried into the next day's run.
+	// Open items are carried into the next day's run: until both sides are alike, and of a withdrawal until its money is on hold no more.
 	Open bool `json:"open"`
 }
 

@@ -55,9 +55,12 @@ type meeting struct {
 	sequence uint64
 	entry    *Entry
 	carried  *Item
-	load     *Line
+	load     *Line // or, of a withdrawal, the credit
 	reversal *Line
+	stray    *Line  // of the kind that this is not: a credit of what we have as a load, or a load of what we have as a withdrawal
 	found    *Entry // of another day, of which the bank speaks
+
+	withdrawal bool // the numbers below are what was taken from the holder's purse, and paid to his account
 
 	kept    // after this day
 	before  kept
@@ -108,7 +111,7 @@ func checkInput(f *File, entries []Entry, carried []Item) error {
 	}
 	for i := range f.Lines {
 		l := &f.Lines[i]
-		if i > 0 && compareLines(f.Lines[i-1], *l) >= 0 || l.Kind != KindLoad && l.Kind != KindReversal {
+		if i > 0 && compareLines(f.Lines[i-1], *l) >= 0 || l.Kind < KindLoad || l.Kind > KindCredit {
 			return fmt.Errorf("line %d of the file is not in order", l.Number)
 		}
 		if l.Amount < 1 || l.Amount > AmountMax {
@@ -164,10 +167,13 @@ func (j *join) next() (m meeting, more bool) {
 		return m, false
 	}
 	for len(j.lines) > 0 && j.lines[0].Sequence == m.sequence {
-		if j.lines[0].Kind == KindLoad {
-			m.load = &j.lines[0]
-		} else {
-			m.reversal = &j.lines[0]
+		switch l := &j.lines[0]; l.Kind {
+		case KindLoad:
+			m.load = l
+		case KindReversal:
+			m.reversal = l
+		default:
+			m.stray = l
 		}
 		j.lines = j.lines[1:]
 	}
@@ -185,8 +191,26 @@ func (j *join) next() (m meeting, more bool) {
 			}
 		}
 	}
+	m.turn()
 	m.reckon()
 	return m, true
+}
+
+// turn finds out which of the two it is: by our record, else by the file.
+func (m *meeting) turn() {
+	switch {
+	case m.entry != nil:
+		m.withdrawal = m.entry.Withdrawal
+	case m.carried != nil:
+		m.withdrawal = m.carried.Withdrawal
+	case m.found != nil:
+		m.withdrawal = m.found.Withdrawal
+	default:
+		m.withdrawal = m.load == nil && m.stray != nil
+	}
+	if m.withdrawal {
+		m.load, m.stray = m.stray, m.load
+	}
 }
 
 // reckon finds the two numbers before and after this day.
@@ -202,7 +226,7 @@ func (m *meeting) reckon() {
 		m.before = kept{m.found.credited(), m.found.credited()}
 	}
 	m.kept = m.before
-	m.bank += m.load.kept() + m.reversal.kept()
+	m.bank += sign(m.withdrawal) * (m.load.kept() + m.reversal.kept() + m.stray.kept())
 	switch {
 	case m.entry != nil:
 		m.ours = m.entry.credited()
@@ -232,6 +256,9 @@ func (m *meeting) expectedLater() bool {
 // broughtIn is what stood before this day for an entry that is not carried. One of an earlier day that was taken back today had been
 // credited, and the bank had kept it, or it would be carried.
 func (e *Entry) broughtIn(day Day) kept {
+	if e.Withdrawal {
+		return kept{e.Before, e.Before}
+	}
 	if e.Day < day && e.State.takenBack() {
 		return kept{e.Amount, e.Amount}
 	}
@@ -240,8 +267,11 @@ func (e *Entry) broughtIn(day Day) kept {
 
 // line is what the file says, of the load if it says that.
 func (m *meeting) line() *Line {
-	if m.load != nil {
+	switch {
+	case m.load != nil:
 		return m.load
+	case m.stray != nil:
+		return m.stray
 	}
 	return m.reversal
 }
@@ -266,9 +296,24 @@ func (r *Rules) local(micros int64) Moment {
 	return Moment((micros + r.Zone.Microseconds()) / time.Second.Microseconds())
 }
 
-// bankReversed says whether the bank has given it back, today or before.
+// bankReversed says whether the bank has given it back, today or before. It takes no payment back.
 func (m *meeting) bankReversed() bool {
-	return m.reversal.kept() != 0 || m.carried != nil && m.carried.BankReversed
+	return !m.withdrawal && m.reversal.kept() != 0 || m.carried != nil && m.carried.BankReversed
+}
+
+// held is what is on hold for a withdrawal.
+func (m *meeting) held() money.Fen {
+	switch {
+	case !m.withdrawal || !m.state.open():
+		return 0
+	case m.entry != nil:
+		return m.entry.Amount
+	case m.carried != nil:
+		return m.carried.Held
+	case m.found != nil:
+		return m.found.Amount
+	}
+	return 0
 }
 
 // otherHolder says whether a debit is of another account than the credit.
@@ -287,6 +332,7 @@ func (m *meeting) item(v verdict) Item {
 	i := Item{
 		Sequence: m.sequence, Day: m.day, First: m.day, Age: m.age, Case: v.what, Action: v.action, State: m.state, Account: m.account,
 		Ours: m.ours, Bank: m.bank, Difference: m.bank - m.ours, Moment: m.moment(), BankReversed: m.bankReversed(), Chinese: v.zh, English: v.en,
+		Withdrawal: m.withdrawal, Held: m.held(),
 	}
 	i.Change = i.Difference - (m.before.bank - m.before.ours)
 	switch {
@@ -300,6 +346,6 @@ func (m *meeting) item(v verdict) Item {
 	if l := m.line(); l != nil {
 		i.BankSequence, i.FileLine = l.BankSequence, l.Number
 	}
-	i.Open = i.Difference != 0 || i.Case == CaseDateCut || i.Case == CaseAccountDiffers
+	i.Open = i.Difference != 0 || i.Case == CaseDateCut || i.Case == CaseAccountDiffers || m.withdrawal && m.state.open()
 	return i
 }

@@ -4,6 +4,9 @@ import "fmt"
 
 // judge says what a difference means. The first line that fits counts; what stands behind each is in the words that it gives.
 func (m *meeting) judge() verdict {
+	if m.withdrawal {
+		return m.judgeWithdrawal()
+	}
 	switch {
 	case m.ours == m.bank:
 		return m.judgeLevel()

@@ -215,7 +215,7 @@ func TestWriterRefuses(t *testing.T) {
 		"amount":   func(f *reconcile.File) { f.Lines[1].Amount = 0 },
 		"most":     func(f *reconcile.File) { f.Lines[1].Amount = reconcile.AmountMax + 1 },
 		"sequence": func(f *reconcile.File) { f.Lines[1].Sequence = reconcile.SequenceMax + 1 },
-		"kind":     func(f *reconcile.File) { f.Lines[1].Kind = 3 },
+		"kind":     func(f *reconcile.File) { f.Lines[1].Kind = 4 },
 		"code":     func(f *reconcile.File) { f.Lines[1].Code = reconcile.Code{'|', '0'} },
 		"account":  func(f *reconcile.File) { f.Lines[1].Account = 1<<64 - 1 },
 		"moment":   func(f *reconcile.File) { f.Lines[1].Moment = -1 },

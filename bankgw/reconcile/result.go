@@ -14,10 +14,12 @@ type Tally struct {
 	Bank  money.Fen `json:"bank_fen"`
 }
 
-// Equation is the check of a day (domain handbook 3.8):
+// Equation is the check of a day (domain handbook 3.8), with what the bank has kept less what it has paid as its total, and with what we have
+// credited less what we have taken as ours:
 //
-//	bank total − our total = Σ(bank only) − Σ(campus only) + Σ(amount difference) ± cut-off items
+//	bank total − our total = Σ(bank only) − Σ(campus only) − Σ(paid only) + Σ(taken only) + Σ(amount difference) ± cut-off items
 //
+// The first two are of loads, the next two the same of withdrawals: paid by the bank and not taken from the purse, and the other way round.
 // The left side is added up from the file's lines and from our list; the right side from the exceptions. What was reversed on one side only
 // stands where its money is: with the bank only or with the campus only. Cut-off items are those that were put off today, and all that today
 // has changed about items of earlier days.
@@ -26,7 +28,9 @@ type Equation struct {
 	Ours        money.Fen `json:"ours_fen"`
 	Difference  money.Fen `json:"difference_fen"`
 	BankOnly    money.Fen `json:"bank_only_fen"`
-	CampusOnly  money.Fen `json:"campus_only_fen"` // subtracted
+	CampusOnly  money.Fen `json:"campus_only_fen"`        // subtracted
+	PaidOnly    money.Fen `json:"paid_only_fen,omitzero"` // subtracted
+	TakenOnly   money.Fen `json:"taken_only_fen,omitzero"`
 	Amounts     money.Fen `json:"amount_differences_fen"`
 	CutOff      money.Fen `json:"cut_off_fen"`
 	Unexplained money.Fen `json:"unexplained_fen"` // must be nothing
@@ -59,16 +63,22 @@ type Result struct {
 	School    string   `json:"school"`
 	Loads     Count    `json:"loads"` // of the bank
 	Reversals Count    `json:"reversals"`
-	Tally     []Tally  `json:"tally"` // by case, those that occurred
-	Equation  Equation `json:"equation"`
-	Ageing    []Bucket `json:"ageing"`
-	Items     []Item   `json:"items"` // by case and sequence
+
+	Withdrawals Count `json:"withdrawals,omitzero"`
+
+	Tally    []Tally  `json:"tally"` // by case, those that occurred
+	Equation Equation `json:"equation"`
+	Ageing   []Bucket `json:"ageing"`
+	Items    []Item   `json:"items"` // by case and sequence
 
 	overflow bool // a sum did not fit
 }
 
 func newResult(f *File) *Result {
-	r := &Result{File: f.Identity, Name: f.Name, School: f.School, Loads: f.Loads, Reversals: f.Reversals, Tally: make([]Tally, caseCount), Items: []Item{}}
+	r := &Result{
+		File: f.Identity, Name: f.Name, School: f.School, Loads: f.Loads, Reversals: f.Reversals, Withdrawals: f.Withdrawals,
+		Tally: make([]Tally, caseCount), Items: []Item{},
+	}
 	for from, i := 0, 0; i <= len(bucketEnds); i++ {
 		if i == len(bucketEnds) {
 			r.Ageing = append(r.Ageing, Bucket{From: from, To: -1})
@@ -107,8 +117,8 @@ func (r *Result) take(m *meeting) {
 	t := &r.Tally[v.what]
 	t.Case = v.what
 	t.Count++
-	r.add(&t.Ours, m.ours)
-	r.add(&t.Bank, m.bank)
+	r.add(&t.Ours, sign(m.withdrawal)*m.ours)
+	r.add(&t.Bank, sign(m.withdrawal)*m.bank)
 	if v.what == CaseEqual || v.what == CaseNothing {
 		return
 	}
@@ -122,30 +132,34 @@ func (r *Result) take(m *meeting) {
 
 // explain adds an item to the right side of the equation.
 func (r *Result) explain(i *Item, carried bool) {
-	e := &r.Equation
-	r.add(&e.Closing, i.Difference)
+	e, change := &r.Equation, sign(i.Withdrawal)*i.Change
+	r.add(&e.Closing, sign(i.Withdrawal)*i.Difference)
 	switch {
 	case carried || i.Case == CaseDateCut:
-		r.add(&e.CutOff, i.Change)
+		r.add(&e.CutOff, change)
 	case i.Case == CaseAmountDiffers:
-		r.add(&e.Amounts, i.Change)
+		r.add(&e.Amounts, change)
+	case i.Withdrawal && i.Change > 0:
+		r.add(&e.PaidOnly, i.Change)
+	case i.Withdrawal:
+		r.add(&e.TakenOnly, -i.Change)
 	case i.Change > 0:
-		r.add(&e.BankOnly, i.Change)
+		r.add(&e.BankOnly, change)
 	default:
-		r.add(&e.CampusOnly, -i.Change)
+		r.add(&e.CampusOnly, -change)
 	}
 }
 
 func (r *Result) age(i *Item) {
 	at, _ := slices.BinarySearch(bucketEnds, i.Age)
 	b := &r.Ageing[at]
-	switch {
-	case i.Difference > 0:
+	switch difference := sign(i.Withdrawal) * i.Difference; {
+	case difference > 0:
 		b.Long.Count++
-		r.add(&b.Long.Sum, i.Difference)
-	case i.Difference < 0:
+		r.add(&b.Long.Sum, difference)
+	case difference < 0:
 		b.Short.Count++
-		r.add(&b.Short.Sum, -i.Difference)
+		r.add(&b.Short.Sum, -difference)
 	}
 }
 
@@ -153,19 +167,19 @@ func (r *Result) age(i *Item) {
 func (r *Result) balance(in *Input, entries []Entry, carried []Item) {
 	r.Tally = slices.DeleteFunc(r.Tally, func(t Tally) bool { return t.Count == 0 })
 	e := &r.Equation
-	e.Bank = in.File.Loads.Sum - in.File.Reversals.Sum // each at most LinesMax times AmountMax
+	e.Bank = in.File.Loads.Sum - in.File.Reversals.Sum - in.File.Withdrawals.Sum // each at most LinesMax times AmountMax
 	if in.Ledger != nil {
 		e.Ours = *in.Ledger
 	} else {
 		r.addUp(&e.Ours, in.File.Day, entries, carried)
 	}
 	for i := range carried {
-		r.add(&e.Opening, carried[i].Difference)
+		r.add(&e.Opening, sign(carried[i].Withdrawal)*carried[i].Difference)
 	}
 	r.add(&e.Difference, e.Bank)
 	r.add(&e.Difference, -e.Ours)
 	e.Unexplained = e.Difference
-	for _, part := range []money.Fen{-e.BankOnly, e.CampusOnly, -e.Amounts, -e.CutOff} {
+	for _, part := range []money.Fen{-e.BankOnly, e.CampusOnly, e.PaidOnly, -e.TakenOnly, -e.Amounts, -e.CutOff} {
 		r.add(&e.Unexplained, part)
 	}
 }
@@ -175,7 +189,8 @@ func (r *Result) balance(in *Input, entries []Entry, carried []Item) {
 func (r *Result) addUp(total *money.Fen, day Day, entries []Entry, carried []Item) {
 	for i := range entries {
 		entry := &entries[i]
-		r.add(total, entry.credited())
+		turned := sign(entry.Withdrawal)
+		r.add(total, turned*entry.credited())
 		at, open := slices.BinarySearchFunc(carried, entry.Sequence, func(c Item, sequence uint64) int {
 			switch {
 			case c.Sequence < sequence:
@@ -187,9 +202,11 @@ func (r *Result) addUp(total *money.Fen, day Day, entries []Entry, carried []Ite
 		})
 		switch {
 		case open:
-			r.add(total, -carried[at].Ours)
+			r.add(total, -turned*carried[at].Ours)
+		case entry.Withdrawal:
+			r.add(total, -turned*entry.Before)
 		case entry.Day < day && entry.State.takenBack():
-			r.add(total, -entry.Amount)
+			r.add(total, -turned*entry.Amount)
 		}
 	}
 }

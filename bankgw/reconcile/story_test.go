@@ -164,11 +164,19 @@ func (s *story) ours(c *datadriven.TestData) string {
 	for _, r := range s.rows(c.Input) {
 		for sequence := r.first; sequence <= r.last; sequence++ {
 			e := reconcile.Entry{Sequence: sequence, Day: day, Amount: r.amount, Account: s.account(r, sequence)}
-			require.NoError(s.t, e.State.UnmarshalText([]byte(r.word)))
+			word, withdrawal := strings.CutPrefix(r.word, "withdrawal-")
+			e.Withdrawal = withdrawal
+			require.NoError(s.t, e.State.UnmarshalText([]byte(word)))
 			midnight := time.Unix(int64(day)*24*60*60, 0).Add(-site)
 			e.Time = midnight.Add(r.clock).UnixMicro()
 			if text, ok := r.more["bank-day"]; ok {
 				e.BankDay = dayOf(s.t, text)
+			}
+			if text, ok := r.more["before"]; ok {
+				e.Before = fenOf(s.t, text)
+			}
+			if text, ok := r.more["of"]; ok {
+				e.Day = dayOf(s.t, text)
 			}
 			s.entries = append(s.entries, e)
 			s.all[sequence] = e
@@ -197,7 +205,12 @@ func (s *story) bank(c *datadriven.TestData) string {
 		l.Card = reconcile.MaskedCard{} // which format B has not
 		require.Equal(s.t, l, fromB.Lines[i])
 	}
-	return fmt.Sprintf("loads %d, %s; reversals %d, %s; refused %d\n", s.file.Loads.Count, s.file.Loads.Sum, s.file.Reversals.Count, s.file.Reversals.Sum, s.file.Refused)
+	f = s.file
+	said := fmt.Sprintf("loads %d, %s; reversals %d, %s; refused %d\n", f.Loads.Count, f.Loads.Sum, f.Reversals.Count, f.Reversals.Sum, f.Refused)
+	if f.Withdrawals.Count > 0 {
+		said = fmt.Sprintf("withdrawals %d, %s; ", f.Withdrawals.Count, f.Withdrawals.Sum) + said
+	}
+	return said
 }
 
 // passed is a file that was written and read again.
@@ -215,11 +228,9 @@ func (s *story) line(r row, sequence uint64, day reconcile.Day) reconcile.Line {
 		Sequence: sequence, BankSequence: 500_000 + sequence, Account: s.account(r, sequence), Amount: r.amount, Kind: reconcile.KindLoad, Code: reconcile.Approved,
 	}
 	copy(l.Card[:], "621700******5678")
-	if r.word == "reversal" {
-		l.Kind = reconcile.KindReversal
-	} else {
-		require.Equal(s.t, "load", r.word)
-	}
+	kinds := map[string]reconcile.Kind{"load": reconcile.KindLoad, "reversal": reconcile.KindReversal, "withdrawal": reconcile.KindCredit}
+	require.Contains(s.t, kinds, r.word)
+	l.Kind = kinds[r.word]
 	if date, ok := r.more["date"]; ok {
 		day = dayOf(s.t, date)
 	}

@@ -41,6 +41,10 @@ func (r *Result) writeEquation(b *strings.Builder) {
 	t.add("= 差额 difference", e.Difference.String())
 	t.add("Σ 长款 bank only", signed(e.BankOnly))
 	t.add("− Σ 短款 campus only", signed(-e.CampusOnly))
+	if e.PaidOnly != 0 || e.TakenOnly != 0 {
+		t.add("− Σ 提现:银行已付我方未扣 withdrawals paid only", signed(-e.PaidOnly))
+		t.add("+ Σ 提现:我方已扣银行未付 withdrawals taken only", signed(e.TakenOnly))
+	}
 	t.add("+ Σ 金额差 amount differences", signed(e.Amounts))
 	t.add("± 跨日及往日 cut-off items", signed(e.CutOff))
 	t.add("未解释 unexplained", e.Unexplained.String())
@@ -64,10 +68,19 @@ func (r *Result) writeItems(b *strings.Builder) {
 		right: 1<<5 | 1<<6 | 1<<7 | 1<<9,
 	}
 	for _, i := range r.Items {
-		t.add(fmt.Sprintf("%012d", i.Sequence), i.Day.String(), caseZh[i.Case]+" "+i.Case.String(), stateZh[i.State]+" "+i.State.String(), i.Account.String(),
+		t.add(fmt.Sprintf("%012d", i.Sequence), i.Day.String(), i.caseText(), stateZh[i.State]+" "+i.State.String(), i.Account.String(),
 			i.Ours.String(), i.Bank.String(), signed(i.Difference), actionZh[i.Action]+" "+i.Action.String(), strconv.Itoa(i.Age), i.Chinese+" / "+i.English)
 	}
 	t.write(b)
+}
+
+// caseText names the case of an item, and which way its money goes where that is not the usual one.
+func (i *Item) caseText() string {
+	text := caseZh[i.Case] + " " + i.Case.String()
+	if i.Withdrawal {
+		text = "提现 withdrawal: " + text
+	}
+	return text
 }
 
 func (r *Result) writeAgeing(b *strings.Builder) {

@@ -14,6 +14,8 @@ type Totals struct {
 	DebitAmount    money.Fen // DE 88
 	Reversed       int       // DE 77
 	ReversedAmount money.Fen // DE 89
+	Credits        int       // DE 74, withdrawals paid to accounts
+	CreditAmount   money.Fen // DE 86
 }
 
 // Settlement is a settlement code, DE 66.
@@ -51,7 +53,8 @@ func Compare(ours, bank Totals) Comparison {
 	}
 	for _, t := range []Totals{ours, bank} {
 		if !t.possible() {
-			c.say(InError, "数字不可能成立:借记 %d 笔 %s,冲正 %d 笔 %s", "impossible figures: %d debits of %s, %d reversed of %s", t.Debits, t.DebitAmount, t.Reversed, t.ReversedAmount)
+			c.say(InError, "数字不可能成立:借记 %d 笔 %s,冲正 %d 笔 %s,贷记 %d 笔 %s", "impossible figures: %d debits of %s, %d reversed of %s, %d credits of %s",
+				t.Debits, t.DebitAmount, t.Reversed, t.ReversedAmount, t.Credits, t.CreditAmount)
 			return c
 		}
 	}
@@ -61,7 +64,10 @@ func Compare(ours, bank Totals) Comparison {
 	if ours.Reversed != bank.Reversed || ours.ReversedAmount != bank.ReversedAmount {
 		c.say(NotBalanced, "冲正:我方 %d 笔 %s,银行 %d 笔 %s", "reversed: ours %d of %s, the bank's %d of %s", ours.Reversed, ours.ReversedAmount, bank.Reversed, bank.ReversedAmount)
 	}
-	c.Net = (bank.DebitAmount - bank.ReversedAmount) - (ours.DebitAmount - ours.ReversedAmount)
+	if ours.Credits != bank.Credits || ours.CreditAmount != bank.CreditAmount {
+		c.say(NotBalanced, "贷记:我方 %d 笔 %s,银行 %d 笔 %s", "credits: ours %d of %s, the bank's %d of %s", ours.Credits, ours.CreditAmount, bank.Credits, bank.CreditAmount)
+	}
+	c.Net = (bank.DebitAmount - bank.ReversedAmount - bank.CreditAmount) - (ours.DebitAmount - ours.ReversedAmount - ours.CreditAmount)
 	return c
 }
 
@@ -71,17 +77,20 @@ func (t *Totals) possible() bool {
 	pair := func(count int, amount money.Fen) bool {
 		return count >= 0 && count <= numberMax && amount >= 0 && amount <= amountMax && (count == 0) == (amount == 0)
 	}
-	return pair(t.Debits, t.DebitAmount) && pair(t.Reversed, t.ReversedAmount)
+	return pair(t.Credits, t.CreditAmount) && pair(t.Debits, t.DebitAmount) && pair(t.Reversed, t.ReversedAmount)
 }
 
 // Totals of the file, which must be those of the bank's 0530.
 func (f *File) Totals() Totals {
-	return Totals{Day: f.Day, Debits: f.Loads.Count, DebitAmount: f.Loads.Sum, Reversed: f.Reversals.Count, ReversedAmount: f.Reversals.Sum}
+	return Totals{
+		Day: f.Day, Debits: f.Loads.Count, DebitAmount: f.Loads.Sum, Reversed: f.Reversals.Count, ReversedAmount: f.Reversals.Sum,
+		Credits: f.Withdrawals.Count, CreditAmount: f.Withdrawals.Sum,
+	}
 }
 
 // TotalsOf are ours of one of the bank's days, for the 0520: a debit is a load that was credited or taken back, and reversed is what the bank has
 // said that it has taken back, each on the day that the bank has put it into, or on the load's own where it has not said. What the bank did not
-// find is neither. A load whose approval we never heard of counts as both; when it was debited on another day than it was taken back, the two
+// find is neither; a credit is a withdrawal that was posted. A load whose approval we never heard of counts as both; when it was debited on another day than it was taken back, the two
 // days differ, and the file says which.
 func TotalsOf(day Day, entries []Entry) Totals {
 	t := Totals{Day: day}
@@ -90,6 +99,13 @@ func TotalsOf(day Day, entries []Entry) Totals {
 		debited := e.Day
 		if e.BankDay != 0 {
 			debited = e.BankDay
+		}
+		if e.Withdrawal {
+			if e.State == StateConfirmed && debited == day {
+				t.Credits++
+				t.CreditAmount += e.Amount
+			}
+			continue
 		}
 		returned := debited
 		if e.ReturnDay != 0 {

@@ -55,7 +55,7 @@ func fits(format Format, l *Line) error {
 		return fmt.Errorf("amount %s does not fit", l.Amount)
 	case l.Sequence < 1 || l.Sequence > SequenceMax || l.BankSequence > SequenceMax:
 		return fmt.Errorf("sequence %d or %d does not fit", l.Sequence, l.BankSequence)
-	case l.Kind != KindLoad && l.Kind != KindReversal:
+	case l.Kind < KindLoad || l.Kind > KindCredit:
 		return fmt.Errorf("kind %d is unknown", l.Kind)
 	case uint64(l.Account) > 9_999_999_999_999_999_999:
 		return fmt.Errorf("the campus account has more than 19 digits")

@@ -96,6 +96,9 @@ func (a *Auditor) agreementEntry(o *operation) {
 	if t.account != h.account && h.account != 0 && a.loading(h) != 0 {
 		a.note("持卡人 %d 有圈存在途,却解约或换卡", "holder %d has loads at the bank, yet his account was released or changed", o.holder)
 	}
+	if t.account != h.account && h.withdrawing > 0 {
+		a.note("持卡人 %d 有提现在途,却解约或换卡", "holder %d has a withdrawal at the bank, yet his account was released or changed", o.holder)
+	}
 	if (t.threshold > 0) != (t.automatic > 0) {
 		a.note("持卡人 %d 自动圈存的起充额与金额不配", "threshold and amount of the automatic loads of holder %d do not go together", o.holder)
 	}

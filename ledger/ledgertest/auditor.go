@@ -45,8 +45,11 @@ type Auditor struct {
 	once              map[[24]byte]bool     // keys, proposals and lines that have been carried out
 	batches           map[uint64]*auditedBatch
 	sheets            sheets
-	duplicates        map[uint64]struct{} // identities that moved money twice
-	warmth            int64               // sink of ahead
+	duplicates        map[uint64]struct{}    // identities that moved money twice
+	withdrawals       map[uint64]*withdrawal // to bank accounts, all that were ever asked for
+	withdrawing       int                    // of them, those that have not ended
+	promised          uint32                 // account whose hold the entry on the table posts; 0 none
+	warmth            int64                  // sink of ahead
 	faults            uint64
 	findings          []Finding
 }
@@ -58,7 +61,7 @@ func New() *Auditor {
 		campus: newCampus(), requests: newRequests(), duplicates: map[uint64]struct{}{},
 		totals: totals{days: map[Cell]*Sums{}, owed: map[uint32]uint32{}},
 		splits: map[uint32][]leg{}, paid: map[uint64]paidAmount{}, putRight: map[uint64]int64{}, madeUp: map[uint64]bool{}, once: map[[24]byte]bool{}, batches: map[uint64]*auditedBatch{},
-		sheets: sheets{map[uint64]*sheet{}, map[uint32][]*sheet{}},
+		sheets: sheets{map[uint64]*sheet{}, map[uint32][]*sheet{}}, withdrawals: map[uint64]*withdrawal{},
 	}
 }
 
@@ -210,6 +213,8 @@ func (a *Auditor) post() {
 		a.reversal()
 	case kindLoadConfirmed, kindLoadDeclined, kindLoadUnknown, kindLoadReversed, kindLoadLate, kindLoadManual:
 		a.loadOutcome()
+	case kindWithdrawalPaid, kindWithdrawalDeclined, kindWithdrawalUnknown, kindWithdrawalManual, kindWithdrawalLate:
+		a.withdrawalOutcome()
 	case kindPurse:
 		a.purse()
 	case kindSheetDrafted, kindSheetMoved:
@@ -274,7 +279,7 @@ func (a *Auditor) Finish() Report {
 	}
 	return Report{
 		Blocks: a.blocks, Entries: a.entries, FirstDay: a.firstDay, LastDay: a.lastDay, Last: last, Hash: a.head,
-		Sum: sum, Debits: a.debits, Credits: a.credits, Moved: a.moved, Accounts: uint32(len(a.accounts) - 1), OpenHolds: len(a.holds), OpenLoads: len(a.loads),
+		Sum: sum, Debits: a.debits, Credits: a.credits, Moved: a.moved, Accounts: uint32(len(a.accounts) - 1), OpenHolds: len(a.holds), OpenLoads: len(a.loads), OpenWithdrawals: a.withdrawing,
 		Duplicates: uint64(len(a.duplicates)), Faults: a.faults, Findings: a.findings,
 	}
 }

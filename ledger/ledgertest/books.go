@@ -74,7 +74,7 @@ func (a *Auditor) applyLegs() {
 			continue
 		}
 		to := &a.accounts[l.account]
-		if to.state == stateClosed || to.state == stateFrozen && l.amount < 0 {
+		if to.state == stateClosed || to.state == stateFrozen && l.amount < 0 && l.account != a.promised {
 			a.note("账户 %d 已冻结或关闭,却记了 %s", "account %d is frozen or closed, yet %s was posted", l.account, yuan(l.amount))
 		}
 		balance, fits := add(to.balance, l.amount)
@@ -111,6 +111,7 @@ func (a *Auditor) checkOverdraft(id uint32) {
 // applyHold opens a hold, or ends one: once, by the right amount.
 func (a *Auditor) applyHold() {
 	e := &a.entry
+	a.promised = 0
 	switch e.hold.op {
 	case holdNone:
 		return
@@ -134,6 +135,7 @@ func (a *Auditor) applyHold() {
 		}
 		return
 	}
+	a.promised = held.from
 	var taken, given int64
 	for _, l := range e.legs {
 		if l.account == held.from {

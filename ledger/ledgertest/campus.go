@@ -78,6 +78,7 @@ type holder struct {
 	spent         spent
 	purses        []ownedPurse // of programmes, and what he owes
 	account       uint64       // at the bank; 0 none
+	withdrawing   int          // withdrawals that are on their way to it
 	agreement     *agreement   // nil: he has never signed
 }
 

@@ -378,7 +378,7 @@ func (f *forger) lastCard() int {
 
 func TestEveryFraudIsNamed(t *testing.T) {
 	require.Empty(t, audit(newForger(t).blocks()).Finish().Findings, "the ledger before the fraud")
-	for _, fraud := range slices.Concat(frauds, ruleFrauds, deskFrauds) {
+	for _, fraud := range slices.Concat(frauds, ruleFrauds, deskFrauds, withdrawalFrauds) {
 		t.Run(fraud.name, func(t *testing.T) {
 			f := newForger(t)
 			fraud.commit(f)

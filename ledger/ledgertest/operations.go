@@ -59,6 +59,7 @@ const (
 	recordTexts
 	recordMetered
 	recordBank
+	recordCard
 	recordFlags = 1<<iota - 1
 )
 
@@ -71,7 +72,7 @@ type operation struct {
 	merchant, otherMerchant  uint64
 	purse, otherPurse        uint64
 	original, batch, line    uint64
-	proposal                 uint64
+	proposal, card           uint64
 	terminal                 uint64
 	key                      [16]byte
 	expiry                   uint64
@@ -91,7 +92,7 @@ func (r *reader) operation() (o operation) {
 	o.purse, o.otherPurse = number(recordPurse), number(recordOtherPurse)
 	o.terminal = number(recordTerminal)
 	o.original, o.batch, o.line = number(recordOriginal), number(recordBatch), number(recordBatch)
-	o.proposal = number(recordProposal)
+	o.proposal, o.card = number(recordProposal), number(recordCard)
 	if o.flags&recordKey != 0 {
 		copy(o.key[:], r.take(16))
 		r.take(8)
@@ -185,8 +186,12 @@ func (a *Auditor) operationEntry() {
 	switch {
 	case isAgreement(a.entry.kind):
 		a.agreementEntry(&o)
-	case o.flags&recordBank != 0:
+	case a.entry.kind == kindBankWithdrawal:
+		a.openWithdrawal(&o)
+	case o.flags&(recordBank|recordCard) != 0:
 		a.malformedPayload()
+	case a.entry.kind == kindWithdrawalCharged, a.entry.kind == kindWithdrawalReturned:
+		a.withdrawalByHand(&o)
 	case a.entry.kind >= kindLoadMadeUp:
 		a.loadByHand(&o)
 	}
@@ -267,6 +272,9 @@ var flows = map[byte]flow{
 	66: {[]uint16{custody}, []uint16{third}},
 	67: {[]uint16{subsidy, count}, []uint16{receivable}},
 	68: {}, 69: {}, 70: {}, 75: {},
+	71: {},
+	72: {[]uint16{main, debt}, []uint16{inTransit, fees}},
+	73: {[]uint16{inTransit}, []uint16{main, debt}},
 	74: {[]uint16{main}, []uint16{third}},
 	77: {[]uint16{inTransit}, []uint16{main}},
 	78: {[]uint16{main, debt}, []uint16{inTransit}},
@@ -297,7 +305,7 @@ func (a *Auditor) checkFlow(o *operation) {
 }
 
 // twoPersons are the kinds that nobody does alone.
-var twoPersons = []byte{34, 35, 36, 38, 46, 47, 48, 49, 50, 54, 55, 63, 65, 66, 77, 78, 79}
+var twoPersons = []byte{34, 35, 36, 38, 46, 47, 48, 49, 50, 54, 55, 63, 65, 66, 72, 73, 77, 78, 79}
 
 // checkPersons: an act has an operator, and a second person where its kind asks for one.
 func (a *Auditor) checkPersons(o *operation) {

@@ -18,22 +18,24 @@ type Finding struct {
 
 // Report is what the auditor has seen. Amounts in fen.
 type Report struct {
-	Blocks     uint64
-	Entries    uint64
-	FirstDay   uint32 // business day of the first block that has one, days since 1970
-	LastDay    uint32
-	Last       uint64   // sequence of the last entry
-	Hash       [32]byte // of the last block
-	Sum        int64    // of all balances: zero
-	Debits     int64    // all debit legs, as a positive amount
-	Credits    int64    // all credit legs
-	Moved      int64    // credit legs of what terminals and banks asked for: opening balances left out
-	Accounts   uint32
-	OpenHolds  int
-	OpenLoads  int
-	Duplicates uint64 // identities with more than one entry that moved money
-	Faults     uint64 // findings, those not kept in words included
-	Findings   []Finding
+	Blocks    uint64
+	Entries   uint64
+	FirstDay  uint32 // business day of the first block that has one, days since 1970
+	LastDay   uint32
+	Last      uint64   // sequence of the last entry
+	Hash      [32]byte // of the last block
+	Sum       int64    // of all balances: zero
+	Debits    int64    // all debit legs, as a positive amount
+	Credits   int64    // all credit legs
+	Moved     int64    // credit legs of what terminals and banks asked for: opening balances left out
+	Accounts  uint32
+	OpenHolds int
+	OpenLoads int
+	// OpenWithdrawals are those to bank accounts that have not ended.
+	OpenWithdrawals int
+	Duplicates      uint64 // identities with more than one entry that moved money
+	Faults          uint64 // findings, those not kept in words included
+	Findings        []Finding
 }
 
 // note writes a finding down, Chinese first. Both sentences take the same arguments.

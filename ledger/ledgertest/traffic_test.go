@@ -228,6 +228,11 @@ func (l *lunch) Load(o transaction.LoadOrder) {
 	l.bank = append(l.bank, word)
 }
 
+// Withdraw is the bank paying.
+func (l *lunch) Withdraw(o transaction.LoadOrder) {
+	l.bank = append(l.bank, transaction.Request{Load: o.Load, Kind: transaction.KindWithdrawalPaid, BankCode: transaction.Approved})
+}
+
 // Reverse is the bank taking a load back.
 func (l *lunch) Reverse(o transaction.LoadOrder) {
 	l.bank = append(l.bank, transaction.Request{Load: o.Load, Kind: transaction.KindLoadReversed, BankCode: transaction.Approved})

@@ -39,7 +39,7 @@ of the connection; the command tries again by itself.
 	flags.add(c)
 	c.AddCommand(newDeskActs(flags)...)
 	c.AddCommand(newDeskBatchCommand(flags), newDeskProposalsCommand(flags), newDeskApproveCommand(flags), newDeskRejectCommand(flags), newDeskSheetCommand(flags),
-		newDeskListCommand(flags), newDeskHolderCommand(flags), newDeskStatementCommand(flags), newDeskTotalsCommand(flags), newDeskBalanceCommand(flags), newDeskDayCommand(flags), newDeskReceiptCommand(flags), newDeskCatalogueCommand(flags), newDeskMeCommand(flags), newDeskSettlementCommand(flags), newDeskChannelCommand(flags), newDeskBankCommand(flags), newDeskVerifyCommand(flags), newDeskLoadsCommand(flags))
+		newDeskListCommand(flags), newDeskHolderCommand(flags), newDeskStatementCommand(flags), newDeskTotalsCommand(flags), newDeskBalanceCommand(flags), newDeskDayCommand(flags), newDeskReceiptCommand(flags), newDeskCatalogueCommand(flags), newDeskMeCommand(flags), newDeskSettlementCommand(flags), newDeskChannelCommand(flags), newDeskBankCommand(flags), newDeskVerifyCommand(flags), newDeskLoadsCommand(flags), newDeskBankBalanceCommand(flags))
 	return c
 }
 

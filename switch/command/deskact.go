@@ -18,13 +18,15 @@ var deskNames = map[string]string{
 	"cash_deposit": "deposit", "withdrawal": "withdraw", "deduction": "deduct", "adjustment": "adjust", "reversal": "reverse",
 	"drawer_open": "drawer open", "drawer_close": "drawer close", "meter_start": "meter start", "meter_settle": "meter settle", "meter_cancel": "meter cancel",
 	"hold_release": "release", "hold_settle": "settle", "load_make_up": "load make-up", "load_claim": "load claim", "load_close": "load close",
+	"bank_withdrawal": "bank-withdraw", "withdrawal_charge": "withdrawal charge", "withdrawal_return": "withdrawal return",
 }
 
 // deskGroups are the commands that hold others.
 var deskGroups = map[string]string{
-	"drawer": "钱箱:开启、清点 / the cash drawer: open it, count and close it",
-	"meter":  "计量消费 / metered use",
-	"load":   "按银行对账文件处理圈存:补账、追回、了结 / loads by the bank's file: make up, claim, close",
+	"drawer":     "钱箱:开启、清点 / the cash drawer: open it, count and close it",
+	"meter":      "计量消费 / metered use",
+	"withdrawal": "提现到银行卡:未了结的清单,按银行对账文件补扣、退还 / withdrawals to bank accounts: what is open, charge and return by the bank's file",
+	"load":       "按银行对账文件处理圈存:补账、追回、了结 / loads by the bank's file: make up, claim, close",
 }
 
 // fieldWords say what the flags of an operation mean.
@@ -72,6 +74,7 @@ func newDeskActs(flags *deskFlags) (all []*cobra.Command) {
 		groups[name] = group(&cobra.Command{Use: name, Short: short})
 		all = append(all, groups[name])
 	}
+	groups["withdrawal"].AddCommand(newWithdrawalListCommand(flags))
 	transaction.Catalogue(func(row transaction.CatalogueRow) {
 		name, ok := deskNames[row.Label]
 		if !ok {
@@ -156,7 +159,10 @@ func useOf(needs []string) string {
 
 func actHelp(row *transaction.CatalogueRow, needs, may []string) string {
 	two := ""
-	if row.TwoPersons {
+	switch {
+	case row.Kind == transaction.KindBankWithdrawal:
+		two = "\n超过 withdrawals.two_persons_above_fen 的,由另一人 onecard desk approve。/ Above withdrawals.two_persons_above_fen another person approves it."
+	case row.TwoPersons:
 		two = "\n双人业务:提交后由另一人 onecard desk approve。/ Two persons: another one approves it with onecard desk approve."
 	}
 	return fmt.Sprintf("%s。角色 / roles: %s。%s\n必填 / needed: %s\n可选 / may be given: %s", row.Chinese, row.Roles, two, strings.Join(needs, ", "), strings.Join(may, ", "))

@@ -14,10 +14,10 @@ import (
 func newDeskBankCommand(flags *deskFlags) *cobra.Command {
 	c := group(&cobra.Command{
 		Use:   "bank",
-		Short: "银行:链路、密钥、与银行对账 / banks: links, keys, reconciliation of every load and what to put right",
+		Short: "银行:链路、密钥,与银行对账圈存、提现并提请处理 / banks: links, keys, reconciliation of every load and withdrawal and what to put right",
 		Long: `会计日日切之后,用银行的对账文件与账本逐笔核对。文件整份接收或整份拒收;同一文件重做结果相同;对账本身不记账。
-propose 按结果提请补账、追回、了结,由审核人用 desk approve 批准后才入账。
-After a business day is closed its loads are compared with the bank's file, one by one. The file is taken whole or not at all, the same file again
+propose 按结果提请补账、追回、了结、提现补扣与退还,由审核人用 desk approve 批准后才入账。
+After a business day is closed its loads and withdrawals are compared with the bank's file, one by one. The file is taken whole or not at all, the same file again
 gives the same result, and comparing posts nothing. propose asks for what the result says; a second person approves it.`,
 		Example: `  onecard desk bank status
   onecard desk bank drain icbc 1
@@ -95,7 +95,7 @@ func newBankDaysCommand(flags *deskFlags) *cobra.Command {
 
 func newBankProposeCommand(flags *deskFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "propose BANK DAY", Short: "提请补账、追回、了结 / propose what is to be put right", Args: usage(cobra.ExactArgs(2)), Example: "  onecard desk bank propose icbc 2026-11-25",
+		Use: "propose BANK DAY", Short: "提请补账、追回、了结、补扣、退还 / propose what is to be put right", Args: usage(cobra.ExactArgs(2)), Example: "  onecard desk bank propose icbc 2026-11-25",
 		RunE: flags.asked(func(c *cobra.Command, client *console.Client, args []string) error {
 			var page struct{ Proposals []console.BankProposal }
 			if err := client.Act(c.Context(), bankDayPath(args)+"/proposals", console.NewName(), struct{}{}, &page); err != nil {
@@ -104,7 +104,7 @@ func newBankProposeCommand(flags *deskFlags) *cobra.Command {
 			if flags.asJSON {
 				return printJSON(c.OutOrStdout(), page.Proposals)
 			}
-			t := textTable{head: []string{"圈存 / load", "业务 / operation", "金额 / amount", "待审编号 / proposal", ""}, right: 1 << 2}
+			t := textTable{head: []string{"记录 / record", "业务 / operation", "金额 / amount", "待审编号 / proposal", ""}, right: 1 << 2}
 			for _, p := range page.Proposals {
 				said := p.Refused
 				if p.Repeated {
@@ -137,6 +137,9 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 		return found
 	}
 	fmt.Fprintf(out, "%s %s  银行 bank %d 笔 %s,冲正 reversed %d 笔 %s\n\n", day.Bank, day.Day, day.Loads, day.LoadsSum, day.Reversals, day.ReversalsSum)
+	if day.Withdrawals > 0 {
+		fmt.Fprintf(out, "提现付款 withdrawals paid %d 笔 %s\n\n", day.Withdrawals, day.WithdrawalsSum)
+	}
 	cases := textTable{head: []string{"情形 / case", "笔数 / loads", "我方 / ours", "银行 / bank"}, right: 1<<1 | 1<<2 | 1<<3}
 	for _, of := range day.Cases {
 		cases.add(of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
@@ -146,14 +149,19 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 		tellBankTotals(out, day.Totals)
 	}
 	e := &day.Equation
-	fmt.Fprintf(out, "\n银行 %s − 我方 %s = %s = 长款 %s − 短款 %s + 金额差 %s + 跨日 %s,未解释 %s\n", e.Bank, e.Ours, e.Difference, e.BankOnly, e.CampusOnly, e.Amounts, e.CutOff, e.Unexplained)
-	fmt.Fprintf(out, "bank − ours = bank only − campus only + amounts + cut-off; unexplained %s; open before %s, now %s\n", e.Unexplained, e.Opening, e.Closing)
+	fmt.Fprintf(out, "\n银行 %s − 我方 %s = %s = 长款 %s − 短款 %s − 提现多付 %s + 提现未付 %s + 金额差 %s + 跨日 %s,未解释 %s\n",
+		e.Bank, e.Ours, e.Difference, e.BankOnly, e.CampusOnly, e.PaidOnly, e.TakenOnly, e.Amounts, e.CutOff, e.Unexplained)
+	fmt.Fprintf(out, "bank − ours = bank only − campus only − withdrawals paid only + withdrawals taken only + amounts + cut-off; unexplained %s; open before %s, now %s\n", e.Unexplained, e.Opening, e.Closing)
 	if len(day.Items) > 0 {
 		fmt.Fprintln(out)
-		items := textTable{head: []string{"圈存 / load", "日期 / day", "情形 / case", "我方 / ours", "银行 / bank", "天 / days", "提请 / propose", "说明 / says"}, right: 1<<3 | 1<<4 | 1<<5}
+		items := textTable{head: []string{"记录 / record", "日期 / day", "情形 / case", "我方 / ours", "银行 / bank", "天 / days", "提请 / propose", "说明 / says"}, right: 1<<3 | 1<<4 | 1<<5}
 		for i := range day.Items {
 			it := &day.Items[i]
-			items.add(fmt.Sprint(it.Record), it.Day, it.Case, it.Ours.String(), it.Bank.String(), fmt.Sprint(it.Age), it.Proposal, it.Chinese+" / "+it.English)
+			of := it.Case
+			if it.Withdrawal {
+				of = "提现 withdrawal: " + of
+			}
+			items.add(fmt.Sprint(it.Record), it.Day, of, it.Ours.String(), it.Bank.String(), fmt.Sprint(it.Age), it.Proposal, it.Chinese+" / "+it.English)
 		}
 		items.write(out)
 	}

@@ -72,7 +72,8 @@ func (l *leftBehind) add(raw []byte) {
 var leftKinds = map[transaction.Kind]string{
 	transaction.KindPurchase: "消费 / purchases", transaction.KindReversal: "冲正 / reversals", transaction.KindLoad: "圈存请求 / loads asked for",
 	transaction.KindLoadConfirmed: "圈存入账 / loads credited", transaction.KindLoadReversed: "圈存冲正 / loads reversed at the bank",
-	transaction.KindPassage: "通行 / passages", transaction.KindCardState: "卡状态变更 / changes of cards",
+	transaction.KindWithdrawalPaid: "提现付款 / withdrawals paid by the bank",
+	transaction.KindPassage:        "通行 / passages", transaction.KindCardState: "卡状态变更 / changes of cards",
 }
 
 // tell prints how much of what was left out.

@@ -70,6 +70,8 @@ var lineKinds = map[string]string{
 	"genesis": "建账 / genesis", "directory": "登记 / directory", "opening": "期初 / opening", "card_state": "卡状态 / card state", "balance": "查询 / balance",
 	"purchase": "消费 / purchase", "load": "圈存 / load", "reversal": "冲正 / reversal", "passage": "进门 / way in", "load_confirmed": "圈存入账 / load credited",
 	"load_declined": "圈存未成 / load declined", "load_unknown": "圈存无应答 / load without answer", "load_reversed": "圈存已冲正 / load reversed",
+	"withdrawal_paid": "提现付款 / withdrawal paid", "withdrawal_declined": "提现未成 / withdrawal declined", "withdrawal_unknown": "提现无应答 / withdrawal without answer",
+	"withdrawal_manual": "提现转人工 / withdrawal given up", "withdrawal_late": "提现迟到应答 / withdrawal answered late",
 	"load_late": "圈存迟到应答 / load answered late", "day_switch": "日切 / day switch", "day_end": "日结 / day end",
 	"proposal": "待审批 / proposal", "proposal_closed": "审批终止 / proposal closed", "purse": "开钱包 / purse opened", "operation_reversal": "业务冲正 / operation reversed",
 }
@@ -130,6 +132,10 @@ func lineResult(l *query.Line) string {
 		return fmt.Sprintf("改为 %[1]s,经办 %[2]s / now %[1]s, asked by %[2]s", l.State, l.Operator)
 	case l.Kind == "load" && len(l.Outcomes) > 0:
 		return outcomesText(l.Outcomes)
+	case l.Kind == "bank_withdrawal" && len(l.Outcomes) > 0:
+		return operationResult(l) + " · " + outcomesText(l.Outcomes)
+	case l.Kind == "bank_withdrawal":
+		return operationResult(l) + " · 在途,等银行应答 / on its way, waiting for the bank"
 	case l.Kind == "load" && l.Reason == "none":
 		return "在途,等银行应答 / on its way, waiting for the bank"
 	case l.Operator != "":
@@ -176,6 +182,9 @@ func outcomeWords(o *query.Outcome) string {
 		return o.Code + " 银行未应答,冲正 / no answer from the bank, being reversed"
 	case "load_reversed":
 		return "银行已冲正 / reversed at the bank"
+	}
+	if o.Chinese != "" { // of a withdrawal
+		return strings.TrimSpace(o.Code + " " + o.Chinese + " / " + o.English)
 	}
 	return "银行迟到的应答 " + o.Code + ",不入账 / a late answer of the bank, not credited"
 }

@@ -48,10 +48,11 @@ func (l *lunch) Poll(_ time.Duration, requests []transaction.Request) ([]transac
 	return append(requests, r), nil
 }
 
-func (l *lunch) Answer([]transaction.Decision)   {}
-func (l *lunch) Wake()                           {}
-func (l *lunch) Load(o transaction.LoadOrder)    { l.newest, l.unasked = o.Load, l.unasked-1 }
-func (l *lunch) Reverse(o transaction.LoadOrder) { l.newest = o.Load }
+func (l *lunch) Answer([]transaction.Decision)    {}
+func (l *lunch) Wake()                            {}
+func (l *lunch) Load(o transaction.LoadOrder)     { l.newest, l.unasked = o.Load, l.unasked-1 }
+func (l *lunch) Reverse(o transaction.LoadOrder)  { l.newest = o.Load }
+func (l *lunch) Withdraw(o transaction.LoadOrder) { l.newest = o.Load }
 
 const (
 	statementCard     = transaction.CardNumber(9156000000000012)

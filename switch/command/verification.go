@@ -108,6 +108,7 @@ func (v *verification) take(report ledgertest.Report) {
 	r.Head = headOf(report.Last, report.Hash)
 	r.Sum, r.Debits, r.Credits, r.Moved = report.Sum, report.Debits, report.Credits, report.Moved
 	r.Accounts, r.OpenHolds, r.OpenLoads, r.Duplicates = report.Accounts, report.OpenHolds, report.OpenLoads, report.Duplicates
+	r.OpenPaying = report.OpenWithdrawals
 	r.ByCode = v.auditor.BalanceSheet()
 	r.Faults += report.Faults
 	r.Findings = append(r.Findings, report.Findings...)

@@ -125,6 +125,7 @@ type verifyResult struct {
 	Accounts   uint32                    `json:"accounts"`
 	OpenHolds  int                       `json:"open_holds"`
 	OpenLoads  int                       `json:"open_loads"`
+	OpenPaying int                       `json:"open_withdrawals"`
 	Duplicates uint64                    `json:"duplicates"`
 	ByCode     []ledgertest.AccountTotal `json:"accounts_by_code"`
 	Index      indexResult               `json:"index"`

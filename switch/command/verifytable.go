@@ -39,7 +39,7 @@ func (r *verifyResult) printWhole(line func(name, format string, args ...any)) {
 	line("贷方 / credits", "%s %s", yuanText(r.Credits), mark(r.Debits == r.Credits))
 	line("流动 / moved", "%s", yuanText(r.Moved))
 	line("账户 / accounts", "%s", thousands(uint64(r.Accounts)))
-	line("未了结 / open", "冻结 / holds %d · 圈存 / loads %d", r.OpenHolds, r.OpenLoads)
+	line("未了结 / open", "冻结 / holds %d · 圈存 / loads %d · 提现 / withdrawals %d", r.OpenHolds, r.OpenLoads, r.OpenPaying)
 	line("重复 / duplicates", "%s %d", mark(r.Duplicates == 0), r.Duplicates)
 	line("索引 / index", "%s 至 / to %s · %s 处 / places · 错 / wrong %d", mark(r.Index.Wrong == 0), thousands(r.Index.To), thousands(r.Index.Checked), r.Index.Wrong)
 	line("汇总 / totals", "%s 至 / to %s · %s 个 / totals · 错 / wrong %d", mark(r.Totals.Wrong == 0), thousands(r.Totals.To), thousands(r.Totals.Checked), r.Totals.Wrong)

@@ -62,6 +62,8 @@ var allowedTo = map[string][]string{
 	"POST /channels/{channel}/reconciliations/{day}":   {"accountant"},
 	"GET /channels/{channel}/reconciliations/{day}":    {"cashier", "cards", "accountant", "approver", "reader"},
 	"POST /bank/verify":                                {"cashier", "cards"},
+	"POST /bank/balance":                               {"cashier", "cards", "accountant"},
+	"GET /bank/withdrawals":                            {"cashier", "cards", "accountant", "approver", "reader"},
 	"POST /bank/automatic-loads":                       {"accountant"},
 	"POST /banks/{bank}/days/{day}":                    {"accountant"},
 	"POST /banks/{bank}/days/{day}/proposals":          {"accountant"},

@@ -73,6 +73,11 @@ var goodActs = []actStep{
 	{kind: "auto_load", who: "chen", body: `{"holder":"2026015","threshold":"100.00","amount":"200.00"}`},
 	{kind: "bank_change", who: "chen", body: `{"holder":"2026015","account":"6222020012345678","other_account":"6222020087654321","identity":"records","signed":"2026-11-25","document":"TP-2","name":"李小明","id_number":"11010120000101123X"}`},
 	{kind: "bank_unsign", who: "chen", body: `{"holder":"2026015","account":"6222020087654321","reason":"毕业"}`},
+	{kind: "bank_withdrawal", who: "zhang", body: `{"holder":"2026016","amount":"20.00"}`, before: func(s *site) {
+		s.must("chen", "bank_sign", `{"holder":"2026016","account":"6222020012345699","identity":"id_card","signed":"2026-11-26","document":"TP-3","name":"李小明","id_number":"11010120000101123X"}`)
+	}},
+	{kind: "withdrawal_charge", who: "wang", body: `{"original":"%s","amount":"20.00","document":"RC-3","reason":"补扣"}`},
+	{kind: "withdrawal_return", who: "wang", body: `{"original":"%s","amount":"20.00","document":"RC-4","reason":"退还"}`},
 	{kind: "drawer_close", who: "zhang", body: `{"desk":"D01","amount":"555.00"}`},
 	{kind: "cash_to_bank", who: "wang", body: `{"amount":"50.00","document":"JK-2"}`},
 	{kind: "transit_settled", who: "wang", body: `{"amount":"1.00","document":"QC-1"}`},
@@ -125,8 +130,11 @@ func TestReadingNeedsATariffInForce(t *testing.T) {
 	s.balanced()
 }
 
-// impossible are the kinds that a site without a bank refuses, with the rule: no terminal has loaded anything.
-var impossible = map[string]string{"transit_settled": "account_funds", "load_make_up": "original_kind", "load_claim": "original_kind", "load_close": "load_open"}
+// impossible are the kinds that a site without a bank refuses, with the rule: no terminal has loaded anything, and no bank has said anything.
+var impossible = map[string]string{
+	"transit_settled": "account_funds", "load_make_up": "original_kind", "load_claim": "original_kind", "load_close": "load_open",
+	"withdrawal_charge": "withdrawal_under_way", "withdrawal_return": "withdrawal_under_way",
+}
 
 // TestEveryKindOfTheCatalogue: each is carried out once and leaves the books balanced; its receipt can be read again.
 func TestEveryKindOfTheCatalogue(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"onecard/ledger/money"
 	"onecard/switch/transaction"
 )
 
@@ -27,6 +28,7 @@ const (
 	BankBind    BankAct = iota // 签约
 	BankRelease                // 解约
 	BankVerify                 // 验证: nothing changes
+	BankHas                    // 查询余额: nothing changes
 )
 
 // BankAsk is one question.
@@ -45,6 +47,8 @@ type BankSaid struct {
 	Chinese, English string // the code in words
 	Reference        string
 	Signed           string // of a verification: "Y" signed with this holder, "N" not, "" the bank does not say
+
+	Balance *money.Fen // of a balance enquiry; nil: the bank has not told it
 }
 
 // What the bank has not said.

@@ -41,7 +41,7 @@ func (c *Console) Handler() http.Handler {
 	api.UseMiddleware(c.enter(api))
 	for _, group := range []func(huma.API){
 		c.registerPeople, c.registerOperations, c.registerProposals, c.registerBatches, c.registerSettlements, c.registerDesks, c.registerReceipts,
-		c.registerQueries, c.registerChannels, c.registerReconciliations, c.registerBank, c.registerBanks, c.registerNight,
+		c.registerQueries, c.registerChannels, c.registerReconciliations, c.registerBank, c.registerBanks, c.registerNight, c.registerWithdrawals, c.registerBankBalance,
 	} {
 		group(api)
 	}

@@ -25,14 +25,14 @@ func (c *Console) evidence(ctx context.Context, sequence uint64) (*transaction.E
 	} else if l, ok := transaction.ReadEntry(sequence, day, &e); ok {
 		found.Card = l.Card
 	}
-	if load := transaction.EvidenceOf(day, &e); load != nil && e.Kind == transaction.KindLoad {
+	if load := transaction.EvidenceOf(day, &e); load != nil && (e.Kind == transaction.KindLoad || e.Kind == transaction.KindBankWithdrawal) {
 		found.Amount = load.Amount
 		found.Outcome, err = c.loadOutcome(sequence)
 	}
 	return found, err
 }
 
-// loadOutcome is the entry that ended a load; 0 when none has.
+// loadOutcome is the kind of the entry that ended a load or a withdrawal; 0 when none has.
 func (c *Console) loadOutcome(load uint64) (transaction.Kind, error) {
 	said, err := c.store.Statement(transaction.StatementLoad, load, 0, math.MaxUint64, maxOutcomes, true)
 	kinds := make([]transaction.Kind, len(said))
@@ -64,7 +64,8 @@ func (c *Console) receipt(ctx context.Context, sequence uint64) (*Receipt, error
 		return nil, err
 	}
 	c.name(r.Holder, r.OtherHolder)
-	return r, nil
+	r.Withdrawal, err = c.withdrawalNow(&o)
+	return r, err
 }
 
 // receiptOf names what the entry holds as rows. Owner.

@@ -71,7 +71,10 @@ func (c *Console) registerOperations(api huma.API) {
 			id: row.Label, method: http.MethodPost, path: "/operations/" + row.Label, chinese: row.Chinese, english: row.English, need: row.Roles,
 			tag: "operations", schema: operationSchema(whole, &row), status: http.StatusCreated,
 		}
-		if row.TwoPersons {
+		switch {
+		case row.Kind == transaction.KindBankWithdrawal:
+			r.chinese, r.english = r.chinese+"(超过限额双人)", r.english+" (two persons above a bound)"
+		case row.TwoPersons:
 			r.chinese, r.english = r.chinese+"(双人)", r.english+" (two persons)"
 		}
 		register(c, api, r, func(ctx context.Context, who person, in *operationAsked, n *note) (*receiptAnswer, error) {

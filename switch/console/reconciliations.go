@@ -28,19 +28,21 @@ type Reconciliations interface {
 
 // BankDay is a day of loads held against the bank's file.
 type BankDay struct {
-	Bank         string       `json:"bank"`
-	Day          string       `json:"day"`
-	SHA256       string       `json:"sha256" doc:"文件摘要 / of the file"`
-	Loads        int          `json:"loads" doc:"银行扣款笔数 / debits of the bank"`
-	LoadsSum     Yuan         `json:"loads_sum"`
-	Reversals    int          `json:"reversals"`
-	ReversalsSum Yuan         `json:"reversals_sum"`
-	Balanced     bool         `json:"balanced" doc:"差额全部有解释 / every difference is explained"`
-	Equation     BankEquation `json:"equation"`
-	Cases        []BankCase   `json:"cases"`
-	Ageing       []BankAge    `json:"ageing,omitempty"`
-	Items        []BankItem   `json:"items"`
-	Totals       *BankTotals  `json:"totals,omitempty" doc:"双方总额 / what both sides have added up"`
+	Bank           string       `json:"bank"`
+	Day            string       `json:"day"`
+	SHA256         string       `json:"sha256" doc:"文件摘要 / of the file"`
+	Loads          int          `json:"loads" doc:"银行扣款笔数 / debits of the bank"`
+	LoadsSum       Yuan         `json:"loads_sum"`
+	Reversals      int          `json:"reversals"`
+	ReversalsSum   Yuan         `json:"reversals_sum"`
+	Withdrawals    int          `json:"withdrawals,omitempty" doc:"银行提现付款笔数 / withdrawals that the bank has paid"`
+	WithdrawalsSum Yuan         `json:"withdrawals_sum,omitzero"`
+	Balanced       bool         `json:"balanced" doc:"差额全部有解释 / every difference is explained"`
+	Equation       BankEquation `json:"equation"`
+	Cases          []BankCase   `json:"cases"`
+	Ageing         []BankAge    `json:"ageing,omitempty"`
+	Items          []BankItem   `json:"items"`
+	Totals         *BankTotals  `json:"totals,omitempty" doc:"双方总额 / what both sides have added up"`
 }
 
 // BankTotals are both sides' totals of a day.
@@ -65,13 +67,15 @@ type BankFigures struct {
 	ReversedSum Yuan   `json:"reversed_sum"`
 }
 
-// BankEquation is: bank − ours = bank only − campus only + amounts ± cut-off, and nothing unexplained.
+// BankEquation is: bank − ours = bank only − campus only − paid only + taken only + amounts ± cut-off, and nothing unexplained.
 type BankEquation struct {
 	Bank        Yuan `json:"bank"`
 	Ours        Yuan `json:"ours"`
 	Difference  Yuan `json:"difference"`
 	BankOnly    Yuan `json:"bank_only"`
 	CampusOnly  Yuan `json:"campus_only"`
+	PaidOnly    Yuan `json:"paid_only,omitzero" doc:"提现:银行已付、我方未扣 / withdrawals paid by the bank and not taken from the purse"`
+	TakenOnly   Yuan `json:"taken_only,omitzero" doc:"提现:我方已扣、银行未付 / withdrawals taken from the purse and not paid"`
 	Amounts     Yuan `json:"amounts"`
 	CutOff      Yuan `json:"cut_off"`
 	Unexplained Yuan `json:"unexplained"`
@@ -103,7 +107,7 @@ type BankItem struct {
 	Day            string `json:"day"`
 	Age            int    `json:"age_days"`
 	Case           string `json:"case"`
-	Action         string `json:"action" enum:"ignore,defer,make_up,claim,manual"`
+	Action         string `json:"action" enum:"ignore,defer,make_up,claim,manual,charge,return"`
 	State          string `json:"state"`
 	Ours           Yuan   `json:"ours"`
 	Bank           Yuan   `json:"bank"`
@@ -112,6 +116,7 @@ type BankItem struct {
 	Chinese        string `json:"zh"`
 	English        string `json:"en"`
 	Open           bool   `json:"open"`
+	Withdrawal     bool   `json:"withdrawal,omitempty" doc:"提现:ours 为已扣、bank 为已付 / a withdrawal: ours is taken, bank is paid"`
 	Proposal       string `json:"proposal,omitempty" doc:"可提请的业务 / the operation that can be proposed"`
 	ProposalAmount *Yuan  `json:"proposal_amount,omitempty"`
 }

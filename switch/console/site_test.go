@@ -87,7 +87,9 @@ func (s *site) open(fresh bool) {
 	var err error
 	s.store, err = pebblestore.Open(pebblestore.Options{Dir: "ledger", FS: s.disk, MemTableBytes: 4 << 20})
 	require.NoError(t, err)
-	s.engine, err = transaction.Open(context.Background(), transaction.Config{Journal: s.store, Checkpoints: s.store, Site: transaction.DefaultSite()}, s.clock.Load())
+	s.engine, err = transaction.Open(context.Background(), transaction.Config{Journal: s.store, Checkpoints: s.store, Site: transaction.DefaultSite(), Withdrawals: transaction.WithdrawalTerms{
+		Takes: func(account uint64) bool { return account/1_000_000_000_000 == 6222 }, Single: 30_000, Day: 50_000, TwoPersons: 20_000,
+	}}, s.clock.Load())
 	require.NoError(t, err)
 	if fresh {
 		s.populate()
@@ -347,8 +349,9 @@ func (noDays) Statement(_ context.Context, day string) (any, error) {
 
 type noBank struct{}
 
-func (noBank) Load(transaction.LoadOrder)    {}
-func (noBank) Reverse(transaction.LoadOrder) {}
+func (noBank) Load(transaction.LoadOrder)     {}
+func (noBank) Reverse(transaction.LoadOrder)  {}
+func (noBank) Withdraw(transaction.LoadOrder) {}
 
 // sequence is the number of the newest entry.
 func (s *site) sequence() (sequence uint64) {

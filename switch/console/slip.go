@@ -45,6 +45,7 @@ func (r *Receipt) Slip(out io.Writer, paper SlipWidth) error {
 	s.field("读数 reading", r.Metered)
 	s.field("原记录 original", r.Original)
 	r.Bank.slip(&s)
+	r.Withdrawal.slip(&s)
 	s.field("单据 document", r.Document)
 	s.field("事由 reason", r.Reason)
 	s.rule('-')

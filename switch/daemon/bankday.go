@@ -11,16 +11,16 @@ import (
 	"onecard/switch/transaction"
 )
 
-// bankDay gathers a business day of our loads at one bank as reconciliation wants them (domain handbook 3.8): every load of the day, and
-// those of earlier days that the day has changed, each as it stood when the day ended. What came later belongs to a later day, so the same day
+// bankDay gathers a business day of our loads and withdrawals at one bank as reconciliation wants them (domain handbook 3.8): every one of the
+// day, and those of earlier days that the day has changed, each as it stood when the day ended. What came later belongs to a later day, so the same day
 // is the same list whenever it is asked for. Beside it our books' own sum: what left the account in transit, and not what the list says.
 type bankDay struct {
 	server *server
 	bank   string
 	day    uint32
 
-	loads  map[uint64]*reconcile.Entry // nil: not a load of this bank
-	moved  map[uint64]bool             // loads whose money the day has moved
+	loads  map[uint64]*reconcile.Entry // withdrawals too; nil: not of this bank
+	moved  map[uint64]bool             // those whose money the day has moved
 	ledger money.Fen
 }
 
@@ -57,6 +57,9 @@ func (d *bankDay) entries(carried []reconcile.Item) []reconcile.Entry {
 
 // take follows what an entry of the day does to a load.
 func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) error {
+	if withdrawal := withdrawalMoved(sequence, d.day, e); withdrawal != 0 {
+		return d.takeWithdrawal(ctx, withdrawal, sequence, e)
+	}
 	if err := d.dated(ctx, sequence, e); err != nil {
 		return err
 	}
@@ -71,13 +74,18 @@ func (d *bankDay) take(ctx context.Context, sequence uint64, e *ledger.Entry) er
 	if own.State = state; amount > 0 {
 		own.Amount = amount
 	}
+	d.moveInTransit(load, e)
+	return nil
+}
+
+// moveInTransit adds up what an entry about a load has moved out of what the bank owes.
+func (d *bankDay) moveInTransit(load uint64, e *ledger.Entry) {
 	for _, l := range e.Legs {
 		if l.Account == transaction.AccountLoadInTransit {
 			d.ledger -= l.Amount
 			d.moved[load] = true
 		}
 	}
-	return nil
 }
 
 // dated takes the settlement dates that the bank has put a load and its reversal into.
@@ -186,7 +194,7 @@ func (s *server) loadOf(ctx context.Context, bank string, sequence uint64) (*rec
 	own := &reconcile.Entry{Sequence: sequence, Day: reconcile.Day(day), Amount: line.Amount, State: reconcile.StateReversing, Time: e.Time}
 	var account uint64
 	var signed *uint32 // holder who has signed since he was registered: his account may have been another
-	err = s.opened.engine.Look(ctx, func(state *transaction.State) {
+	err = s.opened.engine.LookDurable(ctx, func(state *transaction.State) {
 		card := state.Card(line.Card - 1)
 		own.Account, account = reconcile.Account(card.Number), state.Holder(card.Holder).BankAccount
 		if holder := card.Holder; state.Agreement(holder) != nil {
@@ -202,7 +210,9 @@ func (s *server) loadOf(ctx context.Context, bank string, sequence uint64) (*rec
 	return own, nil
 }
 
-// accountAt is the bank account that a holder had at an entry: the one before what he did about it next, or the one that he has now.
+// accountAt is the bank account that a holder had at an entry: the one before what he did about it next, or the one that he has now, which was looked
+// at durably. A change that had been decided and was not on disk yet would be in what he has now and not in his list: the account would be the new one
+// of a load that was asked of the old one, whenever the two share a group of the journal.
 func (s *server) accountAt(sequence uint64, holder uint32, now uint64) (uint64, error) {
 	for from := sequence; ; {
 		acts, err := s.opened.store.Statement(transaction.StatementHolder, uint64(holder)+1, from, 1<<62, actsTogether, false)
@@ -228,8 +238,14 @@ func (s *server) accountAt(sequence uint64, holder uint32, now uint64) (uint64, 
 // actsTogether are how many of a holder's operations are looked at together.
 const actsTogether = 64
 
-// find looks a load of any day up, as it stands now: the bank's file speaks of it, and the day's list does not.
+// find looks a load or a withdrawal of any day up, as it stands now: the bank's file speaks of it, and the day's list does not.
 func (s *server) find(ctx context.Context, bank string, sequence uint64) (reconcile.Entry, bool, error) {
+	if paid, err := s.withdrawalOf(ctx, bank, sequence, 1<<62); paid != nil || err != nil {
+		if err != nil {
+			return reconcile.Entry{}, false, err
+		}
+		return *paid, true, nil
+	}
 	own, err := s.loadOf(ctx, bank, sequence)
 	if err != nil || own == nil {
 		return reconcile.Entry{}, false, err

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"onecard/bankgw"
+	"onecard/ledger/money"
 	"onecard/switch/daemon/settings"
 	"onecard/switch/transaction"
 )
@@ -63,6 +64,18 @@ func (c *Config) takesAutomatic() func(account uint64) bool {
 	return func(account uint64) bool {
 		bank := banks.Of(account)
 		return bank != nil && bank.Dialect.Has(bankgw.FeatureAutoLoad)
+	}
+}
+
+// withdrawalTerms are what the configuration allows of withdrawals to accounts.
+func (c *Config) withdrawalTerms() transaction.WithdrawalTerms {
+	banks := bankgw.RoutesOf(c.banks())
+	return transaction.WithdrawalTerms{
+		Takes: func(account uint64) bool {
+			bank := banks.Of(account)
+			return bank != nil && bank.Dialect.TakesWithdrawals()
+		},
+		Single: money.Fen(c.Withdrawals.SingleMaxFen), Day: money.Fen(c.Withdrawals.DayMaxFen), TwoPersons: money.Fen(c.Withdrawals.TwoPersonsAboveFen),
 	}
 }
 
@@ -125,5 +138,6 @@ func (s *server) runBanks(ctx context.Context) {
 // the configuration stays open until there is a bank again.
 type noBank struct{}
 
-func (noBank) Load(transaction.LoadOrder)    {}
-func (noBank) Reverse(transaction.LoadOrder) {}
+func (noBank) Load(transaction.LoadOrder)     {}
+func (noBank) Reverse(transaction.LoadOrder)  {}
+func (noBank) Withdraw(transaction.LoadOrder) {}

@@ -31,6 +31,7 @@ type Config struct {
 	Bank        bankgw.Config     `yaml:"bank"`
 	Banks       []bankgw.Config   `yaml:"banks"`
 	Loads       LoadsConfig       `yaml:"loads"`
+	Withdrawals WithdrawalsConfig `yaml:"withdrawals"`
 	Consumption ConsumptionConfig `yaml:"consumption"`
 	Operations  OperationsConfig  `yaml:"operations"`
 	Log         LogConfig         `yaml:"log"`
@@ -79,6 +80,14 @@ type LoadsConfig struct {
 	AutomaticInFlight int `yaml:"automatic_in_flight"`
 }
 
+// WithdrawalsConfig bounds withdrawals to bank accounts (提现); 0 is no bound.
+type WithdrawalsConfig struct {
+	SingleMaxFen int `yaml:"single_max_fen"`
+	DayMaxFen    int `yaml:"day_max_fen"` // of a holder
+	// TwoPersonsAboveFen: what is more waits for a second person.
+	TwoPersonsAboveFen int `yaml:"two_persons_above_fen"`
+}
+
 // ConsumptionConfig bounds purchases whatever the tables say.
 type ConsumptionConfig struct {
 	AmountMaxFen int `yaml:"amount_max_fen"`
@@ -113,6 +122,7 @@ func DefaultConfig() Config {
 		Bank:        bank,
 		Banks:       []bankgw.Config{},
 		Loads:       LoadsConfig{AutomaticAt: 2 * time.Hour, AutomaticInFlight: 32},
+		Withdrawals: WithdrawalsConfig{SingleMaxFen: 100_000, DayMaxFen: 100_000, TwoPersonsAboveFen: 20_000},
 		Consumption: ConsumptionConfig{AmountMaxFen: 500_000},
 		Operations:  OperationsConfig{Listen: "127.0.0.1:9583"},
 		Log:         LogConfig{Level: "info"},
@@ -209,6 +219,9 @@ func (c *Config) Validate() error {
 	}
 	spans("loads.automatic_at", c.Loads.AutomaticAt, 0, 24*time.Hour-time.Minute)
 	within("loads.automatic_in_flight", c.Loads.AutomaticInFlight, 0, 1024)
+	for key, fen := range map[string]int{"single_max_fen": c.Withdrawals.SingleMaxFen, "day_max_fen": c.Withdrawals.DayMaxFen, "two_persons_above_fen": c.Withdrawals.TwoPersonsAboveFen} {
+		within("withdrawals."+key, fen, 0, 1_000_000_000)
+	}
 	within("consumption.amount_max_fen", c.Consumption.AmountMaxFen, 1, int(rules.MaxList))
 	spans("stop_timeout", c.StopTimeout, time.Second, 10*time.Minute)
 	if _, _, err := net.SplitHostPort(c.Operations.Listen); err != nil {

@@ -72,11 +72,12 @@ func areaOf(state *transaction.State, row uint32) string {
 }
 
 var kindNames = map[transaction.Kind][2]string{
-	transaction.OpeningKind:       {"期初导入", "balances brought in"},
-	transaction.KindPurchase:      {"消费", "purchases"},
-	transaction.KindReversal:      {"冲正", "reversals"},
-	transaction.KindLoadConfirmed: {"银行圈存", "bank loads"},
-	transaction.KindSheetMoved:    {"结算单", "settlement sheets"},
+	transaction.OpeningKind:        {"期初导入", "balances brought in"},
+	transaction.KindPurchase:       {"消费", "purchases"},
+	transaction.KindWithdrawalPaid: {"提现到银行卡", "withdrawals to bank accounts"},
+	transaction.KindReversal:       {"冲正", "reversals"},
+	transaction.KindLoadConfirmed:  {"银行圈存", "bank loads"},
+	transaction.KindSheetMoved:     {"结算单", "settlement sheets"},
 }
 
 // kindName says what entries of a kind are, for people.

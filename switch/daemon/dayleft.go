@@ -64,7 +64,7 @@ func (l *leftover) note(sequence uint64, day uint32, e *ledger.Entry) {
 // openItemsKept bounds the list that a statement carries.
 const openItemsKept = 10_000
 
-// openItems lists what the day left open: loads that the bank has not settled, money on hold, what waits for a second person, drawers that
+// openItems lists what the day left open: loads and withdrawals that the bank has not settled, money on hold, what waits for a second person, drawers that
 // nobody has counted, and what the bank has to say.
 func (s *server) openItems(ctx context.Context, in *dayend.Input, left *leftover) error {
 	open, returning := left.holds, map[uint64]bool{}
@@ -109,6 +109,9 @@ func itemOf(id uint64, day uint32, e *ledger.Entry, zone *time.Location, returni
 	item := dayend.OpenItem{What: "hold", Entry: id, Since: time.UnixMicro(e.Time).In(zone).Format(time.RFC3339), Amount: e.Hold.Amount, Says: "冻结资金 / money on hold"}
 	if e.Kind == transaction.KindLoad {
 		item.What, item.Says = "load", "银行未了结的圈存 / a load that the bank has not settled"
+	}
+	if e.Kind == transaction.KindBankWithdrawal {
+		item.What, item.Says = "withdrawal", "银行未了结的提现 / a withdrawal to a bank account that the bank has not settled"
 	}
 	if p, ok := transaction.ReadProposal(id, day, e); ok {
 		zh, en := kindName(p.Operation.Kind)

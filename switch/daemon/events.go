@@ -45,7 +45,7 @@ func (s *server) engineEvents() transaction.Events {
 	return transaction.Events{
 		Answered:  func(decisions []transaction.Decision) { s.metrics.Answered(decisions, s.clock.micros()) },
 		Group:     s.metrics.Group,
-		LoadState: s.metrics.LoadState,
+		LoadState: s.metrics.LoadState, WithdrawalState: s.metrics.WithdrawalState,
 		CheckpointSkipped: func(err error) {
 			s.log.Error("检查点无法使用,改用更早的或重放更多 / a checkpoint cannot be used: an older one, or replaying more, takes its place", zap.Error(err))
 		},
@@ -111,6 +111,7 @@ func (s *server) registerGauges() {
 	gauge("onecard_index_sequence", "Sequence up to which statements are complete.", func() float64 { return float64(s.opened.store.IndexedTo()) })
 	gauge("onecard_feed_lag_records", "Records that the change feed furthest behind has not committed.", func() float64 { return largestLag(s.opened.store) })
 	gauge("onecard_loads_open", "Bank loads whose outcome is not settled.", func() float64 { return float64(s.pulse.seen.Load().Loads) })
+	gauge("onecard_withdrawals_open", "Withdrawals to bank accounts whose outcome is not settled.", func() float64 { return float64(s.pulse.seen.Load().Withdrawals) })
 	gauge("onecard_terminal_connections", "Terminal connections open.", func() float64 { return float64(s.terminals.Counts().Connections) })
 	gauge("onecard_terminal_sessions", "Terminals signed on.", func() float64 { return float64(s.terminals.Counts().SignedOn) })
 	gauge("onecard_terminal_requests_in_flight", "Requests that wait for their answers.", func() float64 { return float64(s.terminals.Counts().InFlight) })

@@ -10,6 +10,7 @@ import (
 	"onecard/ledger"
 	"onecard/ledger/money"
 	"onecard/switch/proof"
+	"onecard/switch/query"
 	"onecard/switch/transaction"
 )
 
@@ -51,7 +52,9 @@ var feedKinds = map[transaction.Kind]string{
 	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
-	transaction.KindLoadManual: "load_manual",
+	transaction.KindLoadManual:     "load_manual",
+	transaction.KindWithdrawalPaid: "withdrawal_paid", transaction.KindWithdrawalDeclined: "withdrawal_declined", transaction.KindWithdrawalUnknown: "withdrawal_unknown",
+	transaction.KindWithdrawalManual: "withdrawal_manual", transaction.KindWithdrawalLate: "withdrawal_late",
 }
 
 // roster knows what records call by number: cards and terminals. A number means the same for the life of a ledger, so each is asked of the
@@ -98,10 +101,17 @@ func (r *roster) lines(ctx context.Context, dst []byte, records []ledger.Record)
 	defer r.mu.Unlock()
 	for i := range records {
 		record := &records[i]
-		kind, known := feedKinds[record.Entry.Kind]
+		kind, of := feedKinds[record.Entry.Kind]
 		said, ok := transaction.ReadEntry(record.Sequence, record.Day, &record.Entry)
-		if !ok && record.Entry.Kind != transaction.KindGenesis && record.Entry.Kind != transaction.KindDirectory || !known {
+		if act, isAct := transaction.ReadOperation(record.Sequence, record.Day, &record.Entry); isAct {
+			said.Amount, said.Original, said.Balance, said.HasBalance, ok = act.Amount, act.Original, act.Balance, act.HasBalance, true
+		}
+		readable := of && record.Entry.Kind != transaction.KindGenesis && record.Entry.Kind != transaction.KindDirectory || transaction.IsOperation(record.Entry.Kind)
+		if readable && !ok {
 			return dst, fmt.Errorf("第 %d 条无法读取,请运行 verify / entry %[1]d cannot be read: run onecard verify", record.Sequence)
+		}
+		if !of { // an operation of a desk, or what a settlement or a second person makes: its kind tells, and its amount where it has one
+			kind = query.KindName(record.Entry.Kind)
 		}
 		if err := r.learn(ctx, int(said.Card), int(said.Terminal)); err != nil {
 			return dst, err

@@ -46,6 +46,7 @@ func openLedger(ctx context.Context, c *Config, version string, now int64, event
 	}
 	engine, err := transaction.Open(ctx, transaction.Config{
 		Journal: store, Checkpoints: store, Stage: store, Routes: campus.Routes(subsystems(c)), Site: c.site(), DaySwitch: c.daySwitch(), Events: engineEvents,
+		Withdrawals: c.withdrawalTerms(),
 	}, now)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

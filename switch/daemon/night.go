@@ -7,11 +7,16 @@ import (
 
 	"go.uber.org/zap"
 
+	"onecard/bankgw"
 	"onecard/switch/console"
 )
 
 // nightPause is between two looks at the clock, the bank or the loads that are open.
 const nightPause = 200 * time.Millisecond
+
+// nightAgain is before those are looked for again whose bank could not be asked. Their bank may answer any moment, or not before morning; one look
+// holds the owner for a few milliseconds.
+const nightAgain = 5 * time.Second
 
 // nightLength is how long after its time the nightly look for automatic loads may still begin or go on: a switch that is started at noon does not
 // ask banks at noon for what the night has missed. Who taps is looked at anyway.
@@ -44,6 +49,8 @@ type night struct {
 	date     int64  // of the night that next and asked are of, days since 1970 at the site
 	next     uint32 // card
 	asked    int
+	left     int   // of this look, due and their bank could not be asked
+	again    int64 // when the next look for them begins, microseconds since 1970; 0: at once
 	done     bool
 }
 
@@ -56,24 +63,33 @@ func (n *night) due(micros int64) bool {
 		return false
 	}
 	if date != n.date {
-		n.date, n.next, n.asked, n.done = date, 0, 0, false
+		*n = night{zone: n.zone, at: n.at, date: date}
 	}
-	return !n.done
+	return !n.done && micros >= n.again
+}
+
+// ended says that a look has come to its end: it is the night's last unless somebody's bank could not be asked.
+func (n *night) ended(micros int64) {
+	if n.done = n.left == 0; !n.done {
+		n.next, n.left, n.again = 0, 0, micros+nightAgain.Microseconds()
+	}
 }
 
 // lookForLoads goes on until the bank has enough to do or everybody has been looked at.
 func (s *server) lookForLoads(ctx context.Context, n *night) {
 	for {
-		looked, err := s.opened.engine.LoadAutomatically(ctx, n.next, s.config.Loads.AutomaticInFlight, s.clock.micros())
+		looked, err := s.opened.engine.LoadAutomatically(ctx, n.next, s.config.Loads.AutomaticInFlight, s.clock.micros(), s.reachable())
 		if err != nil {
 			if ctx.Err() == nil {
 				s.log.Error("夜间自动圈存失败,将重试 / looking for automatic loads failed and will be tried again", zap.Error(err))
 			}
 			return
 		}
-		n.next, n.asked = looked.Next, n.asked+looked.Asked
+		n.next, n.asked, n.left = looked.Next, n.asked+looked.Asked, n.left+looked.Left
 		if looked.Done {
-			n.done = true
+			if n.ended(s.clock.micros()); !n.done {
+				return
+			}
 			s.log.Info("夜间自动圈存已向银行发出 / automatic loads of the night were asked of the bank", zap.Int("loads", n.asked))
 			return
 		}
@@ -81,6 +97,18 @@ func (s *server) lookForLoads(ctx context.Context, n *night) {
 			return
 		}
 	}
+}
+
+// reachable says of which accounts the bank can be asked, as its links are now. A load that finds no link is declined, and its holder's load of the
+// date is gone: so nobody is looked for at a bank that is known not to be there.
+func (s *server) reachable() func(account uint64) bool {
+	up := map[string]bool{}
+	now := time.UnixMicro(s.clock.micros())
+	s.eachBank(func(name string, bank *bankgw.Gateway) {
+		status := bank.Status()
+		up[name] = status.LinksUp() > 0 && !status.Stopping && !now.Before(status.CutOverUntil)
+	})
+	return func(account uint64) bool { return up[s.banks.NameOf(account)] }
 }
 
 // loadAutomaticallyNow is what an operator asks for when a night was missed: one pass through all cards, as far as the bank's room allows.
@@ -91,7 +119,7 @@ func (s *server) loadAutomaticallyNow(ctx context.Context) (asked int, err error
 	tick := time.NewTicker(nightPause)
 	defer tick.Stop()
 	for next := uint32(0); ; {
-		looked, err := s.opened.engine.LoadAutomatically(ctx, next, max(1, s.config.Loads.AutomaticInFlight), s.clock.micros())
+		looked, err := s.opened.engine.LoadAutomatically(ctx, next, max(1, s.config.Loads.AutomaticInFlight), s.clock.micros(), s.reachable())
 		if err != nil {
 			return asked, fmt.Errorf("looking for automatic loads from card %d: %w", next, err)
 		}

@@ -25,6 +25,21 @@ func TestNightIsDueOnce(t *testing.T) {
 	require.True(t, n.due(at(27, 2, 0)), "the next one")
 	require.Zero(t, n.next)
 
+	// Whose bank could not be asked is looked for again, in the same night.
+	n.left, n.next = 3, 99
+	n.ended(at(27, 2, 5))
+	require.False(t, n.done)
+	require.False(t, n.due(at(27, 2, 5)))
+	require.True(t, n.due(at(27, 2, 6)))
+	require.Zero(t, n.next, "from the first card on")
+	require.Zero(t, n.left)
+	n.ended(at(27, 2, 7))
+	require.True(t, n.done)
+	require.True(t, n.due(at(28, 2, 0)))
+	n.left = 1
+	n.ended(at(28, 7, 59))
+	require.False(t, n.due(at(28, 8, 0)), "no longer than the night")
+
 	late := night{zone: 8 * time.Hour, at: 23 * time.Hour}
 	require.False(t, late.due(at(26, 22, 59)))
 	require.True(t, late.due(at(26, 23, 0)))

@@ -35,6 +35,8 @@ type beat struct {
 	Terminals uint32
 	Loads     int
 	Holds     int
+	// Withdrawals to bank accounts that are open.
+	Withdrawals int
 	// BusinessDay is the one that is open, in days since 1970 at the site.
 	BusinessDay uint32
 }
@@ -72,7 +74,7 @@ func (p *pulse) look(ctx context.Context, sum bool) {
 		book := s.Book()
 		b = beat{
 			Sequence: book.Sequence(), Accounts: book.Accounts(), Holders: s.Holders(), Cards: s.Cards(), Terminals: s.Terminals(),
-			Loads: s.OpenLoads(), Holds: book.Holds(), BusinessDay: s.BusinessDay(),
+			Loads: s.OpenLoads(), Holds: book.Holds(), Withdrawals: s.OpenWithdrawals(), BusinessDay: s.BusinessDay(),
 		}
 		b.Credits, b.Debits = book.Turnover()
 		if sum {

@@ -20,7 +20,7 @@ import (
 	"onecard/switch/transaction"
 )
 
-// reconciliations compare our loads of a closed business day with the bank's file of that day (对账), and keep what came of it:
+// reconciliations compare our loads and withdrawals of a closed business day with the bank's file of that day (对账), and keep what came of it:
 //
 //	DIR/banks/NAME/2026-11-23.json    the comparison, with what is left open for the next day
 //
@@ -238,10 +238,10 @@ func bankDayView(bank string, r *reconcile.Result) *console.BankDay {
 	e := &r.Equation
 	v := &console.BankDay{
 		Bank: bank, Day: r.File.Day.String(), SHA256: r.File.SHA256.String(), Loads: r.Loads.Count, LoadsSum: console.Yuan(r.Loads.Sum), Reversals: r.Reversals.Count,
-		ReversalsSum: console.Yuan(r.Reversals.Sum), Balanced: e.Balanced(), Items: []console.BankItem{},
+		ReversalsSum: console.Yuan(r.Reversals.Sum), Withdrawals: r.Withdrawals.Count, WithdrawalsSum: console.Yuan(r.Withdrawals.Sum), Balanced: e.Balanced(), Items: []console.BankItem{},
 		Equation: console.BankEquation{
 			Bank: console.Yuan(e.Bank), Ours: console.Yuan(e.Ours), Difference: console.Yuan(e.Difference), BankOnly: console.Yuan(e.BankOnly),
-			CampusOnly: console.Yuan(e.CampusOnly), Amounts: console.Yuan(e.Amounts), CutOff: console.Yuan(e.CutOff), Unexplained: console.Yuan(e.Unexplained),
+			CampusOnly: console.Yuan(e.CampusOnly), PaidOnly: console.Yuan(e.PaidOnly), TakenOnly: console.Yuan(e.TakenOnly), Amounts: console.Yuan(e.Amounts), CutOff: console.Yuan(e.CutOff), Unexplained: console.Yuan(e.Unexplained),
 			Opening: console.Yuan(e.Opening), Closing: console.Yuan(e.Closing),
 		},
 	}
@@ -263,10 +263,18 @@ func bankItemView(i *reconcile.Item) console.BankItem {
 	v := console.BankItem{
 		Record: i.Sequence, Day: i.Day.String(), Age: i.Age, Case: i.Case.String(), Action: i.Action.String(), State: i.State.String(), Ours: console.Yuan(i.Ours),
 		Bank: console.Yuan(i.Bank), Difference: console.Yuan(i.Difference), BankNumber: i.BankSequence, Chinese: i.Chinese, English: i.English, Open: i.Open,
+		Withdrawal: i.Withdrawal,
 	}
 	long, short := console.Yuan(i.Difference), console.Yuan(-i.Difference)
 	switch {
 	case i.State == reconcile.StateNone:
+	case i.Action == reconcile.ActionCharge:
+		v.Proposal, v.ProposalAmount = "withdrawal_charge", &long
+	case i.Action == reconcile.ActionReturn && i.State == reconcile.StateManual:
+		held := console.Yuan(i.Held)
+		v.Proposal, v.ProposalAmount = "withdrawal_return", &held
+	case i.Action == reconcile.ActionReturn:
+		v.Proposal, v.ProposalAmount = "withdrawal_return", &short
 	case i.Case == reconcile.CaseNothingTaken && i.State == reconcile.StateManual:
 		v.Proposal = "load_close"
 	case i.Action == reconcile.ActionClaim && i.State == reconcile.StateConfirmed:

@@ -5,12 +5,13 @@ import (
 	"errors"
 
 	"onecard/bankgw"
+	"onecard/ledger/money"
 	"onecard/switch/console"
 	"onecard/switch/iso8583"
 	"onecard/switch/transaction"
 )
 
-// deskBank puts the desk's questions about agreements to the bank of the account.
+// deskBank puts the desk's questions about agreements and balances to the bank of the account.
 type deskBank struct{ banks *bankgw.Banks }
 
 // deskBank is nil where the site has no bank.
@@ -27,10 +28,18 @@ var bankActs = map[console.BankAct]bankgw.SigningAct{
 
 // Ask is console.Bank.
 func (b deskBank) Ask(ctx context.Context, ask console.BankAsk) (console.BankSaid, error) {
-	said, err := b.banks.Ask(ctx, bankgw.Signing{
-		Act: bankActs[ask.Act], Account: ask.Account, Holder: ask.Holder, Identity: iso8583.BankIdentity{Number: ask.IDNumber, Name: ask.Name},
-	})
+	var said bankgw.SigningAnswer
+	var err error
+	if ask.Act == console.BankHas {
+		said, err = b.banks.Balance(ctx, ask.Account)
+	} else {
+		said, err = b.banks.Ask(ctx, bankgw.Signing{
+			Act: bankActs[ask.Act], Account: ask.Account, Holder: ask.Holder, Identity: iso8583.BankIdentity{Number: ask.IDNumber, Name: ask.Name},
+		})
+	}
 	switch {
+	case errors.Is(err, bankgw.ErrNoBalance):
+		return console.BankSaid{}, &transaction.Refused{Field: "holder", Rule: "bank_balance", Chinese: "该账户的银行不提供余额查询", English: "the bank of this account does not tell balances"}
 	case errors.Is(err, bankgw.ErrNotAsked):
 		return console.BankSaid{}, console.ErrNoBank
 	case errors.Is(err, bankgw.ErrSilent):
@@ -45,8 +54,13 @@ func (b deskBank) Ask(ctx context.Context, ask console.BankAsk) (console.BankSai
 		return console.BankSaid{}, err
 	}
 	chinese, english := iso8583.ResponseText(said.Code.String())
+	var balance *money.Fen
+	if said.Told {
+		balance = &said.Balance
+	}
 	return console.BankSaid{
-		Agreed: said.Code == transaction.Approved, Unknown: said.NotFound, Code: said.Code.String(), Chinese: chinese, English: english,
+		Balance: balance,
+		Agreed:  said.Code == transaction.Approved, Unknown: said.NotFound, Code: said.Code.String(), Chinese: chinese, English: english,
 		Reference: said.Reference, Signed: said.Signed,
 	}, nil
 }

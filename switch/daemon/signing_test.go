@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"onecard/bankgw"
+	"onecard/bankgw/banksim"
 	"onecard/switch/console"
 	"onecard/switch/daemon"
+	"onecard/switch/iso8583"
 	"onecard/terminals/emulator/samplecampus"
 )
 
@@ -100,4 +103,68 @@ func (c *campus) linksUp(t *testing.T, control *daemon.Client) {
 		status, err := control.Status(t.Context())
 		return err == nil && status.Bank.LinksUp() == 2
 	}, 10*time.Second, 10*time.Millisecond)
+}
+
+// TestNightWaitsForTheBank: a night in which one bank is down and another is up. Who is at the one that is up has his load at once, who is at the other
+// has his when it comes back; both once, and nothing is declined for want of a link (handbook 3.8).
+func TestNightWaitsForTheBank(t *testing.T) {
+	c := newCampus(t)
+	first := c.withBank(t)
+	timeOfDay := (time.Duration(time.Now().UnixMicro())*time.Microsecond + c.config.Site.Zone) % (24 * time.Hour)
+	c.config.Loads.AutomaticAt = ((timeOfDay + 12*time.Hour) % (24 * time.Hour)).Truncate(time.Minute) // not now
+	c.config.Bank.Dialect.Features, c.config.Bank.RequestTimeout = []string{bankgw.FeatureAutoLoad}, time.Second
+	key, err := daemon.LoadBankKey(c.config.Bank.MACKeyFile)
+	require.NoError(t, err)
+	second, address := startBank(t, banksim.Config{MACKey: key, MACMode: iso8583.MACSM4CBC})
+	other := c.config.Bank
+	other.Name, other.Addresses, other.Prefixes = "other", []string{address}, []string{"6299"}
+	c.config.Banks = append(c.config.Banks, other)
+	r := c.run(t)
+	client := daemon.NewClient(c.config.Data.Directory)
+	people := c.staff(t, client, r.Operations, map[string]string{"chen": "cards"})
+	linksOf := func(bank int) (up int) {
+		status, err := client.Status(t.Context())
+		require.NoError(t, err)
+		return status.Banks[bank].LinksUp()
+	}
+	require.Eventually(t, func() bool { return linksOf(0) == 2 && linksOf(1) == 2 }, 10*time.Second, 10*time.Millisecond)
+	signed := 0
+	for i := range c.Holders {
+		h := &c.Holders[i]
+		if h.BankAccount == 0 || h.State != "active" || h.Expires != "" || h.Main >= 50_000 || signed == 6 {
+			continue
+		}
+		account, bank := fmt.Sprint(h.BankAccount), first
+		if signed++; signed%2 == 0 {
+			release := fmt.Sprintf(`{"holder":%q,"account":%q,"reason":"换行"}`, h.Number, account)
+			first.Register(account, "李小明", "11010120000101123X")
+			require.NoError(t, people["chen"].Act(t.Context(), "/operations/bank_unsign", console.NewName(), json.RawMessage(release), nil))
+			account, bank = fmt.Sprintf("62990000%08d", i), second
+		}
+		bank.Register(account, "李小明", "11010120000101123X")
+		body := fmt.Sprintf(`{"holder":%q,"account":%q,"identity":"id_card","signed":"2026-01-05","document":"TP-%d","name":"李小明","id_number":"11010120000101123X","threshold":"600.00","amount":"50.00"}`, h.Number, account, i)
+		require.NoError(t, people["chen"].Act(t.Context(), "/operations/bank_sign", console.NewName(), json.RawMessage(body), nil))
+	}
+	require.Equal(t, 6, signed)
+	require.NoError(t, r.stop())
+
+	c.config.Loads.AutomaticAt = max(0, timeOfDay-time.Minute).Truncate(time.Minute)
+	second.Cut()
+	r = c.run(t)
+	require.Eventually(t, func() bool { return first.Stats().Debited.Count == 3 }, 10*time.Second, 10*time.Millisecond)
+	require.Zero(t, second.Stats().Debited.Count)
+	second.Restore()
+	require.Eventually(t, func() bool { return second.Stats().Debited.Count == 3 }, 20*time.Second, 10*time.Millisecond, "the night goes on when the bank is back")
+	require.Eventually(t, func() bool {
+		_, metrics := r.get(t, "/metrics")
+		return strings.Contains(metrics, "\nonecard_loads_total{state=\"confirmed\"} 6\n")
+	}, 10*time.Second, 10*time.Millisecond)
+	_, metrics := r.get(t, "/metrics")
+	require.Contains(t, metrics, "\nonecard_loads_total{state=\"declined\"} 0\n", "nobody was asked for at a bank that is not there")
+	require.Eventually(t, func() bool {
+		return strings.Contains(r.log.String(), "automatic loads of the night were asked of the bank")
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, r.stop())
+	require.Equal(t, []int{3, 3}, []int{first.Stats().Debited.Count, second.Stats().Debited.Count}, "once each")
+	c.audited(t)
 }

@@ -29,7 +29,9 @@ type Status struct {
 	Cards         uint32    `json:"cards"`
 	Terminals     uint32    `json:"terminals"`
 	LoadsOpen     int       `json:"loads_open"`
-	BusinessDay   proof.Day `json:"business_day"`
+	// WithdrawalsOpen are those to bank accounts.
+	WithdrawalsOpen int       `json:"withdrawals_open"`
+	BusinessDay     proof.Day `json:"business_day"`
 
 	Connections int `json:"connections"`
 	SignedOn    int `json:"signed_on"`
@@ -56,7 +58,7 @@ func (s *server) status() Status {
 		Version: s.options.Version, PID: os.Getpid(), Started: s.started, RecoveryMS: float64(s.recovered.Microseconds()) / 1e3,
 		Data: s.config.Data.Directory, Addresses: s.addresses(),
 		Sequence: b.Sequence, IndexSequence: s.opened.store.IndexedTo(), Credits: b.Credits, Debits: b.Debits, Difference: s.pulse.difference(),
-		Accounts: b.Accounts, Holders: b.Holders, Cards: b.Cards, Terminals: b.Terminals, LoadsOpen: b.Loads, BusinessDay: proof.Day(b.BusinessDay),
+		Accounts: b.Accounts, Holders: b.Holders, Cards: b.Cards, Terminals: b.Terminals, LoadsOpen: b.Loads, WithdrawalsOpen: b.Withdrawals, BusinessDay: proof.Day(b.BusinessDay),
 		Connections: counts.Connections, SignedOn: counts.SignedOn, InFlight: counts.InFlight,
 		Groups: s.pulse.groups.Load(), GroupEntries: s.pulse.entries.Load(), SyncMicros: s.pulse.syncMicros.Load(), SyncLongestMicros: s.pulse.syncLongest.Swap(0),
 		DiskFreeBytes: free, DiskLow: low,

@@ -99,7 +99,8 @@ var kinds = map[string]transaction.Kind{
 	"adjustment": transaction.KindAdjustment, "withdrawal": transaction.KindWithdrawal, "close_account": transaction.KindAccountClosed, "card_fee": transaction.KindCardFee,
 	"clear_subsidy": transaction.KindSubsidyReturned, "offline": transaction.KindOfflineSale, "transfer": transaction.KindTransfer, "payout": transaction.KindMerchantPayout,
 	"department": transaction.KindDepartmentTransfer, "service_fee": transaction.KindServiceFee, "deduct": transaction.KindMerchantDeduction, "counts": transaction.KindCountsIssued,
-	"count_sale": transaction.KindCountSale, "unknown": 99,
+	"count_sale": transaction.KindCountSale, "unknown": 99, "bank_withdrawal": transaction.KindWithdrawalPaid,
+	"withdrawal_charge": transaction.KindWithdrawalCharged, "withdrawal_return": transaction.KindWithdrawalReturned,
 }
 
 func kindName(kind transaction.Kind) (zh, en string) {

@@ -28,6 +28,7 @@ const (
 	Deductions
 	ManagementFee
 	Withdrawals
+	BankWithdrawals
 	AccountsClosed
 	CardFees
 	SubsidyCleared
@@ -63,6 +64,7 @@ var lineNames = [lineCount]lineName{
 	Deductions:      {"deductions", "扣款", "deductions"},
 	ManagementFee:   {"management_fee", "管理费", "management fee"},
 	Withdrawals:     {"withdrawals", "取款", "withdrawals"},
+	BankWithdrawals: {"bank_withdrawals", "提现到银行卡", "withdrawals to bank accounts"},
 	AccountsClosed:  {"accounts_closed", "销户", "accounts closed"},
 	CardFees:        {"card_fees", "卡工本费", "card fees"},
 	SubsidyCleared:  {"subsidy_cleared", "补贴清退", "subsidies cleared"},
@@ -87,6 +89,9 @@ var purseLines = map[transaction.Kind]sides{
 	transaction.KindCashDeposit:         {CashDeposits, OtherOut},
 	transaction.KindDepositReversed:     {Reversals, TakenBack},
 	transaction.KindWithdrawal:          {OtherIn, Withdrawals},
+	transaction.KindWithdrawalPaid:      {OtherIn, BankWithdrawals},
+	transaction.KindWithdrawalCharged:   {OtherIn, BankWithdrawals},
+	transaction.KindWithdrawalReturned:  {Reversals, OtherOut},
 	transaction.KindFundDeposit:         {FundDeposits, OtherOut},
 	transaction.KindSubsidyIssued:       {SubsidyIssued, SubsidyCleared}, // clear-then-set takes the rest first
 	transaction.KindSubsidyReturned:     {OtherIn, SubsidyCleared},

@@ -151,7 +151,7 @@ type TerminalTotals struct {
 // OpenItem is something that the day leaves behind: a load without an end at the bank, money on hold, a proposal that waits for a second
 // person, records of a terminal that have not come.
 type OpenItem struct {
-	What   string    `json:"what"` // "load", "hold", "proposal", "gap", "offline_review"
+	What   string    `json:"what"` // "load", "withdrawal", "hold", "proposal", "gap", "offline_review"
 	Entry  uint64    `json:"entry"`
 	Since  string    `json:"since"` // RFC 3339 at the site
 	Amount money.Fen `json:"amount_fen"`

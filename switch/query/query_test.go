@@ -106,7 +106,7 @@ func checkStatements(t *testing.T, w *town, r *query.Reader, all []entry) {
 	for i := range people {
 		h := s.Holder(uint32(i))
 		his := func(e *entry) bool {
-			return e.line.Card != 0 && s.Card(e.line.Card-1).Holder == uint32(i) || e.Kind == transaction.OpeningKind && (e.moves(h.Main) || e.moves(h.Subsidy))
+			return e.act.Holder == uint32(i)+1 || e.line.Card != 0 && s.Card(e.line.Card-1).Holder == uint32(i) || e.Kind == transaction.OpeningKind && (e.moves(h.Main) || e.moves(h.Subsidy))
 		}
 		q := query.StatementQuestion{Subject: query.Subject{Holder: s.HolderNumber(uint32(i))}, Limit: 7}
 		lines := walk(t, r, q)
@@ -114,6 +114,7 @@ func checkStatements(t *testing.T, w *town, r *query.Reader, all []entry) {
 		var sum money.Fen
 		for j := range lines {
 			sum += lines[j].Change
+			checkWithdrawal(t, &lines[j])
 		}
 		require.Equal(t, s.Book().Account(h.Main).Balance+s.Book().Account(h.Subsidy).Balance, sum, "the changes add up to what there is")
 		q.From, q.To = local(from), local(to)
@@ -245,6 +246,23 @@ func checkTotals(t *testing.T, w *town, r *query.Reader, all []entry) {
 	net, err := r.Totals(context.Background(), query.TotalsQuestion{Unit: "month", From: "2026-10", To: "2027-06", Merchant: merchantCode(1), By: "meal"})
 	require.NoError(t, err)
 	require.Equal(t, s.Book().Account(s.MerchantAt(1).Payable).Balance, net.Total.Sales.Net, "what is owed is what was sold and not taken back")
+}
+
+// checkWithdrawal: a withdrawal has ended, on its own line: its amount has gone, or it has not.
+func checkWithdrawal(t *testing.T, l *query.Line) {
+	if l.Kind != "bank_withdrawal" {
+		return
+	}
+	require.NotEmpty(t, l.Outcomes)
+	switch end := l.Outcomes[len(l.Outcomes)-1]; end.Kind {
+	case "withdrawal_paid":
+		require.Equal(t, -l.Amount, l.Change)
+	default:
+		require.Equal(t, "withdrawal_declined", end.Kind)
+		require.Zero(t, l.Change)
+		require.Equal(t, "14", end.Code)
+		require.NotEmpty(t, end.Chinese)
+	}
 }
 
 // TestWrongQuestions: what is wrong is said, with its field, and nothing is read.

@@ -87,7 +87,7 @@ type Purse struct {
 	Expires string             `json:"expires,omitempty"` // its last day
 }
 
-// Line is one entry on a statement. What a load has come to is told on its own line. What an entry of its kind does not say is left out.
+// Line is one entry on a statement. What a load or a withdrawal to a bank account has come to is told on its own line. What an entry of its kind does not say is left out.
 type Line struct {
 	Sequence   uint64     `json:"sequence"`
 	Reference  string     `json:"reference"` // DE 37
@@ -121,11 +121,11 @@ type Line struct {
 	Occurred   string     `json:"occurred,omitempty"` // a late sale: when it was
 	Document   string     `json:"document,omitempty"`
 	Words      string     `json:"words,omitempty"`    // why, as the operator has written it
-	Outcomes   []Outcome  `json:"outcomes,omitempty"` // of a load, oldest first
+	Outcomes   []Outcome  `json:"outcomes,omitempty"` // of a load or a withdrawal, oldest first
 	Legs       []Leg      `json:"legs,omitempty"`
 }
 
-// Outcome is what the bank said about a load.
+// Outcome is what the bank said about a load or a withdrawal.
 type Outcome struct {
 	Sequence uint64 `json:"sequence"`
 	Time     string `json:"time"`

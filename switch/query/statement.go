@@ -158,7 +158,8 @@ func (f *subject) tells(e *read) bool {
 }
 
 func isOutcome(kind transaction.Kind) bool {
-	return kind >= transaction.KindLoadConfirmed && kind <= transaction.KindLoadManual
+	return kind >= transaction.KindLoadConfirmed && kind <= transaction.KindLoadManual ||
+		kind >= transaction.KindWithdrawalPaid && kind <= transaction.KindWithdrawalManual || kind == transaction.KindWithdrawalLate
 }
 
 // lines puts entries into words.
@@ -166,8 +167,8 @@ func (r *Reader) lines(ctx context.Context, found *subject, entries []read, upTo
 	lines := make([]Line, len(entries))
 	for i := range entries {
 		r.say(&lines[i], &entries[i])
-		if entries[i].line.Kind == transaction.KindLoad {
-			if err := r.finishLoad(&lines[i], &entries[i], upTo); err != nil {
+		if kind := entries[i].line.Kind; kind == transaction.KindLoad || kind == transaction.KindBankWithdrawal {
+			if err := r.finish(&lines[i], &entries[i], upTo); err != nil {
 				return nil, err
 			}
 		}
@@ -268,8 +269,8 @@ func (line *Line) find(s *transaction.State, e *read, own []ledger.AccountID) {
 	}
 }
 
-// finishLoad tells what a load came to, as far as it had come then.
-func (r *Reader) finishLoad(line *Line, e *read, upTo uint64) error {
+// finish tells what a load or a withdrawal came to, as far as it had come then.
+func (r *Reader) finish(line *Line, e *read, upTo uint64) error {
 	said, err := r.Store.Statement(transaction.StatementLoad, e.sequence, e.sequence, upTo, linesMax, false)
 	if err != nil {
 		return err
@@ -280,9 +281,16 @@ func (r *Reader) finishLoad(line *Line, e *read, upTo uint64) error {
 			return err
 		}
 		outcome := Outcome{Sequence: sequence, Time: r.local(o.line.Time), Kind: KindName(o.line.Kind), Code: o.line.Code.String()}
+		if words, ok := transaction.WithdrawalWords(o.line.Kind, o.line.Code); ok {
+			outcome.Chinese, outcome.English = words.Chinese, words.English
+		}
 		switch o.line.Kind {
 		case transaction.KindLoadConfirmed:
 			line.Change, line.Balance = o.line.Amount, &o.line.Balance
+		case transaction.KindWithdrawalPaid: // the amount with its fee
+			line.Change, line.Balance = -o.line.Amount, &o.line.Balance
+		case transaction.KindWithdrawalDeclined:
+			line.Balance = &o.line.Balance
 		case transaction.KindLoadDeclined:
 			outcome.Reason, outcome.Chinese, outcome.English = o.line.Reason.String(), o.line.Reason.Sentence(o.line.Numbers), o.line.Reason.English(o.line.Numbers)
 		}
@@ -296,8 +304,10 @@ var kindNames = map[transaction.Kind]string{
 	transaction.KindBalance: "balance", transaction.KindPurchase: "purchase", transaction.KindLoad: "load", transaction.KindReversal: "reversal",
 	transaction.KindPassage: "passage", transaction.KindLoadConfirmed: "load_confirmed", transaction.KindLoadDeclined: "load_declined",
 	transaction.KindLoadUnknown: "load_unknown", transaction.KindLoadReversed: "load_reversed", transaction.KindLoadLate: "load_late",
-	transaction.KindLoadManual: "load_manual",
-	transaction.KindDaySwitch:  "day_switch", transaction.KindDayEnd: "day_end", transaction.KindProposal: "proposal", transaction.KindProposalClosed: "proposal_closed",
+	transaction.KindLoadManual:     "load_manual",
+	transaction.KindWithdrawalPaid: "withdrawal_paid", transaction.KindWithdrawalDeclined: "withdrawal_declined", transaction.KindWithdrawalUnknown: "withdrawal_unknown",
+	transaction.KindWithdrawalManual: "withdrawal_manual", transaction.KindWithdrawalLate: "withdrawal_late",
+	transaction.KindDaySwitch: "day_switch", transaction.KindDayEnd: "day_end", transaction.KindProposal: "proposal", transaction.KindProposalClosed: "proposal_closed",
 	transaction.KindPurse: "purse", transaction.KindDepositReversed: "operation_reversal", // "reversal" is a terminal's
 }
 

@@ -21,7 +21,7 @@ type subject struct {
 	about  About
 	lists  []list
 	own    []ledger.AccountID // whose changes are told; none: those of each line's holder
-	folded bool               // what the bank said about a load is told with the load
+	folded bool               // what the bank said about a load or a withdrawal is told with it
 	as     string             // of an operator: his name
 	number uint16             // and what entries call him; 0 unknown
 	row    uint32             // of a holder

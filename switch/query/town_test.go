@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
+	"onecard/ledger/money"
 	"onecard/ledger/pebblestore"
 	"onecard/switch/campus"
 	"onecard/switch/campus/bankload"
@@ -38,6 +39,8 @@ type town struct {
 	sold    []transaction.Request
 	bank    []transaction.Request // what the bank will say
 	waiting int
+
+	withdrawals byte // asked for
 }
 
 func newTown(t *testing.T, seed uint64) *town {
@@ -49,6 +52,7 @@ func newTown(t *testing.T, seed uint64) *town {
 	faults, err := w.engine.ImportBeforeRun(directory(), w.now)
 	require.NoError(t, err)
 	require.Empty(t, faults)
+	require.NoError(t, w.engine.SetOperatorBeforeRun(transaction.OperatorRow{Code: "zhang", Roles: transaction.RoleCashier, TokenHash: [32]byte{1}}, "root", w.now))
 	require.NoError(t, store.StartIndexer(index(w.engine.State().NewRegister())))
 	return w
 }
@@ -61,6 +65,7 @@ func (w *town) open() {
 	var err error
 	w.engine, err = transaction.Open(context.Background(), transaction.Config{
 		Journal: w.store, Site: transaction.DefaultSite(), Routes: campus.Routes([]campus.Subsystem{consumption.New(consumption.DefaultConfig()), bankload.New(bankload.Config{})}),
+		Withdrawals: transaction.WithdrawalTerms{Takes: func(uint64) bool { return true }},
 	}, w.now)
 	require.NoError(w.t, err)
 }
@@ -104,7 +109,19 @@ func (w *town) run(requests int) {
 	w.stop = cancel
 	w.open()
 	w.engine.Connect(w, w)
+	w.withdraw()
 	require.NoError(w.t, w.engine.Run(ctx, w.now))
+}
+
+// withdraw is some holders who want money back on their accounts.
+func (w *town) withdraw() {
+	for range 4 {
+		op := &transaction.Operation{Kind: transaction.KindBankWithdrawal, Operator: "zhang", Holder: fmt.Sprintf("2026%04d", w.rng.IntN(people)), Amount: 1 + money.Fen(w.rng.IntN(900))}
+		w.withdrawals++
+		op.Key[0] = w.withdrawals
+		_, err := w.engine.OperateBeforeRun(op, w.now)
+		require.NoError(w.t, err)
+	}
 }
 
 func (w *town) Poll(_ time.Duration, requests []transaction.Request) ([]transaction.Request, error) {
@@ -176,6 +193,20 @@ func (w *town) Load(o transaction.LoadOrder) {
 	w.bank = append(w.bank, word)
 }
 
+func (w *town) Withdraw(o transaction.LoadOrder) {
+	if o.Repeat { // of one that is answered already
+		return
+	}
+	word := transaction.Request{Kind: transaction.KindWithdrawalPaid, Load: o.Load, BankCode: transaction.Approved}
+	switch o.Load % 3 {
+	case 0:
+		word.Kind, word.BankCode = transaction.KindWithdrawalDeclined, transaction.ResponseCode{'1', '4'}
+	case 1:
+		w.bank = append(w.bank, transaction.Request{Kind: transaction.KindWithdrawalUnknown, Load: o.Load})
+	}
+	w.bank = append(w.bank, word)
+}
+
 func (w *town) Reverse(o transaction.LoadOrder) {
 	w.waiting--
 	w.bank = append(w.bank, transaction.Request{Kind: transaction.KindLoadReversed, Load: o.Load})
@@ -195,6 +226,7 @@ type entry struct {
 	day      uint32
 	ledger.Entry
 	line transaction.Line
+	act  transaction.OperationLine
 }
 
 // entries reads all of the ledger.
@@ -204,6 +236,7 @@ func (w *town) entries() []entry {
 		return b.Each(func(sequence uint64, e *ledger.Entry) error {
 			own := entry{sequence: sequence, day: b.Day(), Entry: e.Clone()}
 			own.line, _ = transaction.ReadEntry(sequence, b.Day(), &own.Entry)
+			own.act, _ = transaction.ReadOperation(sequence, b.Day(), &own.Entry)
 			all = append(all, own)
 			return nil
 		})

@@ -58,6 +58,9 @@ func (k *reckoning) agreement(l *transaction.OperationLine, h *holderBook) {
 	if _, coming := h.loadedOn(0); coming > 0 && b.Account != b.Before && b.Before != 0 {
 		k.find("I6", "agreement %d changes the account while %d is on its way from the bank", l.Sequence, coming)
 	}
+	if b.Account != b.Before && k.withdrawing(int(l.Holder)-1) > 0 {
+		k.find("I6", "agreement %d changes the account while a withdrawal is on its way", l.Sequence)
+	}
 	if b.Account != 0 && b.Account != b.Before {
 		for i, other := range k.holders {
 			if other.account == b.Account {
@@ -144,7 +147,7 @@ func (w *world) lookForLoads() {
 	now, from := w.clockNow(), uint32(w.rng.IntN(2)*w.rng.IntN(4))
 	bound := 1 + w.rng.IntN(6)
 	w.send(orderLoads, func(ctx context.Context) error {
-		_, err := w.engine.LoadAutomatically(ctx, from, bound, now)
+		_, err := w.engine.LoadAutomatically(ctx, from, bound, now, nil)
 		return err
 	}, func(err error) {
 		if err != nil {

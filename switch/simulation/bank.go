@@ -15,6 +15,8 @@ type bank struct {
 	undoing map[uint64]transaction.LoadOrder
 	moods   [moodCount]uint64
 	said    map[wordAbout]bool
+	payouts map[uint64]*payout
+	paying  map[uint64]bool // withdrawals that the gateway still asks about
 }
 
 // position is one load in the bank's book.
@@ -50,12 +52,12 @@ const (
 const bankTimeout = 30 * second
 
 func newBank(w *world) *bank {
-	return &bank{w: w, book: map[uint64]*position{}, ordered: map[uint64]bool{}, said: map[wordAbout]bool{}}
+	return &bank{w: w, book: map[uint64]*position{}, ordered: map[uint64]bool{}, said: map[wordAbout]bool{}, payouts: map[uint64]*payout{}}
 }
 
 // begin is a new gateway.
 func (b *bank) begin() {
-	b.asking, b.undoing = map[uint64]transaction.LoadOrder{}, map[uint64]transaction.LoadOrder{}
+	b.asking, b.undoing, b.paying = map[uint64]transaction.LoadOrder{}, map[uint64]transaction.LoadOrder{}, map[uint64]bool{}
 }
 
 func (b *bank) at(id uint64) *position {
@@ -264,6 +266,7 @@ func (w *world) checkOrder(o *transaction.LoadOrder, reverse bool) {
 
 // reconcile holds the bank's book against ours (I6): what has ended is the same on both sides, the rest is on its way.
 func (w *world) reconcile() {
+	w.reconcilePayouts()
 	for _, h := range w.books.holders {
 		for _, l := range h.loads {
 			p := w.bank.book[l.id]

@@ -41,6 +41,7 @@ func (w *world) drawManual(kind transaction.Kind) uint64 {
 // byTheFile keeps the office from settling a load against the bank's file: it reads what stands there.
 func (w *world) byTheFile(op *transaction.Operation) {
 	b := w.books.loads[op.Original]
+	w.payoutByTheFile(op)
 	switch {
 	case b == nil:
 	case op.Kind == transaction.KindLoadMadeUp:
@@ -72,6 +73,7 @@ func (w *world) answerManual() {
 		}
 	}
 	if w.errand == nil && w.batchesDone() {
+		w.answerPayouts()
 		for _, id := range open {
 			p := w.bank.at(id)
 			p.stone, p.debited = true, false

@@ -233,6 +233,12 @@ func (k *reckoning) spendable(h *holderBook, e *ledger.Entry) money.Fen {
 	var sum money.Fen
 	for _, account := range accounts {
 		sum += k.free(account)
+		switch at := k.holds[e.Hold.ID]; {
+		case e.Hold.Op == ledger.HoldOpen && e.Hold.From == account:
+			sum -= e.Hold.Amount
+		case e.Hold.Op > ledger.HoldOpen && at.from == account:
+			sum += at.amount
+		}
 		for _, leg := range e.Legs {
 			if leg.Account == account {
 				sum += leg.Amount

@@ -189,6 +189,9 @@ func (w *world) compareBooks(s *transaction.State) {
 	if book.Holds() != len(k.holds) || s.OpenLoads() != k.unsettled {
 		w.find("I6", "%d holds and %d open loads, the log says %d and %d", book.Holds(), s.OpenLoads(), len(k.holds), k.unsettled)
 	}
+	if open := len(k.openWithdrawals()); s.OpenWithdrawals() != open {
+		w.find("I6", "%d open withdrawals, the log says %d", s.OpenWithdrawals(), open)
+	}
 	touched := k.touched
 	k.touched = k.touched[:0]
 	if w.checked%64 == 0 {

@@ -252,7 +252,7 @@ func (w *world) settled() bool {
 	for _, t := range w.terminals {
 		pending += len(t.pending)
 	}
-	if pending == 0 && w.batchesDone() && w.books.unsettled == 0 && w.engine.State().OpenLoads() == 0 && w.errand == nil {
+	if pending == 0 && w.batchesDone() && w.books.unsettled == 0 && w.engine.State().OpenLoads() == 0 && w.engine.State().OpenWithdrawals() == 0 && w.errand == nil {
 		return true
 	}
 	if w.events > w.deadline || w.agenda.empty() && w.errand == nil {

@@ -34,8 +34,13 @@ func (k *reckoning) operation(l *transaction.OperationLine, e *ledger.Entry) {
 		k.holdings[l.Sequence] = true
 	case transaction.KindRefund, transaction.KindDepositReversed, transaction.KindCardDepositReturned:
 		k.refunded[l.Original] += l.Amount
+	case transaction.KindBankWithdrawal:
+		k.withdrawal(l, e, h)
 	case transaction.KindAccountClosed:
 		h.left = true
+		if k.withdrawing(int(l.Holder)-1) > 0 {
+			k.find("I6", "closing %d while a withdrawal is on its way to the bank", l.Sequence)
+		}
 		if h.agreement.active {
 			k.find("I3", "closing %d while the holder's bank account is signed", l.Sequence)
 		}
@@ -65,7 +70,7 @@ func (k *reckoning) byPaper(l *transaction.OperationLine, e *ledger.Entry, h *ho
 	if operator.Code != p.op.Operator || operator.Suspended || operator.Roles&row.Roles == 0 {
 		k.find("I12", "operation %d of kind %d was asked for by %s", l.Sequence, l.Kind, operator.Code)
 	}
-	if row.TwoPersons {
+	if alone := l.Kind == transaction.KindBankWithdrawal && l.Amount <= withdrawalTwoPersons && l.Proposal == 0; row.TwoPersons && !alone {
 		approver := transaction.OperatorRow{}
 		if l.Approver != 0 {
 			approver = k.operators[l.Approver-1]
@@ -216,6 +221,8 @@ func (k *reckoning) several(l *transaction.OperationLine, e *ledger.Entry, h *ho
 		}
 	case transaction.KindLoadMadeUp, transaction.KindLoadClaimed, transaction.KindLoadClosed:
 		return k.byHand(l, e)
+	case transaction.KindWithdrawalCharged, transaction.KindWithdrawalReturned:
+		return k.payoutByHand(l, e)
 	case transaction.KindRefund:
 		return k.refund(l, h)
 	case transaction.KindAccountClosed:
@@ -345,7 +352,7 @@ func (k *reckoning) holdOf(l *transaction.OperationLine, e *ledger.Entry, h *hol
 		if e.Hold.Op == ledger.HoldOpen || e.Hold.ID != l.Original || !k.holdings[l.Original] {
 			k.find("I6", "operation %d does %+v to hold %d", l.Sequence, e.Hold, l.Original)
 		}
-	case transaction.KindLoadMadeUp, transaction.KindLoadClosed: // byHand has looked
+	case transaction.KindLoadMadeUp, transaction.KindLoadClosed, transaction.KindBankWithdrawal, transaction.KindWithdrawalCharged, transaction.KindWithdrawalReturned: // looked at elsewhere
 	default:
 		k.noHold(e)
 	}

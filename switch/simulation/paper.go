@@ -159,7 +159,8 @@ func (w *world) write() *paper {
 			transaction.KindWithdrawal, transaction.KindSubsidyReturned, transaction.KindCashHandedIn, transaction.KindCountSale, transaction.KindCardDepositReturned,
 			transaction.KindDepartmentTransfer, transaction.KindTransfer, transaction.KindThirdPartySettled, transaction.KindLoadMadeUp, transaction.KindLoadClosed,
 			transaction.KindBankSigned, transaction.KindBankChanged, transaction.KindAutomaticLoad, transaction.KindAutomaticLoad,
-		}[w.rng.IntN(14)])
+			transaction.KindBankWithdrawal, transaction.KindBankWithdrawal, transaction.KindWithdrawalCharged, transaction.KindWithdrawalReturned,
+		}[w.rng.IntN(18)])
 	}
 	w.papersWritten++
 	op := transaction.Operation{Kind: row.Kind, Key: w.key(), Document: fmt.Sprintf("paper-%d", w.papersWritten), Operator: w.operatorFor(row.Roles)}
@@ -334,6 +335,8 @@ func (w *world) drawOriginal(kind transaction.Kind) uint64 {
 		found = append(found, w.carriedOut(transaction.KindOfflineSale, transaction.KindDeduction, transaction.KindCountSale, transaction.KindMeterSettled)...)
 	case transaction.KindLoadMadeUp, transaction.KindLoadClosed, transaction.KindLoadClaimed:
 		return w.drawManual(kind)
+	case transaction.KindWithdrawalCharged, transaction.KindWithdrawalReturned:
+		return w.drawPayout(kind)
 	case transaction.KindCardDepositReturned:
 		found = w.carriedOut(transaction.KindCardDeposit)
 	case transaction.KindDepositReversed:

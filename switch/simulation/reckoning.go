@@ -16,36 +16,38 @@ type reckoning struct {
 	asked  func(l *transaction.Line) (*transaction.Request, bool) // what the terminal sent
 	find   func(invariant, format string, args ...any)
 
-	sequence  uint64
-	time      int64
-	day       uint32 // of the newest block
-	first     uint64 // its first entry
-	open      uint32 // the business day that is open
-	switchAt  uint16 // minute at which the clock ends a business day
-	ordered   uint32 // the business day that the office asked to close before its time
-	switches  int
-	balances  []money.Fen // by account; row 0 is none
-	purses    []bool      // which of them must not go below zero
-	holds     map[uint64]holdBook
-	held      []money.Fen           // by account
-	states    []ledger.AccountState // by account
-	legsOf    map[uint64][]ledger.Leg
-	payable   []ledger.AccountID // by merchant
-	holders   []*holderBook
-	byNumber  map[string]int
-	cards     []cardBook
-	byCard    map[transaction.CardNumber]int
-	rows      [2][][]remembered // originals and reversals, by terminal and trace
-	newest    []uint32          // batch, by terminal
-	loads     map[uint64]*loadBook
-	unsettled int // loads that have not ended
-	asking    int // of them, those whose terminal waits for the bank
-	lines     []transaction.Line
-	identity  map[identity]uint64 // the entry that decided it
-	touched   []int               // holders whose books have moved since the last comparison
-	owed      int                 // card's row + 1 whose holder must get an automatic load with the next entry; 0 none
-	late      map[uint64]bool     // loads about which the bank said something too late
-	confirmed int
+	sequence uint64
+	time     int64
+	day      uint32 // of the newest block
+	first    uint64 // its first entry
+	open     uint32 // the business day that is open
+	switchAt uint16 // minute at which the clock ends a business day
+	ordered  uint32 // the business day that the office asked to close before its time
+	switches int
+	balances []money.Fen // by account; row 0 is none
+	purses   []bool      // which of them must not go below zero
+	holds    map[uint64]holdBook
+	held     []money.Fen           // by account
+	states   []ledger.AccountState // by account
+	legsOf   map[uint64][]ledger.Leg
+	payable  []ledger.AccountID // by merchant
+	holders  []*holderBook
+	byNumber map[string]int
+	cards    []cardBook
+	byCard   map[transaction.CardNumber]int
+	rows     [2][][]remembered // originals and reversals, by terminal and trace
+	newest   []uint32          // batch, by terminal
+	loads    map[uint64]*loadBook
+
+	withdrawals map[uint64]*withdrawalBook
+	unsettled   int // loads that have not ended
+	asking      int // of them, those whose terminal waits for the bank
+	lines       []transaction.Line
+	identity    map[identity]uint64 // the entry that decided it
+	touched     []int               // holders whose books have moved since the last comparison
+	owed        int                 // card's row + 1 whose holder must get an automatic load with the next entry; 0 none
+	late        map[uint64]bool     // loads about which the bank said something too late
+	confirmed   int
 	centre
 }
 
@@ -145,7 +147,7 @@ func newReckoning(c *campus, window uint32) *reckoning {
 	return &reckoning{
 		campus: c, window: window, balances: make([]money.Fen, 1), purses: make([]bool, 1), held: make([]money.Fen, 1), states: make([]ledger.AccountState, 1), holds: map[uint64]holdBook{},
 		legsOf: map[uint64][]ledger.Leg{}, centre: newCentre(),
-		byNumber: map[string]int{}, byCard: map[transaction.CardNumber]int{}, loads: map[uint64]*loadBook{}, identity: map[identity]uint64{},
+		byNumber: map[string]int{}, byCard: map[transaction.CardNumber]int{}, loads: map[uint64]*loadBook{}, withdrawals: map[uint64]*withdrawalBook{}, identity: map[identity]uint64{},
 		late: map[uint64]bool{}, newest: []uint32{0},
 	}
 }
@@ -189,6 +191,8 @@ func (k *reckoning) entry(sequence uint64, day uint32, e *ledger.Entry) {
 		k.reversal(&line, e)
 	case transaction.KindLoadConfirmed, transaction.KindLoadDeclined, transaction.KindLoadUnknown, transaction.KindLoadReversed, transaction.KindLoadLate, transaction.KindLoadManual:
 		k.outcome(&line, e)
+	case transaction.KindWithdrawalPaid, transaction.KindWithdrawalDeclined, transaction.KindWithdrawalUnknown, transaction.KindWithdrawalManual, transaction.KindWithdrawalLate:
+		k.payoutOutcome(&line, e)
 	default:
 		k.settlement(sequence, day, e)
 	}

@@ -192,7 +192,7 @@ func (w *world) delay() int64 {
 }
 
 func (w *world) config(read bool) transaction.Config {
-	c := transaction.Config{Journal: &w.journal, Checkpoints: &w.checkpoints, Site: transaction.Site{Window: w.odds.window, ZoneSeconds: zone}, DaySwitch: w.odds.switchAt}
+	c := transaction.Config{Journal: &w.journal, Checkpoints: &w.checkpoints, Site: transaction.Site{Window: w.odds.window, ZoneSeconds: zone}, DaySwitch: w.odds.switchAt, Withdrawals: withdrawalTerms()}
 	if read {
 		c.Journal, c.Checkpoints = &finished{w.journal.blocks, w.journal.head}, nil
 	}

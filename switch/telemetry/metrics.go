@@ -40,6 +40,7 @@ type Metrics struct {
 	bankKeys     *prometheus.CounterVec
 	bankFiles    *prometheus.CounterVec
 	bankTotals   *prometheus.CounterVec
+	withdrawals  *prometheus.CounterVec
 	ownerBusy    prometheus.Counter
 	checkpointed prometheus.Histogram
 	stalls       prometheus.Counter
@@ -84,6 +85,7 @@ func New(version string) *Metrics {
 		journalBytes: counter("onecard_journal_bytes_total", "Bytes of blocks handed to the journal."),
 		appendTime:   prometheus.NewHistogram(histogram("onecard_journal_append_duration_seconds", "From handing a block to the journal until it and its witness are on disk.", durationBuckets)),
 		loads:        counters("onecard_loads_total", "Bank loads by the state they reached.", "state"),
+		withdrawals:  counters("onecard_withdrawals_total", "Withdrawals to bank accounts by the state they reached.", "state"),
 		rejected:     counters("onecard_terminal_frames_rejected_total", "Frames refused before the core saw them, by fault.", "fault"),
 		closed:       counters("onecard_terminal_connections_closed_total", "Terminal connections closed, by reason.", "reason"),
 		macFailures:  counter("onecard_terminal_mac_failures_total", "Messages with a wrong MAC."),
@@ -109,7 +111,7 @@ func New(version string) *Metrics {
 	m.duration, m.loadDuration = durations.WithLabelValues("local"), durations.WithLabelValues("load")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "onecard_build_info", Help: "1, labelled with the program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.rejected, m.closed, m.macFailures,
+	m.registry.MustRegister(m.kinds, durations, m.groupEntries, m.journalBytes, m.appendTime, m.loads, m.withdrawals, m.rejected, m.closed, m.macFailures,
 		m.bankMessages, m.bankFaults, m.bankRefusals, m.bankKeys, m.bankFiles, m.bankTotals, m.ownerBusy, m.checkpointed, m.stalls, m.slowDisk, m.held, m.dropped, m.desk, m.deskTime, m.unidentified, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prepare()
@@ -124,6 +126,9 @@ func (m *Metrics) prepare() {
 	}
 	for _, state := range []string{"sent", "confirmed", "declined", "unknown", "reversed", "late", "manual"} {
 		m.loads.WithLabelValues(state)
+	}
+	for _, state := range []string{"sent", "paid", "declined", "unknown", "manual", "late"} {
+		m.withdrawals.WithLabelValues(state)
 	}
 	m.kinds.WithLabelValues("purchase", "00", "none")
 	for _, rule := range []string{"token_missing", "token_wrong", "operator_suspended", "tls_required"} {
@@ -207,6 +212,9 @@ func (m *Metrics) Synced(took time.Duration) { m.appendTime.Observe(took.Seconds
 
 // LoadState counts a load that reached a state.
 func (m *Metrics) LoadState(state string) { m.loads.WithLabelValues(state).Inc() }
+
+// WithdrawalState counts a withdrawal to a bank account that reached a state.
+func (m *Metrics) WithdrawalState(state string) { m.withdrawals.WithLabelValues(state).Inc() }
 
 // FrameRejected counts a frame by its fault.
 func (m *Metrics) FrameRejected(fault string) { m.rejected.WithLabelValues(fault).Inc() }

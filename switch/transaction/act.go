@@ -18,6 +18,8 @@ type act struct {
 	entry   ledger.Entry
 	opens   []purseNeeded // purses to be opened before the entry
 	refusal *Refused
+	terms   *WithdrawalTerms // nil where no bank pays withdrawals
+	alone   bool             // of a kind that asks for a second person: this one needs none
 }
 
 // purseNeeded is a purse that does not exist yet. Legs name it by an account number behind all others until it has its own.

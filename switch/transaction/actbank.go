@@ -151,6 +151,9 @@ func (a *act) settled(h *Holder) bool {
 	if h.Loading > 0 {
 		return a.refuse("holder", "load_pending", "有 %[1]s 圈存尚无结果,须待银行答复", "a bank load of %[1]s has no outcome yet: wait for the bank", money.Fen(h.Loading))
 	}
+	if sum := a.state.withdrawing(a.record.holder - 1); sum > 0 {
+		return a.refuse("holder", "withdrawal_pending", "有 %[1]s 提现尚无结果,须待银行答复", "a withdrawal of %[1]s to the bank has no outcome yet: wait for the bank", sum)
+	}
 	return true
 }
 

@@ -166,6 +166,9 @@ func settleHold(a *act) bool {
 	if a.op.Amount > hold.Amount {
 		return a.refuse("amount", "hold_exceeded", "入账 %[1]s 超过冻结 %[2]s", "%[1]s is more than the %[2]s that are held", a.op.Amount, hold.Amount)
 	}
+	if a.state.book.Account(hold.From).State == ledger.AccountFrozen {
+		return a.refuse("holder", "account_open", "账户已冻结、保留或关闭", "an account is frozen, retained or closed")
+	}
 	a.move(hold.From, hold.To, a.op.Amount)
 	a.entry.Hold = ledger.HoldAction{Op: ledger.HoldPost, ID: a.op.Original}
 	return true

@@ -22,15 +22,15 @@ const (
 // byHand says whether an operation settles a load.
 func byHand(kind Kind) bool { return kind >= KindLoadMadeUp && kind <= KindLoadClosed }
 
-// LoadOutcome is how a load has ended, from the kinds of what is listed under it, newest first; 0 when it has not. What was made up after its
-// end is no other end.
+// LoadOutcome is how a load, or a withdrawal, has ended, from the kinds of what is listed under it, newest first; 0 when it has not. What was
+// put right after its end is no other end.
 func LoadOutcome(newestFirst []Kind) (outcome Kind) {
 	for _, kind := range newestFirst {
 		switch kind {
-		case KindLoadConfirmed, KindLoadDeclined, KindLoadReversed, KindLoadClosed:
+		case KindLoadConfirmed, KindLoadDeclined, KindLoadReversed, KindLoadClosed, KindWithdrawalPaid, KindWithdrawalDeclined:
 			return kind
-		case KindLoadMadeUp:
-			outcome = kind
+		case KindLoadMadeUp, KindWithdrawalCharged, KindWithdrawalReturned:
+			outcome = kind // the oldest of them, when nothing else did, has ended it
 		}
 	}
 	return outcome

@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"onecard/ledger"
-	"onecard/ledger/money"
 )
 
 // Operations on purses: subsidies, deductions, transfers, adjustments, closing.
@@ -165,8 +164,8 @@ func closeAccount(a *act) bool {
 	if !ok {
 		return false
 	}
-	if h.Loading > 0 {
-		return a.refuse("holder", "load_pending", "有 %[1]s 圈存尚无结果,须待银行答复", "a bank load of %[1]s has no outcome yet: wait for the bank", money.Fen(h.Loading))
+	if !a.settled(h) {
+		return false
 	}
 	if a.state.signed(a.record.holder-1) != nil {
 		return a.refuse("holder", "bank_signed", "持卡人银行卡仍在签约,须先解约", "the holder's bank account is still signed: release it first")

@@ -66,8 +66,16 @@ func (s *story) automatic(d *datadriven.TestData) string {
 	if d.MaybeScanArgs(s.t, "at", &at); at != "" {
 		s.setClock(at)
 	}
-	looked, err := s.engine.LoadAutomatically(context.Background(), uint32(from), inFlight, s.now.UnixMicro())
+	var reachable func(uint64) bool
+	if down := ""; d.MaybeScanArgs(s.t, "down", &down) {
+		reachable = func(account uint64) bool { return fmt.Sprint(account) != down }
+	}
+	looked, err := s.engine.LoadAutomatically(context.Background(), uint32(from), inFlight, s.now.UnixMicro(), reachable)
 	require.NoError(s.t, err)
 	s.look(func(*transaction.State) {})
-	return fmt.Sprintf("next %d, asked %d, full %v, done %v\n%s", looked.Next, looked.Asked, looked.Full, looked.Done, s.heard())
+	left := ""
+	if looked.Left > 0 {
+		left = fmt.Sprintf(", left %d", looked.Left)
+	}
+	return fmt.Sprintf("next %d, asked %d, full %v, done %v%s\n%s", looked.Next, looked.Asked, looked.Full, looked.Done, left, s.heard())
 }

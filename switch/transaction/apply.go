@@ -50,6 +50,8 @@ func (s *State) applyRecord(sequence uint64, day uint32, e *ledger.Entry, r *rec
 		s.applyReversal(sequence, day, e)
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
 		s.applyLoadOutcome(e)
+	case KindWithdrawalPaid, KindWithdrawalDeclined, KindWithdrawalUnknown, KindWithdrawalManual, KindWithdrawalLate:
+		s.applyWithdrawalOutcome(e)
 	default:
 		if IsOperation(e.Kind) {
 			s.applyOperation(sequence, day, e)

@@ -43,6 +43,10 @@ func (s *State) applyOperation(sequence uint64, day uint32, e *ledger.Entry) {
 		s.holders.Edit(r.holder - 1).State = HolderLeft
 	case KindLoadMadeUp, KindLoadClaimed, KindLoadClosed:
 		s.applyLoadByHand(e.Kind, r.original, r.amount)
+	case KindBankWithdrawal:
+		s.applyWithdrawal(sequence, day, e, &r)
+	case KindWithdrawalCharged, KindWithdrawalReturned:
+		s.applyWithdrawalByHand(e.Kind, r.original, r.amount)
 	case KindBankSigned, KindBankUnsigned, KindBankChanged, KindAutomaticLoad:
 		s.applyAgreement(e.Kind, &r)
 	case KindBankStatement:

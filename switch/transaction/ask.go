@@ -39,6 +39,13 @@ func (e *Engine) Look(ctx context.Context, look func(*State)) error {
 	return e.do(ctx, func() { look(e.state) })
 }
 
+// LookDurable is Look that returns when all that look has seen is on disk, and so in every index behind it. A state that is looked at by itself is
+// ahead of the ledger by what was decided in the last milliseconds: whoever holds the two against each other would take the newest version of a thing
+// for an old one.
+func (e *Engine) LookDurable(ctx context.Context, look func(*State)) error {
+	return e.command(ctx, func() error { look(e.state); return nil })
+}
+
 // State returns the state before Run has started; afterwards use Look.
 func (e *Engine) State() *State { return e.state }
 

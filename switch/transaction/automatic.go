@@ -84,10 +84,13 @@ const automaticLooks = 8192
 // LoadAutomatically looks through the cards from one on for holders with less than their threshold and asks the bank for each, durably, while
 // fewer than inFlight loads of any kind are open: those that wait to be reversed count too, so that a bank that answers nothing is soon asked
 // nothing. It may be begun again from the start at any time: whoever has had his load of the date is passed over.
-func (e *Engine) LoadAutomatically(ctx context.Context, from uint32, inFlight int, now int64) (looked LookedForLoads, err error) {
+//
+// reachable says of which accounts the bank can be asked now; nil: of all. Whoever is due and whose bank cannot be asked is counted and left alone,
+// so that he still has his load of the date when it can.
+func (e *Engine) LoadAutomatically(ctx context.Context, from uint32, inFlight int, now int64, reachable func(account uint64) bool) (looked LookedForLoads, err error) {
 	err = e.command(ctx, func() error {
 		var err error
-		looked, err = e.loadAutomatically(from, inFlight, now)
+		looked, err = e.loadAutomatically(from, inFlight, now, reachable)
 		return err
 	})
 	return looked, err
@@ -97,21 +100,26 @@ func (e *Engine) LoadAutomatically(ctx context.Context, from uint32, inFlight in
 type LookedForLoads struct {
 	Next  uint32 // where to go on
 	Asked int    // loads
+	Left  int    // holders who are due, and whose bank cannot be asked
 	Full  bool   // as many loads are open as may be: wait for the bank
 	Done  bool   // every card has been looked at
 }
 
-func (e *Engine) loadAutomatically(from uint32, inFlight int, now int64) (looked LookedForLoads, err error) {
+func (e *Engine) loadAutomatically(from uint32, inFlight int, now int64, reachable func(account uint64) bool) (looked LookedForLoads, err error) {
 	if err := e.setClock(now); err != nil {
 		return LookedForLoads{Next: from}, err
 	}
 	if e.state.agreements.rows.Len() == 0 {
 		return LookedForLoads{Done: true}, nil
 	}
-	next, asked := from, 0
+	next, asked, left := from, 0, 0
 	last := min(e.state.cards.Len(), from+automaticLooks)
 	for ; next < last && len(e.state.loads) < inFlight; next++ {
 		if !e.decider.automatic(next + 1) {
+			continue
+		}
+		if reachable != nil && !reachable(e.state.holders.At(e.state.cards.At(next).Holder).BankAccount) {
+			left++
 			continue
 		}
 		if !e.open.begun {
@@ -120,5 +128,5 @@ func (e *Engine) loadAutomatically(from uint32, inFlight int, now int64) (looked
 		e.orderAutomatic()
 		asked++
 	}
-	return LookedForLoads{next, asked, next < last, next >= e.state.cards.Len()}, nil
+	return LookedForLoads{Next: next, Asked: asked, Left: left, Full: next < last, Done: next >= e.state.cards.Len()}, nil
 }

@@ -12,7 +12,7 @@ type CatalogueRow struct {
 	Chinese    string
 	English    string
 	Roles      Role     // one of these may ask
-	TwoPersons bool     // a second person with the role approver decides; the first is never him
+	TwoPersons bool     // a second person with the role approver decides; the first is never him. Of bank_withdrawal: above the site's bound
 	Needs      []string // fields of Operation, by their JSON names, that must be given
 	May        []string // fields that may be
 	act        func(*act) bool
@@ -63,6 +63,9 @@ var catalogue = [...]CatalogueRow{
 	{KindBankSigned, "bank_sign", "银行卡签约", "bank account signed", RoleCards | RoleCashier, false, []string{"holder", "account", "identity", "signed", "document"}, []string{"single_limit", "day_limit", "purse_limit", "threshold", "amount"}, bankSign},
 	{KindBankUnsigned, "bank_unsign", "银行卡解约", "bank account released", RoleCards | RoleCashier, false, []string{"holder", "account", "reason"}, nil, bankUnsign},
 	{KindBankChanged, "bank_change", "银行卡换卡", "bank account changed", RoleCards | RoleCashier, false, []string{"holder", "account", "other_account", "identity", "signed", "document"}, nil, bankChange},
+	{KindBankWithdrawal, "bank_withdrawal", "提现到银行卡", "withdrawal to the bank account", RoleCashier | RoleAccountant, true, []string{"holder"}, []string{"amount", "all", "account"}, bankWithdrawal},
+	{KindWithdrawalCharged, "withdrawal_charge", "提现补扣", "withdrawal charged", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, chargeWithdrawal},
+	{KindWithdrawalReturned, "withdrawal_return", "提现退还", "withdrawal returned", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, returnWithdrawal},
 	{KindThirdPartyRefunded, "third_party_refund", "第三方退款", "third-party refund", RoleCashier | RoleAccountant, false, []string{"holder", "amount", "document"}, nil, thirdPartyRefund},
 	{KindAutomaticLoad, "auto_load", "自动圈存设置", "automatic loads set", RoleCards | RoleCashier, false, []string{"holder", "threshold"}, []string{"amount", "single_limit", "day_limit", "purse_limit"}, setAutomatic},
 	{KindLoadMadeUp, "load_make_up", "圈存补账", "load made up", RoleAccountant, true, []string{"original", "evidence", "amount", "document", "reason"}, nil, makeUpLoad},

@@ -37,6 +37,7 @@ func (s *State) settlementSections() []ledger.Section {
 		ledger.Whole(sectionBatches, s.batches.encode()),
 		ledger.Whole(sectionSheets, s.encodeSheets()),
 		s.agreements.rows.Freeze().Section(sectionAgreements, encodeAgreement),
+		ledger.Whole(sectionWithdrawals, s.encodeWithdrawals()),
 	}
 }
 
@@ -56,6 +57,7 @@ func (s *State) settlementReaders() []sectionReader {
 		{sectionBatches, s.restoreBatches},
 		{sectionSheets, s.restoreSheets},
 		{sectionAgreements, s.restoreAgreements},
+		{sectionWithdrawals, s.restoreWithdrawals},
 	}
 }
 

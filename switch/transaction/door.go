@@ -26,17 +26,20 @@ type Bank interface {
 	Load(LoadOrder)
 	// Reverse takes a load back. It is repeated until the bank answers; then KindLoadReversed is submitted.
 	Reverse(LoadOrder)
+	// Withdraw asks the bank to pay what is on hold for a withdrawal. What became of it comes back as KindWithdrawalPaid or
+	// KindWithdrawalDeclined; until then KindWithdrawalUnknown may be submitted once, and KindWithdrawalManual when the bank is asked no more.
+	Withdraw(LoadOrder)
 }
 
-// LoadOrder is one load at the bank.
+// LoadOrder is one load at the bank, or one withdrawal to an account there.
 type LoadOrder struct {
-	Load         uint64    // sequence of the KindLoad entry; DE 37 of everything about it
-	Time         int64     // when it was decided, microseconds since 1970
-	Day          uint32    // settlement date
-	Amount       money.Fen // > 0
-	Card         CardNumber
-	BankAccount  uint64 // the holder's signed bank account or card, digits
+	Load         uint64     // sequence of the KindLoad or KindBankWithdrawal entry; DE 37 of everything about it
+	Time         int64      // when it was decided, microseconds since 1970
+	Day          uint32     // settlement date
+	Amount       money.Fen  // > 0
+	Card         CardNumber // 0: the holder of a withdrawal has none
+	BankAccount  uint64     // the holder's signed bank account or card, digits
 	TerminalCode TerminalCode
 	MerchantCode MerchantCode
-	Repeat       bool // a reversal that may have been sent before: 0421
+	Repeat       bool // may have been sent before: 0421, and 0201 of a withdrawal
 }

@@ -34,6 +34,8 @@ type Events struct {
 	LoadState func(state string)
 	// CheckpointSkipped is called at the start with why a checkpoint could not be used; an older one, or replaying more, takes its place.
 	CheckpointSkipped func(err error)
+	// WithdrawalState is called when a withdrawal to a bank account changes its state: "sent", "paid", "declined", "unknown", "manual", "late".
+	WithdrawalState func(state string)
 }
 
 // Config is what an engine is made of.
@@ -45,6 +47,7 @@ type Config struct {
 	Site        Site   // used when the ledger is empty
 	DaySwitch   uint16 // minute after local midnight at which a business day begins; below minutesPerDay
 	Events      Events
+	Withdrawals WithdrawalTerms
 }
 
 // Engine owns the state and decides. Its methods may be called by any goroutine unless they say otherwise.
@@ -77,8 +80,9 @@ type asker struct {
 }
 
 type bankOrder struct {
-	reverse bool
-	order   LoadOrder
+	reverse  bool
+	withdraw bool
+	order    LoadOrder
 }
 
 // Open brings the state back: the newest checkpoint, then every block after it. An empty ledger gets its genesis entry, at time now.
@@ -292,6 +296,8 @@ func (e *Engine) decide(r *Request, out *Decision) (result, *LoadOrder) {
 		return e.decider.answer(out, ReasonNone), nil
 	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
 		return e.decider.loadOutcome(r, out)
+	case KindWithdrawalPaid, KindWithdrawalDeclined, KindWithdrawalUnknown, KindWithdrawalManual, KindWithdrawalLate:
+		return e.decider.withdrawalOutcome(r), nil
 	}
 	invariant.Fail("a request of kind %d", r.Kind)
 	return resultLater, nil
@@ -312,6 +318,8 @@ func (e *Engine) recorded(r *Request, out *Decision, sequence uint64, order *Loa
 	case kind == KindReversal && order != nil:
 		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: *order})
 		e.cancelWaiting(order, out)
+	case isWithdrawalOutcome(kind):
+		e.withdrawalState(withdrawalStates[kind])
 	case r.Load != 0:
 		e.loadOutcomeRecorded(r, out, kind, order)
 	}
@@ -393,5 +401,5 @@ func (e *Engine) resumeLoads(now int64) error {
 		order.Repeat = true
 		e.open.orders = append(e.open.orders, bankOrder{reverse: true, order: order})
 	}
-	return nil
+	return e.resumeWithdrawals(now)
 }

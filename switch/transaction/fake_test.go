@@ -112,11 +112,12 @@ func (d *scriptedDoor) Wake() {
 }
 
 // scriptedBank keeps the orders; the test plays the bank.
-type scriptedBank struct{ loads, reversals chan transaction.LoadOrder }
+type scriptedBank struct{ loads, reversals, withdrawals chan transaction.LoadOrder }
 
 func newScriptedBank() *scriptedBank {
-	return &scriptedBank{make(chan transaction.LoadOrder, 64), make(chan transaction.LoadOrder, 64)}
+	return &scriptedBank{make(chan transaction.LoadOrder, 64), make(chan transaction.LoadOrder, 64), make(chan transaction.LoadOrder, 64)}
 }
 
-func (b *scriptedBank) Load(o transaction.LoadOrder)    { b.loads <- o }
-func (b *scriptedBank) Reverse(o transaction.LoadOrder) { b.reversals <- o }
+func (b *scriptedBank) Load(o transaction.LoadOrder)     { b.loads <- o }
+func (b *scriptedBank) Reverse(o transaction.LoadOrder)  { b.reversals <- o }
+func (b *scriptedBank) Withdraw(o transaction.LoadOrder) { b.withdrawals <- o }

@@ -67,7 +67,7 @@ func (e *Engine) operate(op *Operation, now int64) (Receipt, error) {
 	if !a.identify(&row) || !a.fields(&row) || !row.act(a) || !e.possible(a) {
 		return Receipt{}, a.refusal
 	}
-	if row.TwoPersons {
+	if row.TwoPersons && !a.alone {
 		return e.propose(op, a), nil
 	}
 	return e.carryOut(a), nil
@@ -82,7 +82,7 @@ func (e *Engine) repeated(before keyed, kind Kind, contents uint64) (Receipt, er
 }
 
 func (e *Engine) act(op *Operation, contents uint64) *act {
-	a := &act{state: e.state, op: op, now: e.decider.now, day: e.state.business.day, local: e.decider.day}
+	a := &act{state: e.state, op: op, now: e.decider.now, day: e.state.business.day, local: e.decider.day, terms: &e.config.Withdrawals}
 	a.record.key, a.record.contents = op.Key, contents
 	a.entry = ledger.Entry{Kind: op.Kind, Time: e.decider.now}
 	return a
@@ -125,20 +125,32 @@ func (e *Engine) carryOut(a *act) Receipt {
 	a.tellBalance()
 	a.entry.Payload = a.record.append(nil)
 	sequence := e.add(&a.entry)
+	if a.op.Kind == KindBankWithdrawal {
+		e.withdrawalRecorded(sequence)
+	}
 	return Receipt{Sequence: sequence, Kind: a.op.Kind, Time: a.now, Day: a.day, Amount: a.record.amount, Balance: a.record.balance, Legs: a.entry.Legs}
 }
 
 // tellBalance puts what the holder can spend afterwards into the record: his receipt and his statement show it.
 func (a *act) tellBalance() {
-	if a.record.holder == 0 || a.entry.Hold.Op != ledger.HoldNone && !byHand(a.op.Kind) {
+	told := byHand(a.op.Kind) || withdrawalByHand(a.op.Kind) || a.op.Kind == KindBankWithdrawal
+	if a.record.holder == 0 || a.entry.Hold.Op != ledger.HoldNone && !told {
 		return
 	}
 	h := a.state.holders.At(a.record.holder - 1)
 	a.record.flags |= recordBalance
-	a.record.balance = a.state.balanceAfter(h, a.local, a.entry.Legs)
+	a.record.balance = a.state.balanceAfter(h, a.local, a.entry.Legs) - a.promised()
 	if a.op.Kind == KindSubsidyIssued || a.op.Kind == KindCountsIssued {
 		a.record.balance += a.revived(h)
 	}
+}
+
+// promised is what the entry puts on hold for a withdrawal to the bank, or frees of it: less than nothing.
+func (a *act) promised() money.Fen {
+	if hold, ok := a.state.book.Hold(a.entry.Hold.ID); ok && withdrawalByHand(a.op.Kind) {
+		return -hold.Amount
+	}
+	return a.entry.Hold.Amount
 }
 
 // revived is what can be spent, or cannot any more, because the subsidy on the table gives its purse another end.

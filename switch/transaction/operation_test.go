@@ -122,7 +122,15 @@ func (s *story) operation(d *datadriven.TestData) string {
 	if receipt.Sequence != 0 {
 		s.names[name] = receipt.Sequence
 	}
-	return s.printReceipt(receipt, err)
+	return s.printReceipt(receipt, err) + s.withdrawn()
+}
+
+// withdrawn is what the bank is asked to pay.
+func (s *story) withdrawn() string {
+	if len(s.bank.withdrawals) == 0 {
+		return ""
+	}
+	return s.heard()
 }
 
 // numbered finds the record that a name was given to.
@@ -336,7 +344,7 @@ func (s *story) centreCommand(d *datadriven.TestData) (said string, ok bool) {
 		d.ScanArgs(s.t, "by", &by)
 		receipt, err := s.engine.Approve(context.Background(), s.numbered(d.CmdArgs[0].Key), by, s.now.UnixMicro())
 		s.names["approved"] = receipt.Sequence
-		return s.printReceipt(receipt, err), true
+		return s.printReceipt(receipt, err) + s.withdrawn(), true
 	case "batch":
 		return s.batch(d), true
 	case "batch-approve", "batch-reject", "batch-cancel", "batch-status":

@@ -12,7 +12,7 @@ import (
 //
 //	flags uvarint | operator, approver, desk: number or 0, uvarint | amount varint |
 //	[holder uvarint] [other holder uvarint] [merchant uvarint] [other merchant uvarint] [purse uvarint] [other purse uvarint]
-//	[terminal uvarint] [original uvarint] [batch, line uvarint] [proposal uvarint] [key 16 bytes, contents u64] [occurred varint]
+//	[terminal uvarint] [original uvarint] [batch, line uvarint] [proposal uvarint] [card uvarint] [key 16 bytes, contents u64] [occurred varint]
 //	[state u8] [expiry day uvarint] [balance varint] [document, reason text] [tariff text, per u8, reading, rules version uvarint]
 //	[terms of an agreement with the bank, see bankTerms]
 //
@@ -31,6 +31,7 @@ type operationRecord struct {
 	batch                   uint64
 	line                    uint32
 	proposal                uint64
+	card                    uint32 // that the bank is told of a withdrawal
 	key                     Key
 	contents                uint64 // fingerprint of what was asked under the key
 	occurred                int64
@@ -64,6 +65,7 @@ const (
 	recordTexts
 	recordMetered
 	recordBank
+	recordCard
 	recordFlags = 1<<iota - 1
 )
 
@@ -105,6 +107,7 @@ func (r *operationRecord) numbers(visit func(flag, value uint64)) {
 	visit(recordBatch, r.batch)
 	visit(recordBatch, uint64(r.line))
 	visit(recordProposal, r.proposal)
+	visit(recordCard, uint64(r.card))
 }
 
 func (r *operationRecord) append(dst []byte) []byte {
@@ -162,6 +165,7 @@ func (r *operationRecord) decode(src []byte, kind Kind) error {
 	r.terminal, r.original = TerminalID(number(recordTerminal)), number(recordOriginal)
 	r.batch, r.line = number(recordBatch), uint32(number(recordBatch))
 	r.proposal = number(recordProposal)
+	r.card = uint32(number(recordCard))
 	if r.flags&recordKey != 0 {
 		r.key, r.contents = Key(p.take(16)), p.u64()
 	}
@@ -212,6 +216,7 @@ type OperationLine struct {
 	Batch                   uint64
 	Line                    uint32
 	Proposal                uint64
+	Card                    uint32 // row from 1, that the bank is told of a withdrawal
 	Occurred                int64
 	Expiry                  uint32
 	HasBalance              bool
@@ -234,7 +239,7 @@ func ReadOperation(sequence uint64, day uint32, e *ledger.Entry) (OperationLine,
 	return OperationLine{
 		Sequence: sequence, Kind: e.Kind, Time: e.Time, Day: day, Operator: r.operator, Approver: r.approver, Desk: r.desk, Holder: r.holder,
 		OtherHolder: r.otherHolder, Merchant: r.merchant, OtherMerchant: r.otherMerchant, Purse: r.purse, OtherPurse: r.otherPurse, Terminal: r.terminal,
-		Amount: r.amount, Original: r.original, Batch: r.batch, Line: r.line, Proposal: r.proposal, Occurred: r.occurred, Expiry: r.expiry,
+		Amount: r.amount, Original: r.original, Batch: r.batch, Line: r.line, Proposal: r.proposal, Card: r.card, Occurred: r.occurred, Expiry: r.expiry,
 		HasBalance: r.flags&recordBalance != 0, Balance: r.balance, Document: r.document, Reason: r.reason, Legs: e.Legs,
 		Tariff: r.tariff, Per: r.per, Reading: r.reading, RulesVersion: r.version, Bank: r.bank.line(),
 	}, true
@@ -269,7 +274,9 @@ func EvidenceOf(day uint32, e *ledger.Entry) *Evidence {
 		if r.decode(e.Payload, e.Kind) != nil {
 			return nil
 		}
-		evidence.Holder = r.holder
+		if evidence.Holder = r.holder; e.Kind == KindBankWithdrawal {
+			evidence.Amount = r.amount
+		}
 	default:
 		return nil
 	}

@@ -108,9 +108,12 @@ func (e *Engine) deliver(g *group) {
 		e.door.Answer(g.decisions)
 	}
 	for _, o := range g.orders {
-		if o.reverse {
+		switch {
+		case o.reverse:
 			e.bank.Reverse(o.order)
-		} else {
+		case o.withdraw:
+			e.bank.Withdraw(o.order)
+		default:
 			e.bank.Load(o.order)
 		}
 	}

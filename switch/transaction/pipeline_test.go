@@ -192,6 +192,11 @@ func (r *rush) Load(o transaction.LoadOrder) {
 	_ = r.engine.Submit(transaction.Request{Kind: outcome, Load: o.Load, Received: r.now})
 }
 
+func (r *rush) Withdraw(o transaction.LoadOrder) {
+	r.heard(&o)
+	_ = r.engine.Submit(transaction.Request{Kind: transaction.KindWithdrawalPaid, Load: o.Load, Received: r.now})
+}
+
 func (r *rush) Reverse(o transaction.LoadOrder) {
 	r.heard(&o)
 	_ = r.engine.Submit(transaction.Request{Kind: transaction.KindLoadReversed, Load: o.Load, Received: r.now})

@@ -112,7 +112,7 @@ type Request struct {
 	PINValue  uint64     // verification value of the PIN that came in DE 52; 0 when none came
 	Cause     [2]byte    // DE 39 of a reversal: 98, 96, A0, 06
 
-	Load      uint64       // loads: sequence of the KindLoad entry
+	Load      uint64       // loads: sequence of the KindLoad entry; withdrawals: of the KindBankWithdrawal entry
 	BankCode  ResponseCode // loads: the bank's answer
 	BankTrace [12]byte     // loads: the bank's reference, DE 37 or 38 as it sent it
 	BankDay   uint32       // loads: the bank's settlement date, DE 15 of its answer, in days since 1970; 0: it has not said

@@ -24,6 +24,8 @@ type settlement struct {
 	sheets     sheets
 	agreements agreements
 
+	withdrawals withdrawals // to bank accounts
+
 	// Indexes, rebuilt from the tables.
 	programmeByCode map[string]uint16
 	deskByCode      map[string]uint16
@@ -34,7 +36,7 @@ func newSettlement() settlement {
 	return settlement{
 		chart: make(map[chartKey]ledger.AccountID), terms: make(map[uint32]MerchantTerms), splits: make(map[uint32][]ledger.Leg), refunds: newRefunds(),
 		holdings: make(map[uint64]holding),
-		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(), sheets: newSheets(), agreements: newAgreements(),
+		keys:     newKeyring(), proposals: make(map[uint64]Proposal), batches: newBatches(), sheets: newSheets(), agreements: newAgreements(), withdrawals: newWithdrawals(),
 		programmeByCode: make(map[string]uint16), deskByCode: make(map[string]uint16), operatorByCode: make(map[string]uint16),
 	}
 }

@@ -61,7 +61,8 @@ func (g *Register) Statements(sequence uint64, e *ledger.Entry, emit func(space 
 		if named = card != 0; named {
 			emit(StatementCard, uint64(card))
 		}
-	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual,
+		KindWithdrawalPaid, KindWithdrawalDeclined, KindWithdrawalUnknown, KindWithdrawalManual, KindWithdrawalLate:
 		var r loadRecord
 		if r.decode(e.Payload, e.Kind) == nil {
 			emit(StatementLoad, r.load)
@@ -108,7 +109,7 @@ func (g *Register) listOperation(e *ledger.Entry, emit func(space byte, id uint6
 	one(StatementHolder, uint64(r.holder), 0)
 	one(StatementHolder, uint64(r.otherHolder), uint64(r.holder))
 	one(StatementTerminal, uint64(r.terminal), 0)
-	if byHand(e.Kind) {
+	if byHand(e.Kind) || withdrawalByHand(e.Kind) {
 		one(StatementLoad, r.original, 0)
 	}
 	return r.holder != 0
@@ -171,7 +172,8 @@ func ReadEntry(sequence uint64, day uint32, e *ledger.Entry) (Line, bool) {
 	switch e.Kind {
 	case KindPurchase, KindBalance, KindPassage, KindLoad, KindReversal:
 		return line, line.readRequest(e)
-	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual:
+	case KindLoadConfirmed, KindLoadDeclined, KindLoadUnknown, KindLoadReversed, KindLoadLate, KindLoadManual,
+		KindWithdrawalPaid, KindWithdrawalDeclined, KindWithdrawalUnknown, KindWithdrawalManual, KindWithdrawalLate:
 		return line, line.readOutcome(e)
 	case KindCardState:
 		c, err := decodeCardState(e.Payload)
@@ -223,11 +225,13 @@ func (line *Line) readOutcome(e *ledger.Entry) bool {
 	}
 	line.Load, line.Code, line.Bank, line.BankDay = r.load, r.code, r.bank, r.bankDay
 	switch e.Kind {
-	case KindLoadConfirmed:
+	case KindLoadConfirmed, KindWithdrawalPaid:
 		line.HasBalance, line.Balance = true, r.balance
 	case KindLoadDeclined:
 		line.Reason = declinedReason(r.code)
-	case KindLoadUnknown:
+	case KindWithdrawalDeclined:
+		line.Reason, line.HasBalance, line.Balance = declinedReason(r.code), true, r.balance
+	case KindLoadUnknown, KindWithdrawalUnknown:
 		line.Reason = ReasonBankTimeout
 	}
 	for i := range e.Legs {

@@ -66,6 +66,7 @@ func (s *story) open() {
 	s.door, s.bank = newScriptedDoor(), newScriptedBank()
 	s.engine, err = transaction.Open(context.Background(), transaction.Config{
 		Journal: s.journal, Checkpoints: s.checkpoints, Routes: routes(), Site: transaction.Site{Window: 8, ZoneSeconds: 8 * 3600}, DaySwitch: s.daySwitch,
+		Withdrawals: transaction.WithdrawalTerms{Takes: func(account uint64) bool { return account == castAccount }, Single: fen("250"), Day: fen("260"), TwoPersons: fen("200")},
 	}, s.now.UnixMicro())
 	require.NoError(s.t, err)
 	s.engine.Connect(s.door, s.bank)
@@ -147,7 +148,9 @@ var kinds = map[string]transaction.Kind{
 	"buy": transaction.KindPurchase, "balance": transaction.KindBalance, "load": transaction.KindLoad, "reverse": transaction.KindReversal, "pass": transaction.KindPassage,
 	"confirm": transaction.KindLoadConfirmed, "decline": transaction.KindLoadDeclined, "unknown": transaction.KindLoadUnknown, "reversed": transaction.KindLoadReversed, "late": transaction.KindLoadLate,
 	"manual": transaction.KindLoadManual,
-	"echo":   transaction.KindEcho, "signon": transaction.KindSignOn,
+	"paid":   transaction.KindWithdrawalPaid, "unpaid": transaction.KindWithdrawalDeclined, "silent": transaction.KindWithdrawalUnknown,
+	"given-up": transaction.KindWithdrawalManual, "paid-late": transaction.KindWithdrawalLate,
+	"echo": transaction.KindEcho, "signon": transaction.KindSignOn,
 }
 
 // load is the number of the n-th load that the bank was asked for: "#1".
@@ -248,6 +251,13 @@ func (s *story) heard() string {
 			fmt.Fprintf(&b, " of %d", o.BankAccount)
 		}
 		b.WriteString("\n")
+	}
+	for len(s.bank.withdrawals) > 0 {
+		o := <-s.bank.withdrawals
+		if !o.Repeat {
+			s.ordered = append(s.ordered, o.Load)
+		}
+		fmt.Fprintf(&b, "  -> bank withdrawal=%d of %s: %s to %d of %s repeat=%v\n", o.Load, clock(o.Time), o.Amount, o.BankAccount, o.Card, o.Repeat)
 	}
 	if b.Len() == 0 {
 		return "(nothing)\n"

@@ -80,8 +80,9 @@ func (*script) Wake()                         {}
 
 type noBank struct{}
 
-func (noBank) Load(transaction.LoadOrder)    {}
-func (noBank) Reverse(transaction.LoadOrder) {}
+func (noBank) Load(transaction.LoadOrder)     {}
+func (noBank) Reverse(transaction.LoadOrder)  {}
+func (noBank) Withdraw(transaction.LoadOrder) {}
 
 var (
 	classes   = []string{"student", "staff", "temporary"}
