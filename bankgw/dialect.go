@@ -113,7 +113,7 @@ func DefaultDialect() Dialect {
 			"41=terminal", "42=merchant", "61=identity", "102=account", "103=holder",
 		},
 		Totals: []string{
-			"7=date_time", "11=trace", "15=settlement_date", "33=forwarding", "50=156", "66=0", "74=0", "75=0", "76=debits", "77=reversed", "86=0", "87=0", "88=debit_amount",
+			"7=date_time", "11=trace", "15=settlement_date", "33=forwarding", "50=156", "66=0", "74=credits", "75=0", "76=debits", "77=reversed", "86=credit_amount", "87=0", "88=debit_amount",
 			"89=reversed_amount", "97=net",
 		},
 		Keys:   []string{"48=new_key", "96=check_value"},

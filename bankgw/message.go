@@ -164,7 +164,7 @@ type fieldPlaces struct {
 	newKey, checkValue                                                   int // checkValue 0: behind the key
 	totalsDate, totalsTrace                                              int
 	sent                                                                 int    // of a reversal
-	figures                                                              [4]int // debits, their amount, reversed, theirs
+	figures                                                              [6]int // see figureSources
 	signing, balance                                                     signingPlaces
 }
 
@@ -328,7 +328,10 @@ func (w *fieldCodec) totalsAnswer(request *answer, ours *Totals, verdict int, co
 }
 
 // figureSources are the figures that are compared, in their order.
-var figureSources = [4]source{sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount}
+var figureSources = [6]source{sourceDebits, sourceDebitAmount, sourceReversed, sourceReversedAmount, sourceCredits, sourceCreditAmount}
+
+// figuresNeeded are there always: who pays no withdrawals may leave credits out.
+const figuresNeeded = 4
 
 func (w *fieldCodec) build(m *iso8583.BankMessage, parts []part, about *content) ([]byte, error) {
 	for i := range parts {
@@ -438,7 +441,7 @@ func (r *fieldReader) totals(m *iso8583.BankMessage) *totalsHeard {
 	h.code = int(code)
 	for i, field := range r.places.figures {
 		var there bool
-		if h.figures[i], there = m.Number(field); !there {
+		if h.figures[i], there = m.Number(field); !there && i < figuresNeeded {
 			h.whole = false
 		}
 	}

@@ -41,6 +41,8 @@ const (
 	sourceDebitAmount
 	sourceReversed
 	sourceReversedAmount
+	sourceCredits
+	sourceCreditAmount
 	sourceNet
 	sourceCode // answers alone from here on
 	sourceBank
@@ -91,7 +93,9 @@ var sources = [sourceCount]sourceInfo{
 	sourceDebitAmount:    {"debit_amount", 16, true, true},     // and in fen
 	sourceReversed:       {"reversed", 10, true, true},         // loads that the bank has taken back
 	sourceReversedAmount: {"reversed_amount", 16, true, true},  //
-	sourceNet:            {"net", 17, true, false},             // D or C and 16 digits: debits less reversed
+	sourceCredits:        {"credits", 10, true, true},          // withdrawals that the bank has paid
+	sourceCreditAmount:   {"credit_amount", 16, true, true},    //
+	sourceNet:            {"net", 17, true, false},             // D or C and 16 digits: debits less reversed and credits
 	sourceCode:           {"code", 6, false, false},            // the bank's response code
 	sourceBank:           {"bank_reference", 12, false, false}, // the bank's own number of what it did
 	sourceText:           {"text", 64, false, false},           // the bank's words

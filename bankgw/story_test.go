@@ -129,7 +129,9 @@ func tell(t *testing.T, path string, record bool) {
 			day, err := time.Parse(time.DateOnly, c.CmdArgs[0].Key)
 			require.NoError(t, err)
 			given := bankgw.Totals{Day: uint32(day.Unix() / 86400)}
-			_, err = fmt.Sscan(c.Input, &given.Debits, &given.DebitAmount, &given.Reversed, &given.ReversedAmount)
+			figures := []any{&given.Debits, &given.DebitAmount, &given.Reversed, &given.ReversedAmount, &given.Credits, &given.CreditAmount}
+			n := min(len(strings.Fields(c.Input)), len(figures))
+			_, err = fmt.Sscan(c.Input, figures[:n]...)
 			require.NoError(t, err)
 			require.NoError(t, w.life.gateway.GiveTotals(given, !c.HasArg("to-answer")))
 		case "bank-totals":

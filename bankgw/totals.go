@@ -21,6 +21,8 @@ type Totals struct {
 	DebitAmount    money.Fen `json:"debit_amount_fen"`
 	Reversed       uint64    `json:"reversed"`
 	ReversedAmount money.Fen `json:"reversed_amount_fen"`
+	Credits        uint64    `json:"credits,omitempty"` // withdrawals paid to accounts
+	CreditAmount   money.Fen `json:"credit_amount_fen,omitempty"`
 }
 
 // Settlement codes, DE 66.
@@ -196,19 +198,22 @@ var codeNoTotals = transaction.ResponseCode{'2', '5'}
 
 // totalsHeard is what an 0520 or 0530 says.
 type totalsHeard struct {
-	date    string // MMDD
-	code    int    // DE 66
-	figures [4]uint64
-	whole   bool // all four are there
+	date    string    // MMDD
+	code    int       // DE 66
+	figures [6]uint64 // see figureSources
+	whole   bool      // those that are needed are there
 	file    string
 }
 
 // of is the figures as totals of a day; nil when they are not whole, or no amounts of money.
 func (h *totalsHeard) of(day uint32) *Totals {
-	if !h.whole || h.figures[1] > uint64(money.Max) || h.figures[3] > uint64(money.Max) {
+	if !h.whole || max(h.figures[1], h.figures[3], h.figures[5]) > uint64(money.Max) {
 		return nil
 	}
-	return &Totals{Day: day, Debits: h.figures[0], DebitAmount: money.Fen(h.figures[1]), Reversed: h.figures[2], ReversedAmount: money.Fen(h.figures[3])}
+	return &Totals{
+		Day: day, Debits: h.figures[0], DebitAmount: money.Fen(h.figures[1]), Reversed: h.figures[2], ReversedAmount: money.Fen(h.figures[3]),
+		Credits: h.figures[4], CreditAmount: money.Fen(h.figures[5]),
+	}
 }
 
 func (t *Totals) append(dst []byte, s source) []byte {
@@ -223,8 +228,12 @@ func (t *Totals) append(dst []byte, s source) []byte {
 		return fmt.Appendf(dst, "%010d", t.Reversed)
 	case sourceReversedAmount:
 		return fmt.Appendf(dst, "%016d", int64(t.ReversedAmount))
+	case sourceCredits:
+		return fmt.Appendf(dst, "%010d", t.Credits)
+	case sourceCreditAmount:
+		return fmt.Appendf(dst, "%016d", int64(t.CreditAmount))
 	}
-	if net := t.DebitAmount - t.ReversedAmount; net < 0 {
+	if net := t.DebitAmount - t.ReversedAmount - t.CreditAmount; net < 0 {
 		return fmt.Appendf(dst, "C%016d", -int64(net))
 	} else {
 		return fmt.Appendf(dst, "D%016d", int64(net))

@@ -33,18 +33,19 @@ func TestTotalsOfTheBank(t *testing.T) {
 		fault  string
 		said   int
 	}{
-		"the same":                 {mti: "0520", answer: "00 1", said: 1},
-		"other figures":            {mti: "0520", change: map[int]string{88: "0000000000005001"}, answer: "00 2", said: 2},
-		"other number":             {mti: "0520", change: map[int]string{77: "0000000001"}, answer: "00 2", said: 2},
-		"a figure is missing":      {mti: "0520", change: map[int]string{89: ""}, answer: "00 3", fault: "malformed", said: 3},
-		"an amount of no money":    {mti: "0520", change: map[int]string{88: "9999999999999999"}, answer: "00 2", said: 2},
-		"a day that we have not":   {mti: "0520", change: map[int]string{15: "0102"}, answer: "25 3", fault: "totals_unknown"},
-		"a day that there is none": {mti: "0520", change: map[int]string{15: "1399"}, answer: "25 3", fault: "totals_unknown"},
-		"no day":                   {mti: "0520", change: map[int]string{15: ""}, answer: "25 3", fault: "totals_unknown"},
-		"no trace":                 {mti: "0520", change: map[int]string{11: ""}, fault: "malformed"},
-		"not agreed upon":          {mti: "0520", off: true, fault: "unexpected"},
-		"an answer to nothing":     {mti: "0530", change: map[int]string{39: "00", 66: "1"}, fault: "unmatched"},
-		"an answer without a code": {mti: "0530", fault: "malformed"},
+		"the same":                     {mti: "0520", answer: "00 1", said: 1},
+		"other figures":                {mti: "0520", change: map[int]string{88: "0000000000005001"}, answer: "00 2", said: 2},
+		"other number":                 {mti: "0520", change: map[int]string{77: "0000000001"}, answer: "00 2", said: 2},
+		"a figure is missing":          {mti: "0520", change: map[int]string{89: ""}, answer: "00 3", fault: "malformed", said: 3},
+		"an amount of no money":        {mti: "0520", change: map[int]string{88: "9999999999999999"}, answer: "00 2", said: 2},
+		"withdrawals that we have not": {mti: "0520", change: map[int]string{74: "0000000001", 86: "0000000000001000"}, answer: "00 2", said: 2},
+		"a day that we have not":       {mti: "0520", change: map[int]string{15: "0102"}, answer: "25 3", fault: "totals_unknown"},
+		"a day that there is none":     {mti: "0520", change: map[int]string{15: "1399"}, answer: "25 3", fault: "totals_unknown"},
+		"no day":                       {mti: "0520", change: map[int]string{15: ""}, answer: "25 3", fault: "totals_unknown"},
+		"no trace":                     {mti: "0520", change: map[int]string{11: ""}, fault: "malformed"},
+		"not agreed upon":              {mti: "0520", off: true, fault: "unexpected"},
+		"an answer to nothing":         {mti: "0530", change: map[int]string{39: "00", 66: "1"}, fault: "unmatched"},
+		"an answer without a code":     {mti: "0530", fault: "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -192,9 +192,9 @@ func tellBankTotals(out io.Writer, t *console.BankTotals) {
 		"contradicts": "数字相同,银行说不符 / the same figures, and the bank says that they differ",
 	}
 	fmt.Fprintf(out, "\n总额 totals:%s %s\n", verdicts[t.Verdict], t.Note)
-	table := textTable{head: []string{"", "扣款 / debits", "", "冲正 / reversed", ""}, right: 1<<1 | 1<<2 | 1<<3 | 1<<4}
+	table := textTable{head: []string{"", "扣款 / debits", "", "冲正 / reversed", "", "提现 / credits", ""}, right: 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6}
 	row := func(who string, f *console.BankFigures) {
-		table.add(who, fmt.Sprint(f.Debits), f.DebitSum.String(), fmt.Sprint(f.Reversed), f.ReversedSum.String())
+		table.add(who, fmt.Sprint(f.Debits), f.DebitSum.String(), fmt.Sprint(f.Reversed), f.ReversedSum.String(), fmt.Sprint(f.Credits), f.CreditSum.String())
 	}
 	row("我方 / ours", &t.Ours)
 	if t.Bank != nil {

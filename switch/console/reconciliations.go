@@ -65,6 +65,8 @@ type BankFigures struct {
 	DebitSum    Yuan   `json:"debit_sum"`
 	Reversed    uint64 `json:"reversed"`
 	ReversedSum Yuan   `json:"reversed_sum"`
+	Credits     uint64 `json:"credits,omitempty" doc:"提现付款 / withdrawals paid"`
+	CreditSum   Yuan   `json:"credit_sum,omitzero"`
 }
 
 // BankEquation is: bank − ours = bank only − campus only − paid only + taken only + amounts ± cut-off, and nothing unexplained.

@@ -138,7 +138,10 @@ func (s *server) totalsOf(ctx context.Context, bank string, day uint32) (bankgw.
 		list = append(list, e)
 	}
 	t := reconcile.TotalsOf(reconcile.Day(day), list)
-	return bankgw.Totals{Day: day, Debits: uint64(t.Debits), DebitAmount: t.DebitAmount, Reversed: uint64(t.Reversed), ReversedAmount: t.ReversedAmount}, nil
+	return bankgw.Totals{
+		Day: day, Debits: uint64(t.Debits), DebitAmount: t.DebitAmount, Reversed: uint64(t.Reversed), ReversedAmount: t.ReversedAmount,
+		Credits: uint64(t.Credits), CreditAmount: t.CreditAmount,
+	}, nil
 }
 
 // hearTotals keeps and tells what a bank has said.
@@ -187,7 +190,10 @@ func (k *keptTotals) compared() *reconcile.Comparison {
 }
 
 func totalsToCompare(t *bankgw.Totals) reconcile.Totals {
-	return reconcile.Totals{Day: reconcile.Day(t.Day), Debits: int(t.Debits), DebitAmount: t.DebitAmount, Reversed: int(t.Reversed), ReversedAmount: t.ReversedAmount}
+	return reconcile.Totals{
+		Day: reconcile.Day(t.Day), Debits: int(t.Debits), DebitAmount: t.DebitAmount, Reversed: int(t.Reversed), ReversedAmount: t.ReversedAmount,
+		Credits: int(t.Credits), CreditAmount: t.CreditAmount,
+	}
 }
 
 // verdict is the label in metrics and at the desk. Our own comparison counts before the bank's word.
@@ -280,5 +286,8 @@ func totalsView(k *keptTotals) *console.BankTotals {
 }
 
 func figuresView(t *bankgw.Totals) console.BankFigures {
-	return console.BankFigures{Debits: t.Debits, DebitSum: console.Yuan(t.DebitAmount), Reversed: t.Reversed, ReversedSum: console.Yuan(t.ReversedAmount)}
+	return console.BankFigures{
+		Debits: t.Debits, DebitSum: console.Yuan(t.DebitAmount), Reversed: t.Reversed, ReversedSum: console.Yuan(t.ReversedAmount),
+		Credits: t.Credits, CreditSum: console.Yuan(t.CreditAmount),
+	}
 }

@@ -88,7 +88,8 @@ func (r reconciliations) view(bank string, result *reconcile.Result) (*console.B
 	v.Totals = totalsView(kept)
 	if kept.Bank != nil {
 		v.Totals.OfFile = "differs"
-		if t := totalsToCompare(kept.Bank); t.Debits == result.Loads.Count && t.DebitAmount == result.Loads.Sum && t.Reversed == result.Reversals.Count && t.ReversedAmount == result.Reversals.Sum {
+		if t := totalsToCompare(kept.Bank); t.Debits == result.Loads.Count && t.DebitAmount == result.Loads.Sum && t.Reversed == result.Reversals.Count &&
+			t.ReversedAmount == result.Reversals.Sum && t.Credits == result.Withdrawals.Count && t.CreditAmount == result.Withdrawals.Sum {
 			v.Totals.OfFile = "same"
 		}
 	}
