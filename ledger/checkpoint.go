@@ -20,6 +20,8 @@ type Section struct {
 type Snapshot struct {
 	Head     Head
 	Sections []Section
+	// Gentle: entries are appended meanwhile, and should not wait for the checkpoint.
+	Gentle bool
 }
 
 // Stored is a checkpoint that can be read back, by several goroutines at once.

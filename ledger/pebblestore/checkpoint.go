@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -42,6 +43,9 @@ func partKey(generation uint64, name string, part uint32) []byte {
 
 // SaveCheckpoint writes a snapshot part by part and its manifest last (ledger.Checkpoints). It may run beside Append on another goroutine;
 // one at a time.
+//
+// Parts go through the log that blocks go through, and the block behind them waits for them to be on disk: written as fast as they are
+// encoded, those of 30,000 holders and 2,000 terminals held up every purchase for 126 to 152 ms. A gentle one rests between them.
 func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) error {
 	generations, err := s.manifests()
 	if err != nil {
@@ -51,8 +55,9 @@ func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) er
 	if n := len(generations); n > 0 {
 		m.generation = generations[n-1].generation + 1
 	}
+	rest := checkpointRest{gentle: snapshot.Gentle}
 	for _, section := range snapshot.Sections {
-		sum, err := s.saveSection(ctx, m.generation, section)
+		sum, err := s.saveSection(ctx, m.generation, section, &rest)
 		if err != nil {
 			return fmt.Errorf("checkpoint section %s: %w", section.Name, err)
 		}
@@ -64,7 +69,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) er
 	return s.dropBefore(generations)
 }
 
-func (s *Store) saveSection(ctx context.Context, generation uint64, section ledger.Section) (sectionSum, error) {
+func (s *Store) saveSection(ctx context.Context, generation uint64, section ledger.Section, rest *checkpointRest) (sectionSum, error) {
 	sum := sectionSum{name: section.Name, parts: section.Parts}
 	var rows []byte
 	for part := range section.Parts {
@@ -76,8 +81,44 @@ func (s *Store) saveSection(ctx context.Context, generation uint64, section ledg
 		if err := s.db.Set(partKey(generation, section.Name, part), rows, pebble.NoSync); err != nil {
 			return sum, err
 		}
+		if err := rest.after(ctx, len(rows)); err != nil {
+			return sum, err
+		}
 	}
 	return sum, nil
+}
+
+const (
+	// checkpointRate is how many bytes a second a gentle checkpoint writes: a sync of 1 ms brings 24 KiB of it along. Ten million holders take a minute and a
+	// half.
+	checkpointRate = 24 << 20
+	// checkpointPause is the shortest rest: a small checkpoint takes none.
+	checkpointPause = 4 * time.Millisecond
+)
+
+// checkpointRest holds a checkpoint back.
+type checkpointRest struct {
+	gentle bool
+	owed   time.Duration
+}
+
+// after rests for what was written, once that is worth it.
+func (r *checkpointRest) after(ctx context.Context, written int) error {
+	if !r.gentle {
+		return nil
+	}
+	if r.owed += time.Duration(written) * time.Second / checkpointRate; r.owed < checkpointPause {
+		return nil
+	}
+	pause := time.NewTimer(r.owed)
+	defer pause.Stop()
+	r.owed = 0
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-pause.C:
+		return nil
+	}
 }
 
 // dropBefore removes the generations that are no longer kept, and what interrupted ones have left.

@@ -63,6 +63,7 @@ func (e *Engine) Snapshot(ctx context.Context) (ledger.Snapshot, error) {
 	if err == nil {
 		err = failed
 	}
+	s.Gentle = true
 	return s, err
 }
 
