@@ -15,16 +15,10 @@ const fieldAmounts = 54
 // takeBalance answers a balance enquiry as the script says: what is in the account, and what is available, which are the same here.
 func (b *Bank) takeBalance(l *link, m *iso8583.BankMessage) {
 	how := b.next(kindBalance)
-	switch how.verb {
-	case verbLose:
+	if b.turnedAway(l, m, how) {
 		return
-	case verbClose:
-		l.close()
-		return
-	case verbDecline:
-		b.send(l, b.answer(m, how.code), nil)
-		return
-	case verbSlow:
+	}
+	if how.verb == verbSlow {
 		b.later(how.after, func() { b.send(l, b.balanceAnswer(m), nil) })
 		return
 	}

@@ -212,6 +212,20 @@ func (b *Bank) fullAnswer(m *iso8583.BankMessage, code string) *iso8583.BankMess
 	return answer
 }
 
+// turnedAway does what needs nothing of the request: it loses it, closes the line or declines, when the script says so.
+func (b *Bank) turnedAway(l *link, m *iso8583.BankMessage, how behaviour) bool {
+	switch how.verb {
+	case verbLose:
+	case verbClose:
+		l.close()
+	case verbDecline:
+		b.send(l, b.answer(m, how.code), nil)
+	default:
+		return false
+	}
+	return true
+}
+
 func (b *Bank) takeReversal(l *link, m *iso8583.BankMessage) {
 	key, account, amount, ok := financial(m)
 	if !ok || !strings.HasPrefix(m.String(90), "0200"+m.String(11)) {
@@ -219,16 +233,10 @@ func (b *Bank) takeReversal(l *link, m *iso8583.BankMessage) {
 		return
 	}
 	how := b.next(kindReversal)
-	switch how.verb {
-	case verbLose:
+	if b.turnedAway(l, m, how) {
 		return
-	case verbClose:
-		l.close()
-		return
-	case verbDecline:
-		b.send(l, b.answer(m, how.code), nil)
-		return
-	case verbSlow:
+	}
+	if how.verb == verbSlow {
 		b.later(how.after, func() { b.giveBack(l, m, behaviour{}, key, account, amount) })
 		return
 	}

@@ -16,16 +16,10 @@ func (b *Bank) takeQuery(l *link, m *iso8583.BankMessage) {
 		return
 	}
 	how := b.next(kindQuery)
-	switch how.verb {
-	case verbLose:
+	if b.turnedAway(l, m, how) {
 		return
-	case verbClose:
-		l.close()
-		return
-	case verbDecline:
-		b.send(l, b.answer(m, how.code), nil)
-		return
-	case verbSlow:
+	}
+	if how.verb == verbSlow {
 		b.later(how.after, func() { b.send(l, b.queryAnswer(m, key), nil) })
 		return
 	}

@@ -116,15 +116,10 @@ func (b *Bank) Credits(day uint32) (credits Count) {
 // takeTotals answers an 0520 with the bank's own totals and says whether the campus has the same.
 func (b *Bank) takeTotals(l *link, m *iso8583.BankMessage) {
 	how := b.next(kindTotals)
+	if b.turnedAway(l, m, how) {
+		return
+	}
 	switch how.verb {
-	case verbLose:
-		return
-	case verbClose:
-		l.close()
-		return
-	case verbDecline:
-		b.send(l, b.answer(m, how.code), nil)
-		return
 	case verbSlow:
 		how.verb = verbDelay
 	case verbWrongAmount:

@@ -47,16 +47,10 @@ func (b *Bank) takeSigning(l *link, m *iso8583.BankMessage) {
 		return
 	}
 	how := b.next(kindSigning)
-	switch how.verb {
-	case verbLose:
+	if b.turnedAway(l, m, how) {
 		return
-	case verbClose:
-		l.close()
-		return
-	case verbDecline:
-		b.send(l, b.answer(m, how.code), nil)
-		return
-	case verbSlow:
+	}
+	if how.verb == verbSlow {
 		b.later(how.after, func() {
 			code, has := b.sign(m)
 			b.send(l, b.signingAnswer(m, code, has), nil)

@@ -120,24 +120,12 @@ type payloadReader struct {
 }
 
 func (p *payloadReader) uvarint() uint64 {
-	switch b := p.b; {
-	case len(b) > 0 && b[0] < 0x80:
-		p.b = b[1:]
-		return uint64(b[0])
-	case len(b) > 1 && b[1] < 0x80:
-		p.b = b[2:]
-		return uint64(b[0]&0x7F) | uint64(b[1])<<7
-	}
-	return p.longUvarint()
-}
-
-func (p *payloadReader) longUvarint() uint64 {
-	v, n := binary.Uvarint(p.b)
-	if n <= 0 {
+	v, next := ledger.Uvarint(p.b, 0)
+	if next > len(p.b) {
 		p.bad, p.b = true, nil
 		return 0
 	}
-	p.b = p.b[n:]
+	p.b = p.b[next:]
 	return v
 }
 
