@@ -243,7 +243,7 @@ func TestBookAgainstANaiveModel(t *testing.T) {
 			model = after
 			sameBooks(t, book, &model)
 		}
-		restored, err := ledger.RestoreBook(storedSections{book.Sequence(), book.Sections()})
+		restored, err := ledger.RestoreBook(storedSections{book.Sequence(), book.Sections(nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 type Section struct {
 	Name   string
 	Parts  uint32
-	Encode func(dst []byte, part uint32) []byte // appends the rows of one part; may be called from any goroutine
+	Encode func(dst []byte, part uint32) []byte // appends the rows of one part; once for each, by one goroutine at a time
 }
 
 // Snapshot is the whole state at one head, ready to be written.
@@ -22,6 +22,8 @@ type Snapshot struct {
 	Sections []Section
 	// Gentle: entries are appended meanwhile, and should not wait for the checkpoint.
 	Gentle bool
+	// Sharing is ended by whoever has written the snapshot, or does not want it. Nil: the sections can be read at any time.
+	Sharing *Sharing
 }
 
 // Stored is a checkpoint that can be read back, by several goroutines at once.
@@ -39,8 +41,8 @@ const (
 	sectionTotals   = "ledger.totals"
 )
 
-// Sections freezes the book for a checkpoint: constant time per 512 accounts plus the open holds.
-func (b *Book) Sections() []Section {
+// Sections shares the book for a checkpoint, as its tables are shared (Table.Section): constant time per 512 accounts plus the open holds.
+func (b *Book) Sections(how *Sharing) []Section {
 	holds := make([]Hold, 0, len(b.holds))
 	for _, h := range b.holds {
 		holds = append(holds, h)
@@ -50,7 +52,7 @@ func (b *Book) Sections() []Section {
 	totals = binary.BigEndian.AppendUint64(totals, uint64(b.credits))
 	totals = binary.BigEndian.AppendUint64(totals, uint64(b.debits))
 	return []Section{
-		b.accounts.Freeze().Section(sectionAccounts, encodeAccount),
+		b.accounts.Section(how, sectionAccounts, encodeAccount),
 		Whole(sectionHolds, encodeHolds(holds)),
 		Whole(sectionTotals, totals),
 	}

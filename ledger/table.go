@@ -12,15 +12,17 @@ type chunk[T any] [chunkRows]T
 // Table is a growable array that can be frozen in constant time while its owner goes on editing.
 //
 // Freeze shares the chunks and moves the table to a new epoch; the owner's first edit of a chunk from an older epoch copies that
-// chunk. A checkpoint can therefore be written for minutes by another goroutine without a lock and without a pause: the only cost
-// is one comparison per edit and one copy per touched chunk per checkpoint.
+// chunk. It can therefore be read for minutes by another goroutine without a lock and without a pause: the only cost is one comparison
+// per edit and one copy per touched chunk. A checkpoint, which touches them all in time, is streamed instead (Section).
 //
 // Owner: the goroutine that owns the book. A Frozen may be read by any goroutine.
 type Table[T any] struct {
-	chunks []*chunk[T]
-	epochs []uint32 // of the chunks: since when each is the table's own
-	rows   uint32
-	epoch  uint32
+	chunks  []*chunk[T]
+	epochs  []uint32 // of the chunks: since when each is the table's own
+	rows    uint32
+	epoch   uint32
+	frozen  uint32 // epoch that the newest Freeze began: chunks from before it are shared with it
+	streams []*stream[T]
 }
 
 // Len returns the number of rows.
@@ -32,14 +34,25 @@ func (t *Table[T]) At(i uint32) *T { return &t.chunks[i/chunkRows][i%chunkRows] 
 // Edit returns row i for writing. REQUIRES: i < Len(). The pointer is good until the next Freeze.
 func (t *Table[T]) Edit(i uint32) *T {
 	if t.epochs[i/chunkRows] != t.epoch {
-		t.thaw(i / chunkRows)
+		t.prepare(i)
 	}
 	return t.At(i)
 }
 
-func (t *Table[T]) thaw(n uint32) {
-	own := *t.chunks[n]
-	t.chunks[n], t.epochs[n] = &own, t.epoch
+// prepare keeps what others still have to read of a row that is about to be edited.
+func (t *Table[T]) prepare(i uint32) {
+	n := i / chunkRows
+	if t.epochs[n] < t.frozen {
+		own := *t.chunks[n]
+		t.chunks[n], t.epochs[n] = &own, t.frozen
+	}
+	wanted := false
+	for _, s := range t.streams {
+		wanted = s.keep(i) || wanted
+	}
+	if !wanted {
+		t.epochs[n] = t.epoch
+	}
 }
 
 // Append adds a row and returns its index.
@@ -62,6 +75,7 @@ type Frozen[T any] struct {
 // Freeze returns the table as it is now, in time proportional to the number of chunks (8 bytes each).
 func (t *Table[T]) Freeze() Frozen[T] {
 	t.epoch++
+	t.frozen = t.epoch
 	return Frozen[T]{chunks: append([]*chunk[T](nil), t.chunks...), rows: t.rows}
 }
 
@@ -71,13 +85,7 @@ func (f Frozen[T]) Len() uint32 { return f.rows }
 // At returns row i.
 func (f Frozen[T]) At(i uint32) *T { return &f.chunks[i/chunkRows][i%chunkRows] }
 
-// Section makes a checkpoint section of the frozen table: sectionRows rows a part, each row written by encode.
-func (f Frozen[T]) Section(name string, encode func(dst []byte, row *T) []byte) Section {
-	return f.IndexedSection(name, func(dst []byte, _ uint32, row *T) []byte { return encode(dst, row) })
-}
-
-// IndexedSection is Section for an encode that is told which row it writes, and may leave rows out.
-func (f Frozen[T]) IndexedSection(name string, encode func(dst []byte, i uint32, row *T) []byte) Section {
+func (f Frozen[T]) indexedSection(name string, encode func(dst []byte, i uint32, row *T) []byte) Section {
 	return Section{
 		Name:  name,
 		Parts: (f.rows + sectionRows - 1) / sectionRows,

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"onecard/ledger"
+	"onecard/ledger/background"
 )
 
 // checkpointsKept is how many generations stay: the newest, and one in case its pages rot.
@@ -55,9 +56,11 @@ func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) er
 	if n := len(generations); n > 0 {
 		m.generation = generations[n-1].generation + 1
 	}
+	encoding := encodeBehind(ctx, snapshot.Sections)
+	defer encoding.stop()
 	rest := checkpointRest{gentle: snapshot.Gentle}
 	for _, section := range snapshot.Sections {
-		sum, err := s.saveSection(ctx, m.generation, section, &rest)
+		sum, err := s.saveSection(ctx, m.generation, section, encoding, &rest)
 		if err != nil {
 			return fmt.Errorf("checkpoint section %s: %w", section.Name, err)
 		}
@@ -69,23 +72,64 @@ func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) er
 	return s.dropBefore(generations)
 }
 
-func (s *Store) saveSection(ctx context.Context, generation uint64, section ledger.Section, rest *checkpointRest) (sectionSum, error) {
+// saveSection writes the parts of one section as they come.
+func (s *Store) saveSection(ctx context.Context, generation uint64, section ledger.Section, encoding *encoding, rest *checkpointRest) (sectionSum, error) {
 	sum := sectionSum{name: section.Name, parts: section.Parts}
-	var rows []byte
 	for part := range section.Parts {
-		if err := ctx.Err(); err != nil {
-			return sum, err
+		rows, ok := <-encoding.full
+		if !ok {
+			return sum, ctx.Err()
 		}
-		rows = section.Encode(rows[:0], part)
 		sum.sum = crc32.Update(sum.sum, castagnoli(), rows)
 		if err := s.db.Set(partKey(generation, section.Name, part), rows, pebble.NoSync); err != nil {
 			return sum, err
 		}
-		if err := rest.after(ctx, len(rows)); err != nil {
+		written := len(rows)
+		encoding.empty <- rows
+		if err := rest.after(ctx, written); err != nil {
 			return sum, err
 		}
 	}
 	return sum, nil
+}
+
+// encoding is the parts of a checkpoint, encoded one after the other on a thread that gives way to purchases. They are written on another: the
+// block that is appended next waits for whoever holds Pebble's lock, and must not wait for a thread that gives way.
+type encoding struct {
+	full  chan []byte // closed when there are no more, or nobody wants them
+	empty chan []byte
+	stop  func() // waits for the goroutine
+}
+
+func encodeBehind(ctx context.Context, sections []ledger.Section) *encoding {
+	const buffers = 2 // one is written while the other is filled
+	ctx, cancel := context.WithCancel(ctx)
+	e := &encoding{full: make(chan []byte, buffers), empty: make(chan []byte, buffers)}
+	for range buffers {
+		e.empty <- nil
+	}
+	e.stop = func() {
+		cancel()
+		for range e.full { // until it is closed
+		}
+	}
+	go e.run(ctx, sections)
+	return e
+}
+
+func (e *encoding) run(ctx context.Context, sections []ledger.Section) {
+	background.GiveWay()
+	defer close(e.full)
+	for _, section := range sections {
+		for part := range section.Parts {
+			select {
+			case <-ctx.Done():
+				return
+			case rows := <-e.empty:
+				e.full <- section.Encode(rows[:0], part) // has room for every buffer
+			}
+		}
+	}
 }
 
 const (

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"onecard/ledger/background"
 )
 
 // compactions lets Pebble compact one thing at a time, and nothing while the store is brought back.
@@ -114,8 +116,8 @@ func (c *compactions) Done() {
 	c.grant()
 }
 
-// Started implements pebble.CompactionGrantHandle.
-func (*compactions) Started() {}
+// Started implements pebble.CompactionGrantHandle. Pebble calls it on the goroutine that compacts, which ends with the compaction.
+func (*compactions) Started() { background.GiveWay() }
 
 // MeasureCPU implements pebble.CompactionGrantHandle.
 func (*compactions) MeasureCPU(pebble.CompactionGoroutineKind) {}

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"onecard/ledger"
+	"onecard/ledger/background"
 )
 
 // The indexer builds statements (index.go) and totals (totals.go) behind the durable head.
@@ -139,6 +140,7 @@ func (s *Store) stopIndexer() {
 }
 
 func (x *indexer) run() {
+	background.GiveWay()
 	defer close(x.done)
 	x.report(x.catchUp(x.ending))
 	tick := time.NewTicker(windowInterval)

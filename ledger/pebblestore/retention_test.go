@@ -39,7 +39,7 @@ func newOldLedger(t testing.TB, o Options) *oldLedger {
 		for range 12 {
 			b.payOn(20000+day, 4)
 		}
-		require.NoError(t, s.SaveCheckpoint(context.Background(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections()}))
+		require.NoError(t, s.SaveCheckpoint(context.Background(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections(nil)}))
 	}
 	_, err := s.Statement('c', 1, 0, 1<<60, 1, false)
 	require.NoError(t, err)
@@ -261,7 +261,7 @@ func TestWhatIsNotArchivedStays(t *testing.T) {
 	done, err := moveOut()
 	require.NoError(t, err)
 	require.Contains(t, done.HeldBack, "there is no whole checkpoint")
-	require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections()}))
+	require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections(nil)}))
 	done, err = moveOut()
 	require.NoError(t, err)
 	require.Contains(t, done.HeldBack, "the index ends at entry 0")
@@ -291,7 +291,7 @@ func TestWhatIsNotArchivedStays(t *testing.T) {
 	for range 20 {
 		b.payOn(20003, 4)
 	}
-	require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections()}))
+	require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections(nil)}))
 	require.NoError(t, s.RebuildIndex(t.Context(), everything()))
 	done, err = moveOut()
 	require.ErrorContains(t, err, "the block at 58 differs")
@@ -329,7 +329,7 @@ func TestSpaceIsGivenBack(t *testing.T) {
 		require.NoError(t, s.Wait(block.Last()))
 	}
 	require.NoError(t, s.RebuildIndex(t.Context(), everything()))
-	require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections()}))
+	require.NoError(t, s.SaveCheckpoint(t.Context(), ledger.Snapshot{Head: s.Head(), Sections: b.book.Sections(nil)}))
 	dir := archiveOf(o)
 	require.NoError(t, s.Compact(t.Context()))
 	archived := archiveNow(t, s, dir)

@@ -32,6 +32,7 @@ reader has gone.`,
 			if err != nil {
 				return withCode(exitUsage, err)
 			}
+			spareProcessors()
 			signal.Ignore(syscall.SIGPIPE) // a log shipper that ends is no reason to stop selling lunch
 			return daemon.Run(c.Context(), config, daemon.Options{Version: version, Log: c.ErrOrStderr(), Ready: func(a daemon.Addresses) {
 				fmt.Fprintf(c.OutOrStdout(), "ready terminals=%s operations=%s control=%s\n", a.Terminals, a.Operations, a.Control)

@@ -139,10 +139,11 @@ func (s *server) saveCheckpoint(ctx context.Context) error {
 	defer s.checkpoints.Unlock()
 	began := time.Now()
 	snapshot, err := s.opened.engine.Snapshot(ctx)
-	if err == nil {
-		err = s.opened.store.SaveCheckpoint(ctx, snapshot)
-	}
 	if err != nil {
+		return err
+	}
+	defer snapshot.Sharing.End()
+	if err := s.opened.store.SaveCheckpoint(ctx, snapshot); err != nil {
 		return err
 	}
 	s.metrics.Checkpointed(time.Since(began))

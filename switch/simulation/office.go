@@ -172,6 +172,7 @@ func (w *world) keep() {
 			s, err := w.engine.Snapshot(ctx)
 			if err == nil {
 				err = w.checkpoints.SaveCheckpoint(ctx, s)
+				s.Sharing.End()
 			}
 			return err
 		}, func(err error) {

@@ -54,12 +54,12 @@ func (e *Engine) SetDiskLow(ctx context.Context, low bool) error {
 	return e.do(ctx, func() { e.decider.diskLow = low })
 }
 
-// Snapshot freezes the state at a durable head. It holds up the owner for one sync and a copy of the tables' chunk lists; what is
-// returned may be written at leisure by another goroutine.
+// Snapshot shares the state at a durable head. It holds up the owner for one sync; what is returned may be written at leisure by another goroutine,
+// which comes back to the owner for each part: some 0.1 ms. Whoever takes one ends its Sharing.
 func (e *Engine) Snapshot(ctx context.Context) (ledger.Snapshot, error) {
 	var s ledger.Snapshot
 	var failed error
-	err := e.do(ctx, func() { s, failed = e.SnapshotBeforeRun() })
+	err := e.do(ctx, func() { s, failed = e.snapshot(ledger.NewSharing(e.own)) })
 	if err == nil {
 		err = failed
 	}
@@ -67,12 +67,21 @@ func (e *Engine) Snapshot(ctx context.Context) (ledger.Snapshot, error) {
 	return s, err
 }
 
-// SnapshotBeforeRun is Snapshot for a ledger that nobody serves yet.
-func (e *Engine) SnapshotBeforeRun() (ledger.Snapshot, error) {
+// own runs job on the owner, or here when there is no owner any more.
+func (e *Engine) own(job func()) {
+	if e.do(context.Background(), job) != nil {
+		job()
+	}
+}
+
+// SnapshotBeforeRun is Snapshot for a ledger that nobody serves yet, or any more. It can be read in any order, and need not be ended.
+func (e *Engine) SnapshotBeforeRun() (ledger.Snapshot, error) { return e.snapshot(nil) }
+
+func (e *Engine) snapshot(how *ledger.Sharing) (ledger.Snapshot, error) {
 	if err := e.settle(); err != nil {
 		return ledger.Snapshot{}, err
 	}
-	return ledger.Snapshot{Head: e.head, Sections: e.state.sections()}, nil
+	return ledger.Snapshot{Head: e.head, Sections: e.state.sections(how), Sharing: how}, nil
 }
 
 // Head is the newest block handed to the journal. Owner: call it inside Look.

@@ -25,26 +25,26 @@ const (
 	sectionDenied    = "core.deny_list"
 )
 
-// sections freezes the whole state.
-func (s *State) sections() []ledger.Section {
+// sections shares the whole state.
+func (s *State) sections(how *ledger.Sharing) []ledger.Section {
 	site := binary.BigEndian.AppendUint32(nil, s.window)
 	site = binary.BigEndian.AppendUint32(site, uint32(s.zone))
 	site = binary.BigEndian.AppendUint64(site, uint64(s.lastTime))
-	core := append(s.book.Sections(),
+	core := append(s.book.Sections(how),
 		ledger.Whole(sectionSite, site),
 		ledger.Whole(sectionSmall, s.encodeSmall()),
-		s.terminals.Freeze().Section(sectionTerminals, encodeTerminalRow),
-		s.holders.Freeze().Section(sectionHolders, encodeHolderRow),
+		s.terminals.Section(how, sectionTerminals, encodeTerminalRow),
+		s.holders.Section(how, sectionHolders, encodeHolderRow),
 		s.numbers.section(sectionNumbers),
-		s.cards.Freeze().Section(sectionCards, encodeCardRow),
-		s.answers.Freeze().Section(sectionAnswers, encodeAnswered),
+		s.cards.Section(how, sectionCards, encodeCardRow),
+		s.answers.Section(how, sectionAnswers, encodeAnswered),
 		ledger.Whole(sectionLoads, encodeLoads(s)),
 		ledger.Whole(sectionDay, s.encodeDay()),
-		s.holders.Freeze().Section(sectionCounters, encodeCounters),
+		s.holders.Section(how, sectionCounters, encodeCounters),
 		ledger.Whole(sectionRules, s.rulebook.encode()),
 		s.denySection(),
 	)
-	return append(core, s.settlementSections()...)
+	return append(core, s.settlementSections(how)...)
 }
 
 func (r sectionReader) from(stored ledger.Stored) error {

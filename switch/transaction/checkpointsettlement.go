@@ -25,18 +25,18 @@ const (
 	sectionAgreements = "settlement.bank_agreements"
 )
 
-// settlementSections freezes the settlement centre's state. Which lines wait for a holder is worked out again from the batches.
-func (s *State) settlementSections() []ledger.Section {
+// settlementSections shares the settlement centre's state. Which lines wait for a holder is worked out again from the batches.
+func (s *State) settlementSections(how *ledger.Sharing) []ledger.Section {
 	return []ledger.Section{
 		ledger.Whole(sectionSettlement, s.encodeSettlement()),
-		s.purses.Freeze().Section(sectionPurses, encodePurseRow),
-		s.holders.Freeze().IndexedSection(sectionPurseHeads, encodePurseHead),
+		s.purses.Section(how, sectionPurses, encodePurseRow),
+		s.holders.IndexedSection(how, sectionPurseHeads, encodePurseHead),
 		ledger.Whole(sectionSplits, s.encodeSplits()),
-		s.refunds.rows.Freeze().Section(sectionRefunded, encodeRefund),
+		s.refunds.rows.Section(how, sectionRefunded, encodeRefund),
 		ledger.Whole(sectionKeys, s.keys.encode()),
 		ledger.Whole(sectionBatches, s.batches.encode()),
 		ledger.Whole(sectionSheets, s.encodeSheets()),
-		s.agreements.rows.Freeze().Section(sectionAgreements, encodeAgreement),
+		s.agreements.rows.Section(how, sectionAgreements, encodeAgreement),
 		ledger.Whole(sectionWithdrawals, s.encodeWithdrawals()),
 	}
 }
