@@ -70,8 +70,8 @@ func (d *decider) quote(r *Request, o *Outcome) {
 	if p.List == 0 {
 		p.List = r.Amount
 	}
-	if d.record.card != 0 {
-		p.class = d.state.holders.At(d.state.cards.At(d.record.card - 1).Holder).Class
+	if d.holder != nil {
+		p.class = d.holder.Class
 	}
 	d.record.amount = p.Payable()
 }
