@@ -118,7 +118,7 @@ func (s *Store) newIndexer(index Index) (*indexer, error) {
 		window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
 	}
 	x.ending, x.end = context.WithCancel(context.Background())
-	x.list = func(space byte, id uint64) { x.pending.lists.add(listKey{space, id}, x.taking) }
+	x.list = func(space byte, id uint64) { x.pending.lists.note(listKey{space, id}, x.taking) }
 	x.move = x.pending.cells.add
 	if x.counts() {
 		if x.totalled, x.promised, err = s.totalsMark(); err != nil {
@@ -237,6 +237,7 @@ func (x *indexer) gatherSome(entries int) (more bool, err error) {
 
 // take gathers the entries of a block. REQUIRES: mu is held.
 func (x *indexer) take(b ledger.Block) error {
+	defer x.pending.lists.settle()
 	day := b.Day()
 	counts := x.counts()
 	return b.Each(func(sequence uint64, e *ledger.Entry) error {
