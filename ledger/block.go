@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"onecard/ledger/invariant"
 )
@@ -205,7 +206,6 @@ func (p *Entries) Own() Entries {
 // BlockBuilder gathers entries into one block. Its buffer is reused from block to block.
 type BlockBuilder struct {
 	raw   []byte
-	entry []byte
 	count uint32
 	first uint64
 	time  int64 // of the last entry added
@@ -244,9 +244,14 @@ func (b *BlockBuilder) Add(e *Entry) uint64 {
 	if e.Time < b.time {
 		invariant.Fail("entry time %d goes back before %d", e.Time, b.time)
 	}
-	b.entry = appendEntry(b.entry[:0], e, b.time)
-	b.raw = binary.AppendUvarint(b.raw, uint64(len(b.entry)))
-	b.raw = append(b.raw, b.entry...)
+	length := len(b.raw)
+	b.raw = appendEntry(append(b.raw, 0), e, b.time)
+	if size := len(b.raw) - length - 1; size < 0x80 { // its length takes the byte that was left for it
+		b.raw[length] = byte(size)
+	} else {
+		var encoded [binary.MaxVarintLen64]byte
+		b.raw = slices.Replace(b.raw, length, length+1, encoded[:binary.PutUvarint(encoded[:], uint64(size))]...)
+	}
 	b.time = e.Time
 	b.count++
 	return b.first + uint64(b.count) - 1

@@ -61,6 +61,9 @@ func (b *Book) Known(id AccountID) bool { return id > 0 && uint32(id) < b.accoun
 // Account returns an account for reading. REQUIRES: Known(id).
 func (b *Book) Account(id AccountID) *Account { return b.accounts.At(uint32(id)) }
 
+// GatherPages is Table.GatherPages of the accounts.
+func (b *Book) GatherPages() { b.accounts.GatherPages() }
+
 // Hold returns an open hold.
 func (b *Book) Hold(id uint64) (Hold, bool) {
 	h, ok := b.holds[id]

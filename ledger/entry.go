@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"onecard/ledger/money"
 )
@@ -56,12 +57,17 @@ func appendEntry(dst []byte, e *Entry, previous int64) []byte {
 	if len(e.States) > 0 {
 		shape |= shapeStates
 	}
-	dst = append(dst, byte(e.Kind), shape)
-	dst = binary.AppendUvarint(dst, uint64(e.Time-previous))
+	room := len(dst)
+	dst = slices.Grow(dst, len(Room{}))
+	b := (*Room)(dst[room : room+len(Room{})]) // two bytes, a time and fifteen legs have 237 at most
+	b[0], b[1] = byte(e.Kind), shape
+	at := b.PutUvarint(2, uint64(e.Time-previous))
 	for i := range e.Legs {
-		dst = binary.AppendUvarint(dst, uint64(e.Legs[i].Account))
-		dst = binary.AppendVarint(dst, int64(e.Legs[i].Amount))
+		leg := &e.Legs[i]
+		at = b.PutUvarint(at, uint64(leg.Account))
+		at = b.PutUvarint(at, uint64(leg.Amount)<<1^uint64(leg.Amount>>63))
 	}
+	dst = dst[:room+int(at)]
 	if e.Hold.Op != HoldNone {
 		dst = appendHold(dst, &e.Hold)
 	}
@@ -91,6 +97,21 @@ func appendHold(dst []byte, h *HoldAction) []byte {
 	dst = binary.AppendUvarint(dst, uint64(h.To))
 	dst = binary.AppendUvarint(dst, uint64(h.Amount))
 	return binary.AppendVarint(dst, h.Expires)
+}
+
+// Room is a place for numbers written one behind the other, which has room for what is written into it without being asked each time: its places
+// are bytes, and none lies outside.
+type Room [256]byte
+
+// PutUvarint writes a uvarint at a place and returns the place behind it. REQUIRES: there is room.
+func (b *Room) PutUvarint(at uint8, v uint64) (next uint8) {
+	for v >= 0x80 {
+		b[at] = byte(v) | 0x80
+		v >>= 7
+		at++
+	}
+	b[at] = byte(v)
+	return at + 1
 }
 
 // ErrMalformed says that stored bytes are not what this package writes.

@@ -1,6 +1,10 @@
 package ledger
 
-import "onecard/ledger/invariant"
+import (
+	"unsafe"
+
+	"onecard/ledger/invariant"
+)
 
 // chunkRows is the number of rows that are copied together when a frozen table is edited: 512 rows of 24 to 64 bytes are 12-32 KiB,
 // about 2 us, small enough to hide between two requests. A chunk is its rows and nothing else: these sizes are sizes of Go's allocator, and
@@ -8,6 +12,10 @@ import "onecard/ledger/invariant"
 const chunkRows = 512
 
 type chunk[T any] [chunkRows]T
+
+// largeTable is how many chunks a table has before it asks for large pages: with 32,000 rows of any kind it is larger than what a processor
+// remembers of small ones.
+const largeTable = 64
 
 // Table is a growable array that can be frozen in constant time while its owner goes on editing.
 //
@@ -23,6 +31,7 @@ type Table[T any] struct {
 	epoch   uint32
 	frozen  uint32 // epoch that the newest Freeze began: chunks from before it are shared with it
 	streams []*stream[T]
+	pages   LargePages
 }
 
 // Len returns the number of rows.
@@ -45,6 +54,9 @@ func (t *Table[T]) prepare(i uint32) {
 	if t.epochs[n] < t.frozen {
 		own := *t.chunks[n]
 		t.chunks[n], t.epochs[n] = &own, t.frozen
+		if len(t.chunks) >= largeTable {
+			t.pages.Ask(unsafe.Pointer(&own), unsafe.Sizeof(own))
+		}
 	}
 	wanted := false
 	for _, s := range t.streams {
@@ -55,16 +67,34 @@ func (t *Table[T]) prepare(i uint32) {
 	}
 }
 
+// grow adds a chunk.
+func (t *Table[T]) grow() {
+	t.chunks, t.epochs = append(t.chunks, new(chunk[T])), append(t.epochs, t.epoch)
+	if len(t.chunks) < largeTable {
+		return
+	}
+	fresh := t.chunks[len(t.chunks)-1:]
+	if len(t.chunks) == largeTable {
+		fresh = t.chunks
+	}
+	for _, c := range fresh {
+		t.pages.Ask(unsafe.Pointer(c), unsafe.Sizeof(*c))
+	}
+}
+
 // Append adds a row and returns its index.
 func (t *Table[T]) Append(row T) uint32 {
 	i := t.rows
 	if i%chunkRows == 0 {
-		t.chunks, t.epochs = append(t.chunks, new(chunk[T])), append(t.epochs, t.epoch)
+		t.grow()
 	}
 	t.rows++
 	*t.Edit(i) = row
 	return i
 }
+
+// GatherPages has the kernel gather what the table lies on to large pages, if it is a large one: see LargePages.
+func (t *Table[T]) GatherPages() { t.pages.Gather() }
 
 // Frozen is a table as it was at one moment.
 type Frozen[T any] struct {

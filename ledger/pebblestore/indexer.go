@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ import (
 // What is read is always up to date: the lists and cells on disk, and over them what is being written and what is gathered.
 
 const (
-	windowEntries  = 1 << 20          // entries gathered before they are written whatever the time
-	windowInterval = 30 * time.Second // or after this time; what a crash loses is gathered again, a microsecond an entry
+	windowEntries  = 4 << 20          // entries gathered before they are written whatever the time
+	windowChunks   = 2 << 20          // or chunks of their lists, 128 MiB
+	windowInterval = 30 * time.Second // or after this time; what a crash loses is gathered again, a third of a microsecond an entry
 	indexBatch     = 256              // keys per batch
 	// gatherEntries are read before whoever wants to look at what is gathered gets his turn.
 	gatherEntries = 4096
@@ -119,7 +121,7 @@ func (s *Store) newIndexer(index Index) (*indexer, error) {
 		window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
 	}
 	x.ending, x.end = context.WithCancel(context.Background())
-	x.list = func(space byte, id uint64) { x.pending.lists.add(listKey{space, id}, x.taking) }
+	x.list = func(space byte, id uint64) { x.pending.lists.note(listKey{space, id}, x.taking) }
 	x.move = x.pending.cells.add
 	if x.counts() {
 		if x.totalled, x.promised, err = s.totalsMark(); err != nil {
@@ -196,32 +198,35 @@ func (x *indexer) catchUp(ctx context.Context) error {
 func (x *indexer) full() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.entries >= x.window
+	return x.entries >= x.window || x.pending.lists.chunks >= windowChunks
 }
 
 // gather reads the durable blocks that are new, as many as the window takes.
-func (x *indexer) gather() error { return x.gatherUpTo(x.window) }
+func (x *indexer) gather() error { return x.gatherUpTo(x.window, windowChunks) }
 
 // refresh is gather for whoever reads, and does not write: it waits for no window, unless a whole ledger's are due.
-func (x *indexer) refresh() error { return x.gatherUpTo(max(x.window, windowEntries)) }
+func (x *indexer) refresh() error { return x.gatherUpTo(max(x.window, windowEntries), math.MaxUint32) }
 
-func (x *indexer) gatherUpTo(entries int) error {
+func (x *indexer) gatherUpTo(entries int, chunks uint32) error {
 	for {
-		if more, err := x.gatherSome(entries); err != nil || !more {
+		if more, err := x.gatherSome(entries, chunks); err != nil || !more {
 			return err
 		}
 	}
 }
 
-// gatherSome reads some blocks if fewer entries than so many are gathered.
-func (x *indexer) gatherSome(entries int) (more bool, err error) {
+// gatherSome reads some blocks if fewer entries than so many, on fewer chunks than so many, are gathered.
+func (x *indexer) gatherSome(entries int, chunks uint32) (more bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	upTo, before := x.store.durable.Load(), x.entries
 	if x.promised != 0 {
 		upTo = min(upTo, x.promised)
 	}
-	if x.read >= upTo || x.entries >= entries && x.promised == 0 && !x.store.options.ReadOnly {
+	if x.read >= upTo {
+		return false, nil
+	}
+	if full := x.entries >= entries || x.pending.lists.chunks >= chunks; full && x.promised == 0 && !x.store.options.ReadOnly {
 		return false, nil
 	}
 	defer func() {
@@ -239,6 +244,7 @@ func (x *indexer) gatherSome(entries int) (more bool, err error) {
 
 // take gathers the entries of a block. REQUIRES: mu is held.
 func (x *indexer) take(b ledger.Block) error {
+	defer x.pending.lists.settle()
 	day := b.Day()
 	counts := x.counts()
 	return b.Each(func(sequence uint64, e *ledger.Entry) error {

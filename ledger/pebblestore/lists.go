@@ -3,7 +3,9 @@ package pebblestore
 import (
 	"cmp"
 	"encoding/binary"
+	"maps"
 	"slices"
+	"unsafe"
 
 	"onecard/ledger"
 )
@@ -14,6 +16,10 @@ import (
 // differences of those before, encoded as they will be stored, and the chunk before. So an entry costs a look at one line for each list it
 // stands in, and writing a list is copying its bytes. Lists that each grew in a slice of their own cost two lines and the growing; places
 // put down one after the other, each saying where the one before of its list stands, cost nothing to gather and 80 ns each to follow back.
+//
+// With a million cards hardly any of those lines is in a cache, and waiting for them one after another is what adding costs. So what is to be
+// added is noted with the end of its list, and when there is a lot of it, the newest chunks are read for all of it, then it is added: reads of one
+// kind rest on nothing and overlap.
 
 type listKey struct {
 	space byte
@@ -41,14 +47,58 @@ type lists struct {
 	dense   [256][]uint32 // the newest chunk by id, counted from 1; 0: nothing was gathered
 	sparse  map[listKey]*uint32
 	touched []listKey
+	notes   []note // what is to be added, at most lotNotes
+	pages   ledger.LargePages
+	warmth  uint32 // sink of the early reads, so that they are not left out
+}
+
+// note is an entry that is to be added to a list.
+type note struct {
+	key      listKey
+	sequence uint64
+	end      uint32 // the newest chunk of the list when it was noted
 }
 
 const (
 	denseIDs    = 1 << 22
 	pieceChunks = 1 << 10
-	// keptPieces stay for the next window: 4 MiB, half a minute at 20,000 entries a second.
+	// keptPieces stay for the next window at least: 4 MiB, half a minute at 20,000 entries a second.
 	keptPieces = 64
+	// lotNotes are added together: more lists than can wait for memory at once, and so few that what came first is still near when it is added.
+	lotNotes = 128
+	// walkedIDs are looked at in the time that it takes to sort one list.
+	walkedIDs = 64
+	// nearIDs are as many lists of a space as lie in the nearer caches: noting them would cost more than it saves.
+	nearIDs = 1 << 14
 )
+
+// note adds an entry to a list, or notes it. Whoever reads lists adds what is noted first, with settle. A space only grows, so nothing overtakes
+// what is noted.
+func (g *lists) note(key listKey, sequence uint64) {
+	if len(g.dense[key.space]) <= nearIDs {
+		g.add(key, sequence)
+		return
+	}
+	if len(g.notes) == lotNotes {
+		g.settle()
+	}
+	g.notes = append(g.notes, note{key, sequence, g.peek(key)})
+}
+
+// settle adds what is noted.
+func (g *lists) settle() {
+	sink := g.warmth
+	for i := range g.notes {
+		if end := g.notes[i].end; end != 0 {
+			sink += g.chunk(end).last
+		}
+	}
+	g.warmth = sink
+	for i := range g.notes {
+		g.add(g.notes[i].key, g.notes[i].sequence)
+	}
+	g.notes = g.notes[:0]
+}
 
 func (g *lists) add(key listKey, sequence uint64) {
 	end := g.end(key)
@@ -57,8 +107,14 @@ func (g *lists) add(key listKey, sequence uint64) {
 		c = g.extend(c, end, key, sequence)
 	}
 	at := uint32(sequence - g.base)
-	c.used += uint8(binary.PutUvarint(c.steps[c.used:], uint64(at-c.last)))
+	step := at - c.last
 	c.last = at
+	for ; step >= 0x80; step >>= 7 {
+		c.steps[c.used] = byte(step) | 0x80
+		c.used++
+	}
+	c.steps[c.used] = byte(step)
+	c.used++
 }
 
 // chunk is the one of a number; nil of 0.
@@ -81,7 +137,10 @@ func (g *lists) extend(c *chunk, end *uint32, key listKey, sequence uint64) *chu
 		g.base = sequence - 1
 	}
 	if int(g.chunks) == len(g.pieces)*pieceChunks {
-		g.pieces = append(g.pieces, new([pieceChunks]chunk))
+		piece := new([pieceChunks]chunk)
+		if g.pieces = append(g.pieces, piece); len(g.pieces) > keptPieces {
+			g.pages.Ask(unsafe.Pointer(piece), unsafe.Sizeof(*piece))
+		}
 	}
 	g.chunks++
 	*end = g.chunks
@@ -153,23 +212,59 @@ func (g *lists) read(dst []uint64, key listKey) ([]uint64, error) {
 
 // write writes them in the order of their keys: Pebble takes neighbours quicker than strangers.
 func (g *lists) write(batch *batches) {
-	slices.SortFunc(g.touched, func(a, b listKey) int {
-		if a.space != b.space {
-			return cmp.Compare(a.space, b.space)
-		}
-		return cmp.Compare(a.id, b.id)
-	})
+	g.sort()
 	var key, value []byte
 	var first uint64
-	for _, k := range g.touched {
+	for i, k := range g.touched {
+		if i%lotNotes == 0 {
+			g.near(g.touched[i:min(i+lotNotes, len(g.touched))])
+		}
 		first, value = g.encoded(value[:0], k)
 		key = appendIndexKey(key[:0], k, first)
 		batch.set(key, value)
 	}
 }
 
-// reset forgets them. What a burst has made large is given back.
+// near reads the newest chunks of lists that are encoded next: all of them are waited for at once.
+func (g *lists) near(keys []listKey) {
+	sink := g.warmth
+	for _, key := range keys {
+		sink += g.chunk(g.peek(key)).last
+	}
+	g.warmth = sink
+}
+
+// sort puts the touched lists in the order of their keys. Where many of the dense ones were touched, walking over all of them is quicker.
+func (g *lists) sort() {
+	ids := 0
+	for space := range g.dense {
+		ids += len(g.dense[space])
+	}
+	if ids > walkedIDs*len(g.touched) {
+		slices.SortFunc(g.touched, listKey.compare)
+		return
+	}
+	sparse := slices.SortedFunc(maps.Keys(g.sparse), listKey.compare)
+	g.touched = g.touched[:0]
+	for space := range g.dense {
+		for id, end := range g.dense[space] {
+			if end != 0 {
+				g.touched = append(g.touched, listKey{byte(space), uint64(id)})
+			}
+		}
+		for len(sparse) > 0 && sparse[0].space == byte(space) {
+			g.touched, sparse = append(g.touched, sparse[0]), sparse[1:]
+		}
+	}
+}
+
+func (k listKey) compare(o listKey) int {
+	return cmp.Or(cmp.Compare(k.space, o.space), cmp.Compare(k.id, o.id))
+}
+
+// reset forgets them. What a burst has made large stays for the next window, and is given back when that needs less.
 func (g *lists) reset() {
+	kept := max(keptPieces, (int(g.chunks)+pieceChunks-1)/pieceChunks)
 	for _, key := range g.touched {
 		if key.id < denseIDs {
 			g.dense[key.space][key.id] = 0
@@ -177,9 +272,9 @@ func (g *lists) reset() {
 	}
 	clear(g.sparse)
 	g.touched, g.chunks = g.touched[:0], 0
-	if len(g.pieces) > keptPieces {
-		clear(g.pieces[keptPieces:])
-		g.pieces = g.pieces[:keptPieces]
+	if len(g.pieces) > kept {
+		clear(g.pieces[kept:])
+		g.pieces = g.pieces[:kept]
 	}
 }
 

@@ -60,7 +60,7 @@ type Options struct {
 	// ProveBehind lets Open return before the chain has been walked; Wait, which whoever answers calls first, waits for it and returns what is
 	// wrong. What Inspect opens is always walked.
 	ProveBehind bool
-	// IndexWindowEntries is how many entries of the statement index are written together at most; 0: a million. They are written every
+	// IndexWindowEntries is how many entries of the statement index are written together at most; 0: four millions. They are written every
 	// thirty seconds whatever their number.
 	IndexWindowEntries int
 	Version            string // of the program, for the manifest of a backup

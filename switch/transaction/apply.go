@@ -74,46 +74,49 @@ func (s *State) applyOriginal(sequence uint64, day uint32, e *ledger.Entry, r *r
 		return
 	}
 	s.newBatch(r.terminal, r.batch)
+	var c *Card
 	if r.card != 0 {
-		s.applyHolder(s.calendarDay(e.Time), e.Kind, r)
+		c = s.cards.At(r.card - 1)
+		s.applyHolder(c.Holder, s.calendarDay(e.Time), e.Kind, r)
 	}
-	if row, v := s.look(r.terminal, r.batch, r.trace, false); v == beyondWindow || v == decided && row.phase != phaseTombstone {
+	at := s.rowOf(r.terminal, r.trace, false)
+	row := s.answers.Edit(at)
+	if v := row.verdict(r.batch, r.trace); v == beyondWindow || v == decided && row.phase != phaseTombstone {
 		return // the row belongs to a newer request, or to the first with this identity
 	}
-	row := s.answers.Edit(s.rowOf(r.terminal, r.trace, false))
-	*row = remembered(sequence, day, e, r)
-	if r.card != 0 {
-		row.number = s.cards.At(r.card - 1).Number
+	row.remember(sequence, day, e, r)
+	if c != nil {
+		row.number = c.Number
 	}
 	if e.Kind == KindLoad && r.reason == ReasonNone {
 		row.phase, row.asked = phaseOpen, e.Time
-		account := s.holders.At(s.cards.At(r.card - 1).Holder).BankAccount
+		account := s.holders.At(c.Holder).BankAccount
 		row.numbers[2] = money.Fen(account)
 		s.openLoad(sequence, day, e.Time, account, r)
 	}
 	if e.Kind == KindPurchase && r.reason == ReasonNone {
-		h := s.holders.At(s.cards.At(r.card - 1).Holder)
-		if s.keepLegs(s.rowOf(r.terminal, r.trace, false), h, e) {
+		h := s.holders.At(c.Holder)
+		if s.keepLegs(at, h, e) {
 			s.useMeals(h, mealDay(s.calendarDay(e.Time), r.price.How), r.price.meal, e.Legs)
 		}
 	} else if len(s.splits) > 0 {
-		delete(s.splits, s.rowOf(r.terminal, r.trace, false))
+		delete(s.splits, at)
 	}
 }
 
-func remembered(sequence uint64, day uint32, e *ledger.Entry, r *record) answered {
-	row := answered{
+// remember makes the row that of an answer.
+func (a *answered) remember(sequence uint64, day uint32, e *ledger.Entry, r *record) {
+	*a = answered{
 		batch: r.batch, trace: r.trace, number: r.number, amount: r.asked(), balance: r.balance, numbers: r.numbers,
 		sequence: sequence, time: e.Time, day: day, card: r.card, code: r.code, kind: e.Kind, reason: r.reason,
 		purse: r.purse, direction: r.direction, hasBalance: r.hasBalance,
 	}
 	if r.reason == ReasonNone {
-		row.numbers = Numbers{r.main, r.subsidy}
+		a.numbers = Numbers{r.main, r.subsidy}
 		if e.Kind == KindPurchase {
-			row.asked = int64(r.price.pack())
+			a.asked = int64(r.price.pack())
 		}
 	}
-	return row
 }
 
 func (s *State) newBatch(id TerminalID, batch uint32) {
@@ -123,13 +126,13 @@ func (s *State) newBatch(id TerminalID, batch uint32) {
 }
 
 // applyHolder moves the holder's counters: PIN tries, the date's spending, money on its way from the bank.
-func (s *State) applyHolder(day uint32, kind Kind, r *record) {
+func (s *State) applyHolder(holder, day uint32, kind Kind, r *record) {
 	approved := r.reason == ReasonNone
 	counts := approved && (kind == KindPurchase || kind == KindLoad)
 	if !counts && !r.pinVerified && r.reason != ReasonPINWrong {
 		return
 	}
-	h := s.holders.Edit(s.cards.At(r.card - 1).Holder)
+	h := s.holders.Edit(holder)
 	if r.reason == ReasonPINWrong {
 		h.PINTries++
 	}
@@ -178,7 +181,8 @@ func (s *State) applyReversal(sequence uint64, day uint32, e *ledger.Entry) {
 	if _, v := s.look(r.terminal, r.batch, r.trace, true); v != neverDecided {
 		return // the row belongs to a newer reversal, or to the first with this identity
 	}
-	answer := remembered(sequence, day, e, &r)
+	var answer answered
+	answer.remember(sequence, day, e, &r)
 	if r.card != 0 {
 		answer.number = s.cards.At(r.card - 1).Number
 	}

@@ -72,8 +72,8 @@ func (e *Engine) orderAutomatic() {
 // applyAutomatic does what an automatic load's entry says.
 func (s *State) applyAutomatic(sequence uint64, day uint32, e *ledger.Entry, r *record) {
 	today := s.calendarDay(e.Time)
-	s.applyHolder(today, e.Kind, r)
 	holder := s.cards.At(r.card - 1).Holder
+	s.applyHolder(holder, today, e.Kind, r)
 	s.agreements.rows.Edit(s.agreements.of[holder]).LastAutomatic = today
 	s.openLoad(sequence, day, e.Time, s.holders.At(holder).BankAccount, r)
 }

@@ -13,6 +13,9 @@ type decider struct {
 	entry   ledger.Entry
 	record  record
 	kase    Case // the request on the table; kept here because what is handed to a route escapes
+	outcome Outcome
+	card    *Card   // of the request; nil when the card is unknown
+	holder  *Holder // of the card
 	legs    [15]ledger.Leg
 	payload []byte
 	now     int64
@@ -56,8 +59,8 @@ func (d *decider) original(r *Request, out *Decision) result {
 	d.begin(r.Kind)
 	d.identify(r)
 	s.rulesAt(d.now)
-	o := d.judge(r, row, v)
-	d.settle(r, o)
+	d.judge(r, row, v)
+	d.settle(r, &d.outcome)
 	return d.write(r, out)
 }
 
@@ -65,59 +68,66 @@ func (d *decider) original(r *Request, out *Decision) result {
 func (d *decider) identify(r *Request) {
 	d.record.terminal, d.record.batch, d.record.trace = r.Terminal, r.Batch, r.Trace
 	d.record.amount, d.record.purse, d.record.direction = r.Amount, r.Purse, r.Direction
-	if r.cardRow != 0 {
-		d.record.card = r.cardRow
-	} else if i, ok := d.state.cardRow(r.Card); ok {
-		d.record.card = i + 1
-	} else {
-		d.record.number = r.Card
+	d.card, d.holder = nil, nil
+	row := r.cardRow
+	if row == 0 {
+		i, ok := d.state.cardRow(r.Card)
+		if !ok {
+			d.record.number = r.Card
+			return
+		}
+		row = i + 1
 	}
+	d.record.card = row
+	d.card = d.state.cards.At(row - 1)
+	d.holder = d.state.holders.At(d.card.Holder)
 }
 
-// judge goes through the steps; the first refusal wins.
-func (d *decider) judge(r *Request, row *answered, v verdict) Outcome {
+// judge leaves in outcome what is decided.
+func (d *decider) judge(r *Request, row *answered, v verdict) {
+	t, route := d.state.Terminal(r.Terminal), d.routes[r.Kind]
+	if reason, number := d.admit(r, t, route, row, v); reason != ReasonNone {
+		d.outcome = Outcome{Reason: reason, Numbers: Numbers{number}}
+		return
+	}
+	h := d.holder
+	k := &d.kase // field by field: the room for its purses need not be cleared
+	k.Request, k.Terminal, k.Merchant, k.Card, k.Holder, k.Class = r, t, &d.state.merchants[t.Merchant], d.card, h, &d.state.classes[h.Class]
+	k.Day, k.Minute, k.state, k.card = d.day, d.minute, d.state, d.record.card
+	d.outcome = route.Decide(k)
+}
+
+// admit goes through the steps before the route's own; the first refusal wins.
+func (d *decider) admit(r *Request, t *Terminal, route *Route, row *answered, v verdict) (Reason, money.Fen) {
 	switch {
 	case v == beyondWindow:
-		return Refuse(ReasonTraceTooOld)
+		return ReasonTraceTooOld, 0
 	case v == decided && (row.phase == phaseTombstone || row.phase == phaseReversed && row.sameContents(r)):
-		return Refuse(ReasonReversedBefore)
+		return ReasonReversedBefore, 0
 	case v == decided:
-		return Refuse(ReasonDuplicateDiffers)
+		return ReasonDuplicateDiffers, 0
+	case t.Suspended:
+		return ReasonTerminalSuspended, 0
+	case route == nil || !route.serves(t.Type):
+		return ReasonKindNotAllowed, 0
+	case d.card == nil:
+		return ReasonCardUnknown, 0
 	}
-	s := d.state
-	t := s.Terminal(r.Terminal)
-	route := d.routes[r.Kind]
-	if t.Suspended {
-		return Refuse(ReasonTerminalSuspended)
+	if reason := d.cardReason(d.card); reason != ReasonNone {
+		return reason, 0
 	}
-	if route == nil || !route.serves(t.Type) {
-		return Refuse(ReasonKindNotAllowed)
+	h := d.holder
+	switch {
+	case h.State != HolderActive:
+		return ReasonHolderState, 0
+	case (r.Kind == KindPurchase || r.Kind == KindLoad) && d.state.book.Account(h.Main).State != ledger.AccountOpen:
+		return ReasonAccountState, 0
+	case h.Owes && r.Kind == KindPurchase:
+		return ReasonDebt, d.state.Debt(h)
+	case d.state.merchants[t.Merchant].Closed:
+		return ReasonMerchantClosed, 0
 	}
-	if d.record.card == 0 {
-		return Refuse(ReasonCardUnknown)
-	}
-	c := s.cards.At(d.record.card - 1)
-	if reason := d.cardReason(c); reason != ReasonNone {
-		return Refuse(reason)
-	}
-	h := s.holders.At(c.Holder)
-	if h.State != HolderActive {
-		return Refuse(ReasonHolderState)
-	}
-	if moves := r.Kind == KindPurchase || r.Kind == KindLoad; moves && s.book.Account(h.Main).State != ledger.AccountOpen {
-		return Refuse(ReasonAccountState)
-	}
-	if h.Owes && r.Kind == KindPurchase {
-		return Refuse(ReasonDebt, s.Debt(h))
-	}
-	m := &s.merchants[t.Merchant]
-	if m.Closed {
-		return Refuse(ReasonMerchantClosed)
-	}
-	k := &d.kase // field by field: the room for its purses need not be cleared
-	k.Request, k.Terminal, k.Merchant, k.Card, k.Holder, k.Class, k.Day, k.Minute, k.state = r, t, m, c, h, &s.classes[h.Class], d.day, d.minute, s
-	k.card = d.record.card
-	return route.Decide(&d.kase)
+	return ReasonNone, 0
 }
 
 func (route *Route) serves(t TerminalType) bool {
@@ -144,20 +154,20 @@ func (d *decider) cardReason(c *Card) Reason {
 }
 
 // settle turns an outcome into the record and the legs, and into a hold for a load.
-func (d *decider) settle(r *Request, o Outcome) {
+func (d *decider) settle(r *Request, o *Outcome) {
 	d.record.reason, d.record.code, d.record.pinVerified = o.Reason, o.Reason.Code(), o.PINVerified
 	d.record.numbers = o.Numbers
 	if r.Kind == KindPurchase {
-		d.quote(r, &o)
+		d.quote(r, o)
 	}
-	if d.record.card == 0 {
+	h := d.holder
+	if h == nil {
 		return
 	}
-	h := d.state.holders.At(d.state.cards.At(d.record.card - 1).Holder)
 	if o.Reason == ReasonNone {
 		switch r.Kind {
 		case KindPurchase:
-			d.charge(h, &o)
+			d.charge(h, o)
 		case KindLoad:
 			d.entry.Hold = ledger.HoldAction{Op: ledger.HoldOpen, From: AccountLoadInTransit, To: h.Main, Amount: r.Amount}
 		}

@@ -1,8 +1,6 @@
 package transaction
 
 import (
-	"encoding/binary"
-
 	"onecard/ledger"
 	"onecard/ledger/money"
 	"onecard/switch/rules"
@@ -23,13 +21,15 @@ type priced struct {
 	version uint32
 }
 
-func (p *priced) append(dst []byte) []byte {
-	dst = append(dst, p.class, p.meal)
-	dst = binary.AppendUvarint(dst, uint64(p.version))
-	for _, v := range [...]money.Fen{p.List, p.Discount, p.Fee} {
-		dst = binary.AppendUvarint(dst, uint64(v))
-	}
-	return append(dst, byte(p.How))
+// put writes it at a place and returns the place behind it.
+func (p *priced) put(b *ledger.Room, at uint8) uint8 {
+	b[at], b[at+1] = p.class, p.meal
+	at = b.PutUvarint(at+2, uint64(p.version))
+	at = b.PutUvarint(at, uint64(p.List))
+	at = b.PutUvarint(at, uint64(p.Discount))
+	at = b.PutUvarint(at, uint64(p.Fee))
+	b[at] = byte(p.How)
+	return at + 1
 }
 
 func (p *payloadReader) price() priced {
@@ -70,8 +70,8 @@ func (d *decider) quote(r *Request, o *Outcome) {
 	if p.List == 0 {
 		p.List = r.Amount
 	}
-	if d.record.card != 0 {
-		p.class = d.state.holders.At(d.state.cards.At(d.record.card - 1).Holder).Class
+	if d.holder != nil {
+		p.class = d.holder.Class
 	}
 	d.record.amount = p.Payable()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"onecard/ledger"
 	"onecard/ledger/money"
@@ -77,41 +78,49 @@ func (r *record) flags() byte {
 	return f
 }
 
+// append writes the record: 138 bytes at most.
 func (r *record) append(dst []byte, kind Kind) []byte {
-	flags := r.flags()
-	dst = append(dst, flags, byte(r.reason), byte(r.purse)|byte(r.direction)<<4)
-	dst = binary.AppendUvarint(dst, uint64(r.terminal))
-	dst = binary.AppendUvarint(dst, uint64(r.batch))
-	dst = binary.AppendUvarint(dst, uint64(r.trace))
+	flags, room := r.flags(), len(dst)
+	dst = slices.Grow(dst, len(ledger.Room{}))
+	b := (*ledger.Room)(dst[room : room+len(ledger.Room{})])
+	b[0], b[1], b[2] = flags, byte(r.reason), byte(r.purse)|byte(r.direction)<<4
+	at := b.PutUvarint(3, uint64(r.terminal))
+	at = b.PutUvarint(at, uint64(r.batch))
+	at = b.PutUvarint(at, uint64(r.trace))
 	if r.card != 0 {
-		dst = binary.AppendUvarint(dst, uint64(r.card))
+		at = b.PutUvarint(at, uint64(r.card))
 	} else {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(r.number))
+		binary.BigEndian.PutUint64(b[at:], uint64(r.number))
+		at += 8
 	}
-	dst = binary.AppendUvarint(dst, uint64(r.amount))
+	at = b.PutUvarint(at, uint64(r.amount))
 	if flags&flagCode != 0 {
-		dst = append(dst, r.code[:]...)
+		b[at], b[at+1] = r.code[0], r.code[1]
+		at += 2
 	}
 	if flags&flagBalance != 0 {
-		dst = binary.AppendVarint(dst, int64(r.balance))
+		at = b.PutUvarint(at, zigzag(r.balance))
 	}
 	if flags&flagNumbers != 0 {
 		for _, n := range r.numbers {
-			dst = binary.AppendVarint(dst, int64(n))
+			at = b.PutUvarint(at, zigzag(n))
 		}
 	}
 	if flags&flagParts != 0 {
-		dst = binary.AppendUvarint(dst, uint64(r.main))
-		dst = binary.AppendUvarint(dst, uint64(r.subsidy))
+		at = b.PutUvarint(at, uint64(r.main))
+		at = b.PutUvarint(at, uint64(r.subsidy))
 	}
 	if r.price.set {
-		dst = r.price.append(dst)
+		at = r.price.put(b, at)
 	}
 	if kind == KindReversal {
-		dst = binary.AppendUvarint(dst, r.original)
+		at = b.PutUvarint(at, r.original)
 	}
-	return dst
+	return dst[:room+int(at)]
 }
+
+// zigzag is an amount as varints have it.
+func zigzag(amount money.Fen) uint64 { return uint64(amount)<<1 ^ uint64(amount>>63) }
 
 // payloadReader takes fields off the front; the first fault sticks.
 type payloadReader struct {

@@ -3,7 +3,9 @@ package transaction
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 
+	"onecard/ledger"
 	"onecard/ledger/invariant"
 )
 
@@ -20,6 +22,7 @@ import (
 // the row that proves a hit is the row that the purchase needs next. See BenchmarkCardLookup.
 type rowIndex struct {
 	segments [indexSegments]indexSegment
+	pages    ledger.LargePages
 }
 
 type indexSegment struct {
@@ -33,6 +36,8 @@ const (
 	indexRowMask   = 1<<indexRowBits - 1
 	indexFirst     = 8 // slots of a segment with its first row
 	maxIndexedRows = indexRowMask - 1
+	// largeSegment is how many slots a segment has before it asks for large pages: the index has a megabyte then.
+	largeSegment = 1 << 10
 )
 
 // probe is a walk over the rows that may have a key.
@@ -79,6 +84,7 @@ func (x *rowIndex) add(hash uint64, row uint32, hashOf func(row uint32) uint64) 
 	s := &x.segments[hash>>56]
 	if 4*(s.used+1) > 3*uint32(len(s.slots)) {
 		s.grow(hashOf)
+		x.askPages(s)
 	}
 	s.put(hash, row)
 }
@@ -110,7 +116,14 @@ func (x *rowIndex) reserve(rows uint32) {
 	for i := range x.segments {
 		if s := &x.segments[i]; s.used == 0 {
 			s.slots = make([]uint32, rows/indexSegments*10/7+indexFirst)
+			x.askPages(s)
 		}
+	}
+}
+
+func (x *rowIndex) askPages(s *indexSegment) {
+	if len(s.slots) >= largeSegment {
+		x.pages.Ask(unsafe.Pointer(&s.slots[0]), uintptr(len(s.slots))*unsafe.Sizeof(s.slots[0]))
 	}
 }
 

@@ -59,14 +59,19 @@ func (s *State) rowOf(t TerminalID, trace uint32, reversal bool) uint32 {
 // look finds out whether an identity was decided before. The row is only for reading.
 func (s *State) look(t TerminalID, batch, trace uint32, reversal bool) (*answered, verdict) {
 	row := s.answers.At(s.rowOf(t, trace, reversal))
-	if row.kind == 0 {
-		return row, neverDecided
+	return row, row.verdict(batch, trace)
+}
+
+// verdict is what the row where an identity would stand says about it.
+func (a *answered) verdict(batch, trace uint32) verdict {
+	if a.kind == 0 {
+		return neverDecided
 	}
-	switch c := compareIdentity(batch, trace, row.batch, row.trace); {
+	switch c := compareIdentity(batch, trace, a.batch, a.trace); {
 	case c == 0:
-		return row, decided
+		return decided
 	case c < 0:
-		return row, beyondWindow
+		return beyondWindow
 	}
-	return row, neverDecided
+	return neverDecided
 }
