@@ -12,16 +12,18 @@ import (
 	"onecard/switch/transaction"
 )
 
-// balanceField is F54: account type 10, amount type 02 (available), currency 156, sign and twelve digits of fen.
+// balanceField is F54: account type 10, amount type 02 (available), currency 156, sign and twelve digits of fen, made six by six,
+// since each waits for the one behind it.
 func balanceField(balance money.Fen) (f [20]byte) {
 	copy(f[:], "1002156C")
-	rest := uint64(balance)
+	amount := uint64(balance)
 	if balance < 0 {
-		f[7], rest = 'D', -rest
+		f[7], amount = 'D', -amount
 	}
-	for i := len(f) - 1; i >= 8; i-- {
-		f[i] = byte('0' + rest%10)
-		rest /= 10
+	front, back := uint32(amount/1e6%1e6), uint32(amount%1e6)
+	for i := 5; i >= 0; i-- {
+		f[8+i], f[14+i] = byte('0'+front%10), byte('0'+back%10)
+		front, back = front/10, back/10
 	}
 	return f
 }

@@ -6,17 +6,13 @@ import (
 	"onecard/switch/transaction"
 )
 
-// transactionCode is what tells transactions of one MTI apart: F3, F25 and F60.1 (wire handbook 3.5).
-type transactionCode struct {
-	processing  uint64
-	condition   uint64
-	messageType uint8
-}
+// transactionCode is what tells transactions of one MTI apart: the digits of F3, F25 and F60.1 (wire handbook 3.5), as they are packed.
+type transactionCode uint64
 
-var (
-	balanceCode  = transactionCode{310000, 0, 1}
-	purchaseCode = transactionCode{0, 0, 22}
-	loadCode     = transactionCode{600000, 91, 45}
+const (
+	balanceCode  transactionCode = 0x310000_00_01
+	purchaseCode transactionCode = 0x000000_00_22
+	loadCode     transactionCode = 0x600000_91_45
 )
 
 // fieldSet is a bitmap of fields.
@@ -118,11 +114,7 @@ func (s *Session) kindOf(m *iso8583.Message) (transaction.Kind, bool) {
 	if !m.Has(3) || !m.Has(25) || !m.Has(60) {
 		return transaction.KindPurchase, m.MTI() != iso8583.MTIAdvice // read will say which field is missing
 	}
-	processing, _ := m.Number(3)
-	condition, _ := m.Number(25)
-	messageType, _, _, _ := m.Network()
-	code := transactionCode{processing, condition, messageType}
-	switch {
+	switch code := codeOf(m.Value(3), m.Value(25), m.Value(60)); {
 	case m.MTI() == iso8583.MTIReversal && (code == purchaseCode || code == loadCode):
 		return transaction.KindReversal, true
 	case m.MTI() != iso8583.MTIFinancial:
@@ -139,14 +131,22 @@ func (s *Session) kindOf(m *iso8583.Message) (transaction.Kind, bool) {
 	return 0, false
 }
 
+// codeOf puts them together. F60.1 is believed where the batch stands behind it.
+func codeOf(processing, condition, network []byte) transactionCode {
+	code := uint64(processing[0])<<32 | uint64(processing[1])<<24 | uint64(processing[2])<<16 | uint64(condition[0])<<8
+	if len(network) >= 4 {
+		code |= uint64(network[0])
+	}
+	return transactionCode(code)
+}
+
 // isPassage: a purchase of nothing with a direction is a passage through a gate (wire handbook 5.1).
 func isPassage(m *iso8583.Message) bool {
-	amount, ok := m.Number(4)
-	if !ok || amount != 0 {
+	if _, ok := iso8583.TLV(m.Value(59), "C5"); !ok {
 		return false
 	}
-	_, ok = iso8583.TLV(m.Value(59), "C5")
-	return ok
+	amount, ok := m.Number(4)
+	return ok && amount == 0
 }
 
 // read fills in a request. A code other than 00 refuses it.
@@ -154,7 +154,7 @@ func (s *Session) read(m *iso8583.Message, kind transaction.Kind, r *transaction
 	if mandatory := tableOfMandatory[kind]; fieldSet(m.Bitmap())&mandatory != mandatory {
 		return transaction.FormatError, rejectedMissingField
 	}
-	if string(m.Value(41)) != string(s.code[:]) || string(m.Value(42)) != string(s.merchant[:]) {
+	if transaction.TerminalCode(m.Value(41)) != s.code || transaction.MerchantCode(m.Value(42)) != s.merchant {
 		return transaction.FormatError, rejectedIdentity
 	}
 	if string(m.Value(49)) != "156" {

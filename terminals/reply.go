@@ -37,12 +37,12 @@ func (s *Session) answerFinancial(e *iso8583.Echo, d *transaction.Decision) {
 		b.Wire(32, t.institution)
 	}
 	reference := d.Reference()
-	b.Bytes(37, reference[:])
+	b.Wire(37, reference[:])
 	if sale && t.config.AuthorizationCodes {
 		code := t.authorization(reference)
 		b.Bytes(38, code[:])
 	}
-	b.Bytes(39, d.Code[:])
+	b.Wire(39, d.Code[:])
 	b.Echo(e, iso8583.EchoPlace)
 	b.Echo(e, iso8583.EchoCurrency)
 	if approved && d.HasBalance && e.MTI() == iso8583.MTIFinancial {

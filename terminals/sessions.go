@@ -128,7 +128,7 @@ func (t *Sessions) dropped() {
 // feed lets one session read again that found the pending table full. It is called whenever there may be room: one that is let in and
 // then asks for nothing must not keep the others waiting.
 func (t *Sessions) feed() {
-	for len(t.pending.free) > 0 && !t.stopping {
+	for len(t.starved.list) > 0 && len(t.pending.free) > 0 && !t.stopping {
 		s := t.starved.pop()
 		if s == nil {
 			return

@@ -18,9 +18,11 @@ type Builder struct {
 // Request starts a frame behind dst.
 func (b *Builder) Request(dst []byte, tpdu [5]byte, header [6]byte, mti MTI) {
 	b.from, b.bitmap, b.last = len(dst), 0, 1
-	dst = append(dst, 0, 0)
-	dst = append(append(dst, tpdu[:]...), header[:]...)
-	b.dst = append(dst, byte(mti>>8), byte(mti), 0, 0, 0, 0, 0, 0, 0, 0)
+	b.dst = append(dst, make([]byte, PrefixSize+fieldsAt)...)
+	payload := b.dst[b.from+PrefixSize:]
+	*(*[tpduSize]byte)(payload) = tpdu
+	*(*[headerSize]byte)(payload[tpduSize:]) = header
+	binary.BigEndian.PutUint16(payload[mtiAt:], uint16(mti))
 }
 
 // Reply starts the answer to a request: the TPDU's addresses change places, the header is echoed with the 处理要求 nibble set to

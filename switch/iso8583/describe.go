@@ -158,7 +158,7 @@ func (d *describer) terminalFields(m *Message, fault error, base int) {
 		if m.Has(n) && (n != FieldOf(fault) || FaultOf(fault) == FaultTrailing) {
 			p := d.terminalField(m, n, base)
 			if slipped && fault != nil {
-				d.withhold(&p, int(m.spans[n].end-m.spans[n].start))
+				d.withhold(&p, int(m.place(n).end-m.place(n).start))
 			}
 			d.Fields = append(d.Fields, p)
 			slipped = slipped || fields[n].packed() && !plausible(n, m.text(n)) || n == 45 && !plausible(n, string(m.Value(n)))
@@ -203,8 +203,8 @@ func (d *describer) meanings() {
 func (d *describer) terminalField(m *Message, n, base int) Part {
 	f := &fields[n]
 	value := m.Value(n)
-	p := Part{Key: "F" + strconv.Itoa(n), Number: n, Name: Text{f.zh, f.en}, Offset: base + int(m.spans[n].start)}
-	prefix := strings.ToUpper(hex.EncodeToString(m.raw[m.spans[n].start:m.spans[n].at]))
+	p := Part{Key: "F" + strconv.Itoa(n), Number: n, Name: Text{f.zh, f.en}, Offset: base + int(m.place(n).start)}
+	prefix := strings.ToUpper(hex.EncodeToString(m.raw[m.place(n).start:m.place(n).at]))
 	switch {
 	case f.secret:
 		p.hide(len(value))

@@ -127,7 +127,7 @@ func canonicalPads(m *Message, payload []byte) []byte {
 	out := bytes.Clone(payload)
 	for n := 2; n <= 64; n++ {
 		if f := &fields[n]; m.Has(n) && f.packed() && f.format != numberRight && m.Digits(n)%2 == 1 {
-			out[m.spans[n].end-1] &= 0xF0
+			out[m.place(n).end-1] &= 0xF0
 		}
 	}
 	return out
@@ -161,7 +161,7 @@ func moreSeeds(t testing.TB) [][]byte {
 	padded := bytes.Clone(seeds[0])
 	for n := 2; n <= 64; n++ {
 		if f := &fields[n]; m.Has(n) && f.packed() && f.format != numberRight && m.Digits(n)%2 == 1 {
-			padded[m.spans[n].end-1] |= 0x0F
+			padded[m.place(n).end-1] |= 0x0F
 		}
 	}
 	return append(seeds, padded)

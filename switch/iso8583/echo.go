@@ -42,21 +42,50 @@ var echoFields = [echoRuns]uint64{
 	1 << (64 - 60),
 }
 
-// Echo keeps what replies to the message repeat.
-func (m *Message) Echo(e *Echo) {
-	copy(e.head[:], m.raw)
-	e.mti, e.bitmap = m.mti, m.bitmap&1
+// echoed are the bits of all runs.
+const echoed = 1<<(64-2) | 1<<(64-3) | 1<<(64-4) | 1<<(64-11) | 1<<(64-25) | 1<<(64-41) | 1<<(64-42) | 1<<(64-49) | 1<<(64-60)
+
+// echoPlan is what of a payload is kept: fields that stand one behind the other in the request too are one stretch.
+type echoPlan struct {
+	ends      [echoRuns]uint8
+	count     uint8
+	stretches [9]stretch // one for each field at most
+}
+
+type stretch struct{ from, to uint16 }
+
+func planEcho(bitmap uint64, spans *[65]span) (p echoPlan) {
 	n := 0
 	for run, wanted := range echoFields {
-		have := m.bitmap & wanted
-		e.bitmap |= have
-		for have != 0 {
+		for have := bitmap & wanted; have != 0; {
 			field := bits.LeadingZeros64(have) + 1
 			have &^= 1 << (64 - field)
-			at := &m.spans[field]
-			n += copy(e.wire[n:], m.raw[at.start:at.end])
+			at := &spans[field]
+			n += int(at.end - at.start)
+			if p.count > 0 && p.stretches[p.count-1].to == at.start {
+				p.stretches[p.count-1].to = at.end
+				continue
+			}
+			p.stretches[p.count] = stretch{at.start, at.end}
+			p.count++
 		}
-		e.ends[run] = uint8(n)
+		p.ends[run] = uint8(n)
+	}
+	return p
+}
+
+// Echo keeps what replies to the message repeat.
+func (m *Message) Echo(e *Echo) {
+	p := &m.shape.echo
+	if !m.alike {
+		m.full.echo = planEcho(m.bitmap, &m.full.spans)
+		p = &m.full.echo
+	}
+	e.head = [tpduSize + headerSize]byte(m.raw)
+	e.mti, e.bitmap, e.ends = m.mti, m.bitmap&(echoed|1), p.ends
+	n := 0
+	for _, s := range p.stretches[:p.count] {
+		n += copy(e.wire[n:], m.raw[s.from:s.to])
 	}
 	copy(e.mac[:], m.MAC())
 }

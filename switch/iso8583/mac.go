@@ -54,17 +54,8 @@ type MAC struct {
 	mode    MACMode
 	block   cipher.Block // the cipher, or its left half for X9.19
 	right   cipher.Block // X9.19 only
-	chained chainer      // block in CBC; nil for the ECB modes
 	k1, k2  [16]byte     // CMAC subkeys
-	zero    [16]byte     // where CBC begins
-	scratch [256]byte
-}
-
-// chainer is CBC that begins again at SetIV. One call for many blocks costs little more than the cipher itself; a call for each block costs
-// as much again.
-type chainer interface {
-	cipher.BlockMode
-	SetIV([]byte)
+	scratch [48]byte
 }
 
 // NewMAC prepares a key: 8 or 16 bytes for the DES modes, 16 for the others.
@@ -91,14 +82,6 @@ func NewMAC(mode MACMode, key []byte) (*MAC, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("preparing the key for MAC mode %s: %w", mode, err)
-	}
-	switch mode {
-	case MACX919, MACSM4CBC, MACAESCMAC:
-		chained, ok := cipher.NewCBCEncrypter(m.block, m.zero[:m.block.BlockSize()]).(chainer)
-		if !ok {
-			return nil, fmt.Errorf("MAC mode %s: its CBC cannot begin again", mode)
-		}
-		m.chained = chained
 	}
 	return m, nil
 }
@@ -168,38 +151,31 @@ func (m *MAC) x919(mab []byte) [MACSize]byte {
 
 // cbc is CBC with a zero vector and zero padding.
 func (m *MAC) cbc(binding, mab []byte) [MACSize]byte {
-	if len(binding)+len(mab) == 0 {
+	x, n := m.chain(binding, mab)
+	if n == 0 {
 		return [MACSize]byte{}
 	}
-	return m.end(m.chain(binding, mab))
+	m.block.Encrypt(x, x)
+	return [MACSize]byte(x)
 }
 
-// chain enciphers binding and mab with a zero vector, all but the last block, which it leaves in scratch, of any length from 1 byte to a whole
-// block. binding is at most one block.
-func (m *MAC) chain(binding, mab []byte) (last []byte) {
-	size := m.block.BlockSize()
-	m.chained.SetIV(m.zero[:size])
-	if len(binding) > 0 && len(binding)+len(mab) > size {
-		n := copy(m.scratch[:size], binding)
-		mab = mab[copy(m.scratch[n:size], mab):]
-		binding = nil
-		m.chained.CryptBlocks(m.scratch[:size], m.scratch[:size])
+// chain is CBC with a zero vector over binding and mab, but for enciphering the last block: it returns what is to be enciphered, and how many
+// bytes of it came. binding is at most one block.
+//
+// The cipher of one block waits for the one before, so only what stands between two of them can be saved. One XOR in place is the least:
+// crypto/cipher's CBC costs as much per block and a call more for the first and the last, and with two XORs of eight bytes the cipher's load of
+// sixteen waits until both are in memory.
+func (m *MAC) chain(binding, mab []byte) (x []byte, last int) {
+	x = m.scratch[:m.block.BlockSize()]
+	clear(x)
+	last = copy(x, binding)
+	n := copy(x[last:], mab)
+	last += n
+	for mab = mab[n:]; len(mab) > 0; mab = mab[last:] {
+		m.block.Encrypt(x, x)
+		last = subtle.XORBytes(x, x, mab)
 	}
-	for len(mab) > size {
-		n := min((len(mab)-1)/size*size, len(m.scratch))
-		m.chained.CryptBlocks(m.scratch[:n], mab[:n])
-		mab = mab[n:]
-	}
-	n := copy(m.scratch[:], binding)
-	return m.scratch[:n+copy(m.scratch[n:], mab)]
-}
-
-// end enciphers the last block, padded with zeros.
-func (m *MAC) end(last []byte) [MACSize]byte {
-	block := last[:m.block.BlockSize()]
-	clear(block[len(last):])
-	m.chained.CryptBlocks(block, block)
-	return [MACSize]byte(block)
+	return x, last
 }
 
 // subkeys of CMAC: the enciphered zero block, doubled once and twice in GF(2^128).
@@ -220,14 +196,13 @@ func double(b *[16]byte) {
 
 // cmac over binding and mab: all blocks but the last are chained, the last is masked with a subkey. binding is empty or eight bytes.
 func (m *MAC) cmac(binding, mab []byte) [MACSize]byte {
-	last := m.chain(binding, mab)
-	n, key := len(last), &m.k1
-	last = last[:len(key)]
+	x, n := m.chain(binding, mab)
+	key := &m.k1
 	if n < len(key) {
 		key = &m.k2
-		last[n] = 0x80
-		clear(last[n+1:])
+		x[n] ^= 0x80
 	}
-	subtle.XORBytes(last, last, key[:])
-	return m.end(last)
+	subtle.XORBytes(x, x, key[:])
+	m.block.Encrypt(x, x)
+	return [MACSize]byte(x)
 }

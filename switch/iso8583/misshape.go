@@ -64,7 +64,7 @@ func (d *describer) fault(m *Message, err error, base int, cut bool) {
 		at = m.lastByte()
 		detail = Text{fmt.Sprintf("多 %d 字节", len(m.raw)-at), fmt.Sprintf("%d too many", len(m.raw)-at)}
 	case FaultNibble:
-		at = int(m.spans[n].at) + m.badNibble(n)
+		at = int(m.place(n).at) + m.badNibble(n)
 		if !fields[n].secret && n != 2 {
 			detail = Text{fmt.Sprintf("字节 %02X", m.raw[at]), fmt.Sprintf("byte %02X", m.raw[at])}
 		}
@@ -117,7 +117,7 @@ func (m *Message) lastByte() int {
 	end := fieldsAt
 	for n := 2; n <= 64; n++ {
 		if m.Has(n) {
-			end = max(end, int(m.spans[n].end))
+			end = max(end, int(m.place(n).end))
 		}
 	}
 	return end
@@ -148,7 +148,7 @@ func (m *Message) badNibble(n int) int {
 
 // faultyLength tells where a field begins whose extent is wrong, and what it says of itself.
 func (m *Message) faultyLength(n int, fault Fault) (at int, detail Text) {
-	at = int(m.spans[n].start)
+	at = int(m.place(n).start)
 	f, left := &fields[n], len(m.raw)-at
 	length, next, bad := f.length, at, FaultNone
 	if size := f.prefixSize(); size > 0 {

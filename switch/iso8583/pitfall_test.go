@@ -69,7 +69,7 @@ func TestPitfall02AmountWithF(t *testing.T) {
 	clean := purchase(t)
 	var m Message
 	require.NoError(t, m.Parse(clean, 8))
-	amount := int(m.spans[4].at)
+	amount := int(m.place(4).at)
 	for i := range 12 {
 		for _, digit := range []byte{0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F} {
 			payload := purchase(t)

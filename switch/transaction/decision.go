@@ -87,12 +87,13 @@ type Reference [12]byte
 
 func (r Reference) String() string { return string(r[:]) }
 
-// ReferenceOf prints a sequence as twelve decimal digits.
+// ReferenceOf prints a sequence as twelve decimal digits, six by six, since each waits for the one behind it.
 func ReferenceOf(sequence uint64) Reference {
 	var r Reference
-	for i := len(r) - 1; i >= 0; i-- {
-		r[i] = byte('0' + sequence%10)
-		sequence /= 10
+	front, back := uint32(sequence/1e6%1e6), uint32(sequence%1e6)
+	for i := 5; i >= 0; i-- {
+		r[i], r[6+i] = byte('0'+front%10), byte('0'+back%10)
+		front, back = front/10, back/10
 	}
 	return r
 }
