@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -30,7 +31,15 @@ var version = "dev"
 // errFound ends a run whose findings are printed already: nothing is to stand behind its last line.
 var errFound = errors.New("the audit found something")
 
+// blockingThreads are how many goroutines of this program may wait in the kernel at a time without a place in Go's scheduler being taken from them
+// and given back, as in the switch (switch/command/processors.go): the generator between two arrivals, the bare syncs, the events that are forced in.
+// At 20,000/s the generator's own lag was 1.6 to 3.6 ms at p99 in place of 3.4 to 7.5.
+const blockingThreads = 4
+
 func main() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + blockingThreads)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := newRoot().ExecuteContext(ctx)
 	stop()

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"onecard/bankgw"
+	"onecard/ledger/background"
 	"onecard/switch/query"
 	"onecard/switch/telemetry"
 	"onecard/terminals"
@@ -149,8 +150,8 @@ func (s *server) serve(ctx context.Context) error {
 	parts.start(func() { s.pulse.run(running) })
 	parts.start(func() { s.keepHouse(running, sequence) })
 	parts.start(func() { s.loadInTheNight(running) })
-	parts.start(func() { s.keepArchive(running) })
-	parts.start(func() { s.endDays(running) })
+	parts.start(func() { background.GiveWay(); s.keepArchive(running) })
+	parts.start(func() { background.GiveWay(); s.endDays(running) })
 	banks := s.config.banks()
 	for i := range banks {
 		parts.start(func() { s.keepBank(running, &banks[i], s.totalsSaid[banks[i].Name]) })
