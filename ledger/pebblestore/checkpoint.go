@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -58,7 +57,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) er
 	}
 	encoding := encodeBehind(ctx, snapshot.Sections)
 	defer encoding.stop()
-	rest := checkpointRest{gentle: snapshot.Gentle}
+	rest := throttle{gentle: snapshot.Gentle}
 	for _, section := range snapshot.Sections {
 		sum, err := s.saveSection(ctx, m.generation, section, encoding, &rest)
 		if err != nil {
@@ -73,7 +72,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, snapshot ledger.Snapshot) er
 }
 
 // saveSection writes the parts of one section as they come.
-func (s *Store) saveSection(ctx context.Context, generation uint64, section ledger.Section, encoding *encoding, rest *checkpointRest) (sectionSum, error) {
+func (s *Store) saveSection(ctx context.Context, generation uint64, section ledger.Section, encoding *encoding, rest *throttle) (sectionSum, error) {
 	sum := sectionSum{name: section.Name, parts: section.Parts}
 	for part := range section.Parts {
 		rows, ok := <-encoding.full
@@ -129,39 +128,6 @@ func (e *encoding) run(ctx context.Context, sections []ledger.Section) {
 				e.full <- section.Encode(rows[:0], part) // has room for every buffer
 			}
 		}
-	}
-}
-
-const (
-	// checkpointRate is how many bytes a second a gentle checkpoint writes: a sync of 1 ms brings 24 KiB of it along. Ten million holders take a minute and a
-	// half.
-	checkpointRate = 24 << 20
-	// checkpointPause is the shortest rest: a small checkpoint takes none.
-	checkpointPause = 4 * time.Millisecond
-)
-
-// checkpointRest holds a checkpoint back.
-type checkpointRest struct {
-	gentle bool
-	owed   time.Duration
-}
-
-// after rests for what was written, once that is worth it.
-func (r *checkpointRest) after(ctx context.Context, written int) error {
-	if !r.gentle {
-		return nil
-	}
-	if r.owed += time.Duration(written) * time.Second / checkpointRate; r.owed < checkpointPause {
-		return nil
-	}
-	pause := time.NewTimer(r.owed)
-	defer pause.Stop()
-	r.owed = 0
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-pause.C:
-		return nil
 	}
 }
 

@@ -321,8 +321,8 @@ func (x *indexer) writeWindow() error {
 	if x.store.options.interrupt != nil {
 		batch.keys = 1
 	}
-	batch.begin()
-	defer batch.abandon()
+	batch.beside(x.ending)
+	defer batch.end()
 	counts := x.counts() && w.upTo > x.totalled
 	if counts {
 		batch.set(totalsMarkKey(), totalsMark(x.totalled, w.upTo))
@@ -338,46 +338,6 @@ func (x *indexer) writeWindow() error {
 		batch.set(markKey(markIndex), binary.BigEndian.AppendUint64(nil, w.upTo))
 	}
 	return batch.commit()
-}
-
-// batches write keys in order, a few at a time. The first error sticks.
-type batches struct {
-	store *Store
-	keys  int // of a batch
-	batch *pebble.Batch
-	err   error
-}
-
-func (b *batches) begin() { b.batch = b.store.db.NewBatch() }
-
-func (b *batches) set(key, value []byte) {
-	if b.err != nil {
-		return
-	}
-	if b.err = b.batch.Set(key, value, nil); b.err == nil && int(b.batch.Count()) >= b.keys {
-		if b.err = b.commit(); b.err == nil {
-			b.begin()
-		}
-	}
-}
-
-// commit writes what was set last.
-func (b *batches) commit() error {
-	if interrupt := b.store.options.interrupt; b.err == nil && interrupt != nil {
-		b.err = interrupt()
-	}
-	if b.err == nil {
-		b.err = b.batch.Commit(pebble.NoSync)
-	}
-	b.abandon()
-	return b.err
-}
-
-func (b *batches) abandon() {
-	if b.batch != nil {
-		_ = b.batch.Close()
-		b.batch = nil
-	}
 }
 
 // WriteIndex writes what the indexer has gathered, as it does when its window is full or its time has come. Any goroutine may call it.
