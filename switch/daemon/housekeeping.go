@@ -45,10 +45,18 @@ func (s *server) keepHouse(ctx context.Context, lastSequence uint64) {
 	}
 }
 
-// checkpointEntries is after how many entries a checkpoint is due.
+// replayedEntries are brought back in some two seconds: as long as a ledger of a million holders needs for its checkpoint.
+const replayedEntries = 4_000_000
+
+// checkpointEntries is after how many entries a checkpoint is due: what the configuration says, or more where there are many holders. Four for each of
+// them, up to replayedEntries, or half of them: a checkpoint of a million holders takes seven seconds, and at 150,000 entries a second one for every
+// 500,000 was followed by the next at once; writing and compacting them was a third of what a purchase cost.
 func (s *server) checkpointEntries(ctx context.Context) uint64 {
 	entries := uint64(s.config.Data.CheckpointEntries)
-	_ = s.opened.engine.Look(ctx, func(state *transaction.State) { entries = max(entries, uint64(state.Holders()/2)) }) // the switch stops otherwise
+	_ = s.opened.engine.Look(ctx, func(state *transaction.State) {
+		holders := uint64(state.Holders())
+		entries = max(entries, holders/2, min(4*holders, replayedEntries))
+	}) // the switch stops otherwise
 	return entries
 }
 
