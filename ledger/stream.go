@@ -18,13 +18,13 @@ type Owner func(job func())
 type stream[T any] struct {
 	table *Table[T]
 	rows  uint32
-	saved []*savedRows[T] // by chunk. Nil: nothing was edited
-	taken uint32          // chunks whose part was taken
+	saved []*savedRows[T] // by chunk. Nil: nothing was edited; &gone: its part was taken
+	gone  savedRows[T]
+	taken uint32 // chunks whose part was taken
 }
 
 // savedRows are the rows of a chunk as they were before they were edited.
 type savedRows[T any] struct {
-	taken bool                   // with its part: nothing is kept any more
 	known [chunkRows / 64]uint64 // rows that are kept
 	at    []uint16
 	rows  []T
@@ -44,12 +44,12 @@ func (s *stream[T]) keep(i uint32) bool {
 		return false
 	}
 	saved := s.saved[n]
-	if saved == nil {
+	switch saved {
+	case &s.gone:
+		return false
+	case nil:
 		saved = new(savedRows[T])
 		s.saved[n] = saved
-	}
-	if saved.taken {
-		return false
 	}
 	if bit := uint64(1) << (in % 64); i < s.rows && saved.known[in/64]&bit == 0 {
 		saved.known[in/64] |= bit
@@ -66,12 +66,12 @@ func (s *stream[T]) take(dst []T, first, rows uint32) []T {
 		base := len(dst)
 		dst = append(dst, s.table.chunks[n][:min(chunkRows, end-first)]...)
 		if saved := s.saved[n]; saved != nil {
-			invariant.Hold(!saved.taken, "rows from %d on were taken before", first)
+			invariant.Hold(saved != &s.gone, "rows from %d on were taken before", first)
 			for k, at := range saved.at {
 				dst[base+int(at)] = saved.rows[k]
 			}
 		}
-		s.saved[n] = &savedRows[T]{taken: true}
+		s.saved[n] = &s.gone
 		s.taken++
 	}
 	if int(s.taken) == len(s.saved) {

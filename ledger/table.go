@@ -54,9 +54,7 @@ func (t *Table[T]) prepare(i uint32) {
 	if t.epochs[n] < t.frozen {
 		own := *t.chunks[n]
 		t.chunks[n], t.epochs[n] = &own, t.frozen
-		if len(t.chunks) >= largeTable {
-			t.pages.Ask(unsafe.Pointer(&own), unsafe.Sizeof(own))
-		}
+		t.askPages(n)
 	}
 	wanted := false
 	for _, s := range t.streams {
@@ -70,14 +68,19 @@ func (t *Table[T]) prepare(i uint32) {
 // grow adds a chunk.
 func (t *Table[T]) grow() {
 	t.chunks, t.epochs = append(t.chunks, new(chunk[T])), append(t.epochs, t.epoch)
-	if len(t.chunks) < largeTable {
-		return
+	n := uint32(len(t.chunks)) - 1
+	if n+1 == largeTable {
+		for before := range n {
+			t.askPages(before)
+		}
 	}
-	fresh := t.chunks[len(t.chunks)-1:]
-	if len(t.chunks) == largeTable {
-		fresh = t.chunks
-	}
-	for _, c := range fresh {
+	t.askPages(n)
+}
+
+// askPages asks for large pages under a chunk, if the table is a large one.
+func (t *Table[T]) askPages(n uint32) {
+	if len(t.chunks) >= largeTable {
+		c := t.chunks[n]
 		t.pages.Ask(unsafe.Pointer(c), unsafe.Sizeof(*c))
 	}
 }

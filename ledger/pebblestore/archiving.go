@@ -257,11 +257,7 @@ func (p *pace) rest(ctx context.Context) error {
 	if !p.gentle || worked < gentlePiece {
 		return ctx.Err()
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(archiveShare * worked):
-		p.began = time.Now()
-		return nil
-	}
+	err := pause(ctx, archiveShare*worked)
+	p.began = time.Now()
+	return err
 }

@@ -38,7 +38,9 @@ func (b *batches) beside(ctx context.Context) {
 
 func (b *batches) end() {
 	b.abandon()
-	close(b.todo)
+	if b.todo != nil {
+		close(b.todo)
+	}
 }
 
 func (b *batches) set(key, value []byte) {

@@ -83,9 +83,8 @@ func (s *Store) saveSection(ctx context.Context, generation uint64, section ledg
 		if err := s.db.Set(partKey(generation, section.Name, part), rows, pebble.NoSync); err != nil {
 			return sum, err
 		}
-		written := len(rows)
 		encoding.empty <- rows
-		if err := rest.after(ctx, written); err != nil {
+		if err := rest.after(ctx, len(rows)); err != nil {
 			return sum, err
 		}
 	}

@@ -159,16 +159,9 @@ func (x *indexer) run() {
 			if err = x.gather(); err == nil && x.full() {
 				err = x.catchUp(x.ending)
 			}
-			x.rest()
+			_ = pause(x.ending, restTime) // its end is seen above
 		}
 		x.report(err)
-	}
-}
-
-func (x *indexer) rest() {
-	select {
-	case <-x.ending.Done():
-	case <-time.After(restTime):
 	}
 }
 
@@ -321,7 +314,11 @@ func (x *indexer) writeWindow() error {
 	if x.store.options.interrupt != nil {
 		batch.keys = 1
 	}
-	batch.beside(x.ending)
+	if x.store.indexer.Load() == x {
+		batch.beside(x.ending)
+	} else { // nobody appends blocks meanwhile
+		batch.begin()
+	}
 	defer batch.end()
 	counts := x.counts() && w.upTo > x.totalled
 	if counts {

@@ -27,13 +27,17 @@ func (t *throttle) after(ctx context.Context, written int) error {
 	if t.owed += time.Duration(written) * time.Second / paceRate; t.owed < pauseLeast {
 		return nil
 	}
-	pause := time.NewTimer(t.owed)
-	defer pause.Stop()
+	owed := t.owed
 	t.owed = 0
+	return pause(ctx, owed)
+}
+
+// pause sleeps for a while, or until the context ends.
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-pause.C:
+	case <-time.After(d):
 		return nil
 	}
 }

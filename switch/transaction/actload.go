@@ -38,7 +38,7 @@ func LoadOutcome(newestFirst []Kind) (outcome Kind) {
 
 // makeUpLoad credits what the bank took.
 func makeUpLoad(a *act) bool {
-	h, e, ok := a.loadOf()
+	h, e, ok := a.movementOf(KindLoad)
 	if !ok {
 		return false
 	}
@@ -61,7 +61,7 @@ func makeUpLoad(a *act) bool {
 
 // claimLoad takes back what was credited and the bank did not take; what the purse does not have any more the holder owes.
 func claimLoad(a *act) bool {
-	h, e, ok := a.loadOf()
+	h, e, ok := a.movementOf(KindLoad)
 	if !ok {
 		return false
 	}
@@ -98,9 +98,9 @@ func (a *act) loadUnderWay(open *load) bool {
 	return a.refuse("original", "load_under_way", "圈存 %[1]s 仍在等银行答复,不能手工处理;转人工后再办", "load %[1]s still waits for the bank: it can be settled by hand when it has been given up", ReferenceOf(a.op.Original))
 }
 
-// loadOf finds the load that the operation names, and whose it is.
-func (a *act) loadOf() (*Holder, *Evidence, bool) {
-	e, ok := a.evidence(KindLoad)
+// movementOf finds the load or withdrawal that the operation names, and whose it is.
+func (a *act) movementOf(kind Kind) (*Holder, *Evidence, bool) {
+	e, ok := a.evidence(kind)
 	if !ok || !a.amount(maxOperation) {
 		return nil, nil, false
 	}

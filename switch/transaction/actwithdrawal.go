@@ -66,7 +66,7 @@ func (s *State) cardToName(holder uint32) (newest uint32) {
 // chargeWithdrawal books what the bank's file says that it has paid: a withdrawal that was given up, or one that had ended otherwise. What the
 // purse does not have any more the holder owes.
 func chargeWithdrawal(a *act) bool {
-	h, e, ok := a.withdrawalOf()
+	h, e, ok := a.movementOf(KindBankWithdrawal)
 	if !ok {
 		return false
 	}
@@ -91,7 +91,7 @@ func chargeWithdrawal(a *act) bool {
 // returnWithdrawal gives back what the bank's file says that it has not paid: the hold of one that was given up, or the money of one that was
 // posted.
 func returnWithdrawal(a *act) bool {
-	h, e, ok := a.withdrawalOf()
+	h, e, ok := a.movementOf(KindBankWithdrawal)
 	if !ok {
 		return false
 	}
@@ -118,19 +118,6 @@ func returnWithdrawal(a *act) bool {
 
 func (a *act) withdrawalUnderWay() bool {
 	return a.refuse("original", "withdrawal_under_way", "提现 %[1]s 仍在等银行答复,不能手工处理;转人工后再办", "withdrawal %[1]s still waits for the bank: it can be settled by hand when it has been given up", ReferenceOf(a.op.Original))
-}
-
-// withdrawalOf finds the withdrawal that the operation names, and whose it is.
-func (a *act) withdrawalOf() (*Holder, *Evidence, bool) {
-	e, ok := a.evidence(KindBankWithdrawal)
-	if !ok || !a.amount(maxOperation) {
-		return nil, nil, false
-	}
-	h, ok := a.evidenceHolder(e)
-	if ok && a.state.book.Account(h.Main).State == ledger.AccountClosed {
-		return nil, nil, a.refuse("original", "account_closed", "持卡人已销户,请转待查或无人认领", "the holder's account is closed: post it to suspense or unclaimed")
-	}
-	return h, e, ok
 }
 
 // withinWithdrawal says whether what has been put right of an ended withdrawal stays within it.
