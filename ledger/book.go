@@ -37,6 +37,7 @@ type Book struct {
 	credits  money.Fen      // all credit legs ever posted
 	debits   money.Fen      // all debit legs ever posted, as a positive amount; credits == debits always
 	controls []ControlTotal // in the order in which their first accounts were opened; each balance is the sum of its accounts'
+	adding   adding         // not part of what a checkpoint holds
 }
 
 // NewBook returns an empty book.
@@ -60,9 +61,6 @@ func (b *Book) Known(id AccountID) bool { return id > 0 && uint32(id) < b.accoun
 
 // Account returns an account for reading. REQUIRES: Known(id).
 func (b *Book) Account(id AccountID) *Account { return b.accounts.At(uint32(id)) }
-
-// GatherPages is Table.GatherPages of the accounts.
-func (b *Book) GatherPages() { b.accounts.GatherPages() }
 
 // Hold returns an open hold.
 func (b *Book) Hold(id uint64) (Hold, bool) {
@@ -323,6 +321,7 @@ func (b *Book) Apply(sequence uint64, e *Entry) {
 		leg := &e.Legs[i]
 		account := b.accounts.Edit(uint32(leg.Account))
 		account.Balance += leg.Amount
+		b.adding.post(leg)
 		b.controls[account.control].Balance += leg.Amount
 		if leg.Amount > 0 {
 			b.credits += leg.Amount

@@ -11,7 +11,7 @@ type Owner func(job func())
 
 // stream is a table as it was at one moment, taken part by part while its owner goes on editing.
 //
-// Copying each chunk that is edited meanwhile, as a Frozen has it, is right for what is edited seldom. A checkpoint of fifty million holders takes
+// Sharing chunks and copying each that is edited meanwhile would be right for what is edited seldom. A checkpoint of fifty million holders takes
 // minutes, and in minutes every purchase finds three chunks that nobody has edited yet: 100 KiB copied and as much memory taken for each of them, until
 // a second copy of everything is there. Here the owner keeps the old row, once for each row that is edited before its part is taken, and hands out a part
 // as it was: a copy of its rows, with the old ones put back. All of it happens on the owner, so nothing is locked.
@@ -87,7 +87,7 @@ func (s *stream[T]) end() {
 }
 
 // Sharing is what the streams of one snapshot have in common: each part can be read once, and End is called when no more are wanted. Where there is none,
-// tables are frozen (Table.Freeze) and can be read in any order at any time.
+// tables are read as they are when they are read: in any order, while nobody edits them.
 type Sharing struct {
 	owner Owner
 	ends  []func()
@@ -109,30 +109,63 @@ func (s *Sharing) End() {
 	})
 }
 
-// Section makes a checkpoint section of a table as it is now: sectionRows rows a part, each row written by encode. It is streamed, or frozen when how is nil.
+// Section makes a checkpoint section of a table as it is now: sectionRows rows a part, each row written by encode. When how is nil it is read in place.
 func (t *Table[T]) Section(how *Sharing, name string, encode func(dst []byte, row *T) []byte) Section {
 	return t.IndexedSection(how, name, func(dst []byte, _ uint32, row *T) []byte { return encode(dst, row) })
 }
 
 // IndexedSection is Section for an encode that is told which row it writes, and may leave rows out.
 func (t *Table[T]) IndexedSection(how *Sharing, name string, encode func(dst []byte, i uint32, row *T) []byte) Section {
-	if how == nil {
-		return t.Freeze().indexedSection(name, encode)
-	}
-	s := t.stream()
-	how.ends = append(how.ends, s.end)
-	var rows []T // of the newest part
+	m := t.Share(how)
 	return Section{
 		Name:  name,
-		Parts: (s.rows + sectionRows - 1) / sectionRows,
+		Parts: m.parts(),
 		Encode: func(dst []byte, part uint32) []byte {
-			first := part * sectionRows
-			rows = slices.Grow(rows[:0], int(min(sectionRows, s.rows-first)))
-			how.owner(func() { rows = s.take(rows, first, sectionRows) })
-			for i := range rows {
-				dst = encode(dst, first+uint32(i), &rows[i])
-			}
+			m.eachOf(part, func(i uint32, row *T) { dst = encode(dst, i, row) })
 			return dst
 		},
+	}
+}
+
+// Moment is a table as it was at one moment. Its rows can be read once, by one goroutine at a time.
+type Moment[T any] struct {
+	Rows   uint32
+	table  *Table[T]
+	stream *stream[T] // nil: the table is read in place
+	owner  Owner
+	taken  []T // of the newest part
+}
+
+// Share makes a moment of now. When how is nil it is read in place, while nobody edits the table.
+func (t *Table[T]) Share(how *Sharing) *Moment[T] {
+	m := &Moment[T]{Rows: t.rows, table: t}
+	if how != nil {
+		m.stream, m.owner = t.stream(), how.owner
+		how.ends = append(how.ends, m.stream.end)
+	}
+	return m
+}
+
+// Each visits all rows in order. The row is good until visit returns.
+func (m *Moment[T]) Each(visit func(i uint32, row *T)) {
+	for part := range m.parts() {
+		m.eachOf(part, visit)
+	}
+}
+
+func (m *Moment[T]) parts() uint32 { return (m.Rows + sectionRows - 1) / sectionRows }
+
+func (m *Moment[T]) eachOf(part uint32, visit func(i uint32, row *T)) {
+	first, end := part*sectionRows, min(m.Rows, (part+1)*sectionRows)
+	if m.stream == nil {
+		for i := first; i < end; i++ {
+			visit(i, m.table.At(i))
+		}
+		return
+	}
+	m.taken = slices.Grow(m.taken[:0], int(end-first))
+	m.owner(func() { m.taken = m.stream.take(m.taken, first, sectionRows) })
+	for i := range m.taken {
+		visit(first+uint32(i), &m.taken[i])
 	}
 }

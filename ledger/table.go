@@ -6,32 +6,32 @@ import (
 	"onecard/ledger/invariant"
 )
 
-// chunkRows is the number of rows that are copied together when a frozen table is edited: 512 rows of 24 to 64 bytes are 12-32 KiB,
-// about 2 us, small enough to hide between two requests. A chunk is its rows and nothing else: these sizes are sizes of Go's allocator, and
-// four bytes more would take a fourth more memory.
+// chunkRows is the number of rows of which a stream keeps the old ones together. A chunk is its rows and nothing else: the sizes of 512 rows of 24 to 64
+// bytes are sizes of Go's allocator, and four bytes more would take a fourth more memory.
 const chunkRows = 512
 
 type chunk[T any] [chunkRows]T
 
-// largeTable is how many chunks a table has before it asks for large pages: with 32,000 rows of any kind it is larger than what a processor
-// remembers of small ones.
-const largeTable = 64
+const (
+	// largeTable is how many chunks a table has before it takes them in slabs, on large pages: with 32,000 rows of any kind it is larger than what a
+	// processor remembers of small ones.
+	largeTable = 64
+	// slabShare: a slab is a fourth of the table, so that a fifth of it is empty at most,
+	slabShare = 4
+	// slabBytes: and so large at most.
+	slabBytes = 4 << 20
+)
 
-// Table is a growable array that can be frozen in constant time while its owner goes on editing.
+// Table is a growable array that can be shared as it was at one moment while its owner goes on editing: see Section. Rows never move.
 //
-// Freeze shares the chunks and moves the table to a new epoch; the owner's first edit of a chunk from an older epoch copies that
-// chunk. It can therefore be read for minutes by another goroutine without a lock and without a pause: the only cost is one comparison
-// per edit and one copy per touched chunk. A checkpoint, which touches them all in time, is streamed instead (Section).
-//
-// Owner: the goroutine that owns the book. A Frozen may be read by any goroutine.
+// Owner: the goroutine that owns the book.
 type Table[T any] struct {
 	chunks  []*chunk[T]
-	epochs  []uint32 // of the chunks: since when each is the table's own
+	epochs  []uint32   // of the chunks: the newest in which all streams have what they want of them
+	slab    []chunk[T] // chunks that are not used yet
 	rows    uint32
 	epoch   uint32
-	frozen  uint32 // epoch that the newest Freeze began: chunks from before it are shared with it
 	streams []*stream[T]
-	pages   LargePages
 }
 
 // Len returns the number of rows.
@@ -40,7 +40,7 @@ func (t *Table[T]) Len() uint32 { return t.rows }
 // At returns row i for reading. REQUIRES: i < Len(); the caller does not write through it.
 func (t *Table[T]) At(i uint32) *T { return &t.chunks[i/chunkRows][i%chunkRows] }
 
-// Edit returns row i for writing. REQUIRES: i < Len(). The pointer is good until the next Freeze.
+// Edit returns row i for writing. REQUIRES: i < Len(). The pointer is good until the next Section.
 func (t *Table[T]) Edit(i uint32) *T {
 	if t.epochs[i/chunkRows] != t.epoch {
 		t.prepare(i)
@@ -48,41 +48,34 @@ func (t *Table[T]) Edit(i uint32) *T {
 	return t.At(i)
 }
 
-// prepare keeps what others still have to read of a row that is about to be edited.
+// prepare keeps what streams still have to read of a row that is about to be edited.
 func (t *Table[T]) prepare(i uint32) {
-	n := i / chunkRows
-	if t.epochs[n] < t.frozen {
-		own := *t.chunks[n]
-		t.chunks[n], t.epochs[n] = &own, t.frozen
-		t.askPages(n)
-	}
 	wanted := false
 	for _, s := range t.streams {
 		wanted = s.keep(i) || wanted
 	}
 	if !wanted {
-		t.epochs[n] = t.epoch
+		t.epochs[i/chunkRows] = t.epoch
 	}
 }
 
 // grow adds a chunk.
 func (t *Table[T]) grow() {
-	t.chunks, t.epochs = append(t.chunks, new(chunk[T])), append(t.epochs, t.epoch)
-	n := uint32(len(t.chunks)) - 1
-	if n+1 == largeTable {
-		for before := range n {
-			t.askPages(before)
-		}
+	if len(t.slab) == 0 {
+		t.slab = newSlab[T](len(t.chunks))
 	}
-	t.askPages(n)
+	t.chunks, t.epochs, t.slab = append(t.chunks, &t.slab[0]), append(t.epochs, t.epoch), t.slab[1:]
 }
 
-// askPages asks for large pages under a chunk, if the table is a large one.
-func (t *Table[T]) askPages(n uint32) {
-	if len(t.chunks) >= largeTable {
-		c := t.chunks[n]
-		t.pages.Ask(unsafe.Pointer(c), unsafe.Sizeof(*c))
+// newSlab makes room for a table that has so many chunks.
+func newSlab[T any](chunks int) []chunk[T] {
+	if chunks < largeTable {
+		return make([]chunk[T], 1)
 	}
+	size := unsafe.Sizeof(chunk[T]{})
+	slab := make([]chunk[T], max(1, min(chunks/slabShare, int(slabBytes/size))))
+	AskLargePages(unsafe.Pointer(&slab[0]), uintptr(len(slab))*size)
+	return slab
 }
 
 // Append adds a row and returns its index.
@@ -94,41 +87,6 @@ func (t *Table[T]) Append(row T) uint32 {
 	t.rows++
 	*t.Edit(i) = row
 	return i
-}
-
-// GatherPages has the kernel gather what the table lies on to large pages, if it is a large one: see LargePages.
-func (t *Table[T]) GatherPages() { t.pages.Gather() }
-
-// Frozen is a table as it was at one moment.
-type Frozen[T any] struct {
-	chunks []*chunk[T]
-	rows   uint32
-}
-
-// Freeze returns the table as it is now, in time proportional to the number of chunks (8 bytes each).
-func (t *Table[T]) Freeze() Frozen[T] {
-	t.epoch++
-	t.frozen = t.epoch
-	return Frozen[T]{chunks: append([]*chunk[T](nil), t.chunks...), rows: t.rows}
-}
-
-// Len returns the number of rows.
-func (f Frozen[T]) Len() uint32 { return f.rows }
-
-// At returns row i.
-func (f Frozen[T]) At(i uint32) *T { return &f.chunks[i/chunkRows][i%chunkRows] }
-
-func (f Frozen[T]) indexedSection(name string, encode func(dst []byte, i uint32, row *T) []byte) Section {
-	return Section{
-		Name:  name,
-		Parts: (f.rows + sectionRows - 1) / sectionRows,
-		Encode: func(dst []byte, part uint32) []byte {
-			for i := part * sectionRows; i < min(f.rows, (part+1)*sectionRows); i++ {
-				dst = encode(dst, i, f.At(i))
-			}
-			return dst
-		},
-	}
 }
 
 // sectionRows is the number of rows in one part of a checkpoint section: about 64-256 KiB, one Pebble value.

@@ -48,7 +48,6 @@ type lists struct {
 	sparse  map[listKey]*uint32
 	touched []listKey
 	notes   []note // what is to be added, at most lotNotes
-	pages   ledger.LargePages
 	warmth  uint32 // sink of the early reads, so that they are not left out
 }
 
@@ -61,9 +60,9 @@ type note struct {
 
 const (
 	denseIDs    = 1 << 22
-	pieceChunks = 1 << 10
-	// keptPieces stay for the next window at least: 4 MiB, half a minute at 20,000 entries a second.
-	keptPieces = 64
+	pieceChunks = 1 << 15 // 2 MiB
+	// keptPieces stay for the next window at least: half a minute at 20,000 entries a second.
+	keptPieces = 2
 	// lotNotes are added together: more lists than can wait for memory at once, and so few that what came first is still near when it is added.
 	lotNotes = 128
 	// walkedIDs are looked at in the time that it takes to sort one list.
@@ -139,7 +138,7 @@ func (g *lists) extend(c *chunk, end *uint32, key listKey, sequence uint64) *chu
 	if int(g.chunks) == len(g.pieces)*pieceChunks {
 		piece := new([pieceChunks]chunk)
 		if g.pieces = append(g.pieces, piece); len(g.pieces) > keptPieces {
-			g.pages.Ask(unsafe.Pointer(piece), unsafe.Sizeof(*piece))
+			ledger.AskLargePages(unsafe.Pointer(piece), unsafe.Sizeof(*piece))
 		}
 	}
 	g.chunks++

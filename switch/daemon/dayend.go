@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"onecard/ledger"
+	"onecard/ledger/money"
 	"onecard/switch/dayend"
 	"onecard/switch/proof"
 	"onecard/switch/transaction"
@@ -191,13 +192,13 @@ func (s *server) memoryAt(ctx context.Context, in *dayend.Input) (*leftover, err
 	if err != nil {
 		return nil, err
 	}
-	last := in.Span.Last
-	in.Memory = dayend.BalancesOf(accounts)
-	in.Campus.Accounts = make([]dayend.Account, accounts.Len())
-	for i := range in.Campus.Accounts {
-		a := accounts.At(uint32(i))
+	in.Memory = dayend.Balances{Fen: make([]money.Fen, accounts.Rows)}
+	in.Campus.Accounts = make([]dayend.Account, accounts.Rows)
+	accounts.Each(func(i uint32, a *ledger.Account) {
+		in.Memory.Fen[i] = a.Balance
 		in.Campus.Accounts[i] = dayend.Account{Set: a.Set, Code: a.Code, Class: dayend.NoClass}
-	}
+	})
+	last := in.Span.Last
 	left := newLeftover(last, in.Switch.Opens)
 	later := 0
 	err = s.opened.store.Between(ctx, last, sequence, func(b ledger.Block) error {

@@ -35,15 +35,6 @@ func (b *Balances) Post(e *ledger.Entry) bool {
 	return true
 }
 
-// BalancesOf are those of accounts that the owner has frozen.
-func BalancesOf(accounts ledger.Frozen[ledger.Account]) Balances {
-	b := Balances{Fen: make([]money.Fen, accounts.Len())}
-	for i := range b.Fen {
-		b.Fen[i] = accounts.At(uint32(i)).Balance
-	}
-	return b
-}
-
 // TakeBack undoes the postings of a block, in any order of blocks. Accounts that it opened stay: see Drop.
 func (b *Balances) TakeBack(block ledger.Block) (opened int, err error) {
 	err = block.Each(func(_ uint64, e *ledger.Entry) error {

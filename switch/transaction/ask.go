@@ -74,7 +74,8 @@ func (e *Engine) own(job func()) {
 	}
 }
 
-// SnapshotBeforeRun is Snapshot for a ledger that nobody serves yet, or any more. It can be read in any order, and need not be ended.
+// SnapshotBeforeRun is Snapshot for a ledger that nobody serves yet, or any more. It can be read in any order until something is decided, and need not be
+// ended.
 func (e *Engine) SnapshotBeforeRun() (ledger.Snapshot, error) { return e.snapshot(nil) }
 
 func (e *Engine) snapshot(how *ledger.Sharing) (ledger.Snapshot, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onecard/ledger"
+	"onecard/ledger/money"
 	"onecard/switch/dayend"
 	"onecard/switch/transaction"
 )
@@ -75,7 +76,9 @@ func (s *story) endDay() string {
 	}
 	accounts, sequence, err := s.engine.Accounts(context.Background())
 	require.NoError(s.t, err)
-	in := dayend.Input{Opening: s.closing, Before: s.ended, Memory: dayend.BalancesOf(accounts), Zone: china, KindName: func(kind transaction.Kind) (string, string) {
+	memory := dayend.Balances{Fen: make([]money.Fen, accounts.Rows)}
+	accounts.Each(func(i uint32, a *ledger.Account) { memory.Fen[i] = a.Balance })
+	in := dayend.Input{Opening: s.closing, Before: s.ended, Memory: memory, Zone: china, KindName: func(kind transaction.Kind) (string, string) {
 		row, _ := transaction.CatalogueOf(kind)
 		return row.Chinese, row.English
 	}}

@@ -66,12 +66,17 @@ func (s *State) applyDayEnd(sequence uint64, e *ledger.Entry) {
 // EndedDay is the newest business day that has a day-end; 0 when none has.
 func (s *State) EndedDay() uint32 { return s.business.ended }
 
-// Accounts freezes all accounts as they are after the returned sequence, and returns when that is durable.
-func (e *Engine) Accounts(ctx context.Context) (accounts ledger.Frozen[ledger.Account], sequence uint64, err error) {
+// Accounts shares all accounts as they are after the returned sequence, and returns when that is durable. REQUIRES: the caller reads them to the end,
+// which gives back what is kept for him.
+func (e *Engine) Accounts(ctx context.Context) (accounts *ledger.Moment[ledger.Account], sequence uint64, err error) {
+	how := ledger.NewSharing(e.own)
 	err = e.command(ctx, func() error {
-		accounts, sequence = e.state.book.Balances(), e.state.book.Sequence()
+		accounts, sequence = e.state.book.Balances(how), e.state.book.Sequence()
 		return nil
 	})
+	if err != nil {
+		how.End()
+	}
 	return accounts, sequence, err
 }
 

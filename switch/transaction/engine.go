@@ -148,7 +148,6 @@ func (e *Engine) Run(ctx context.Context, now int64) error {
 	defer close(e.stopped)
 	stop := context.AfterFunc(ctx, e.door.Wake)
 	defer stop()
-	e.state.gatherPages()
 	if err := e.resumeLoads(now); err != nil {
 		return err
 	}

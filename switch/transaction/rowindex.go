@@ -22,7 +22,6 @@ import (
 // the row that proves a hit is the row that the purchase needs next. See BenchmarkCardLookup.
 type rowIndex struct {
 	segments [indexSegments]indexSegment
-	pages    ledger.LargePages
 }
 
 type indexSegment struct {
@@ -36,8 +35,8 @@ const (
 	indexRowMask   = 1<<indexRowBits - 1
 	indexFirst     = 8 // slots of a segment with its first row
 	maxIndexedRows = indexRowMask - 1
-	// largeSegment is how many slots a segment has before it asks for large pages: the index has a megabyte then.
-	largeSegment = 1 << 10
+	// largeIndex is how many slots an index has that asks for large pages: 8 MiB, more than a processor remembers small ones of.
+	largeIndex = 2 << 20
 )
 
 // probe is a walk over the rows that may have a key.
@@ -84,7 +83,6 @@ func (x *rowIndex) add(hash uint64, row uint32, hashOf func(row uint32) uint64) 
 	s := &x.segments[hash>>56]
 	if 4*(s.used+1) > 3*uint32(len(s.slots)) {
 		s.grow(hashOf)
-		x.askPages(s)
 	}
 	s.put(hash, row)
 }
@@ -111,19 +109,21 @@ func (s *indexSegment) grow(hashOf func(row uint32) uint64) {
 	}
 }
 
-// reserve makes room for so many rows at seven tenths, if the index is empty.
+// reserve makes room for so many rows at seven tenths, if the index is empty. All of it is taken at once, so that it can lie on large pages; a segment that
+// grows later leaves its place in it empty.
 func (x *rowIndex) reserve(rows uint32) {
 	for i := range x.segments {
-		if s := &x.segments[i]; s.used == 0 {
-			s.slots = make([]uint32, rows/indexSegments*10/7+indexFirst)
-			x.askPages(s)
+		if x.segments[i].used != 0 {
+			return
 		}
 	}
-}
-
-func (x *rowIndex) askPages(s *indexSegment) {
-	if len(s.slots) >= largeSegment {
-		x.pages.Ask(unsafe.Pointer(&s.slots[0]), uintptr(len(s.slots))*unsafe.Sizeof(s.slots[0]))
+	each := int(rows/indexSegments*10/7 + indexFirst)
+	all := make([]uint32, indexSegments*each)
+	if len(all) >= largeIndex {
+		ledger.AskLargePages(unsafe.Pointer(&all[0]), uintptr(len(all))*unsafe.Sizeof(all[0]))
+	}
+	for i := range x.segments {
+		x.segments[i].slots, all = all[:each:each], all[each:]
 	}
 }
 

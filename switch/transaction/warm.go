@@ -56,15 +56,6 @@ func (s *State) warm(requests []Request) {
 	s.warmth = sink + money.Fen(seen) // so that the reads are not left out
 }
 
-// gatherPages has the rows that requests need lie on large pages, which is what makes reading them early worth it when there are millions.
-func (s *State) gatherPages() {
-	s.book.GatherPages()
-	s.holders.GatherPages()
-	s.cards.GatherPages()
-	s.answers.GatherPages()
-	s.cardIndex.pages.Gather()
-}
-
 // warmAnswers reads the rows in which the answers will be remembered: two lines each.
 func (s *State) warmAnswers(requests []Request) (sink money.Fen) {
 	for i := range requests {
