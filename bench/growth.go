@@ -200,6 +200,12 @@ func (g *growth) measure(ctx context.Context, points []*growthPoint, of shape, o
 			if err != nil {
 				return err
 			}
+			if round == 0 {
+				if err := server.atRest(ctx); err != nil {
+					server.kill()
+					return err
+				}
+			}
 			h := &house{site: p.site, servers: map[string]*process{"switch": server}, receipts: p.receipts, random: random}
 			m, err := p.measure(ctx, h, server, of, g.seconds, &g.profile)
 			if err != nil {
@@ -215,6 +221,33 @@ func (g *growth) measure(ctx context.Context, points []*growthPoint, of shape, o
 		}
 	}
 	return nil
+}
+
+// atRest waits until what an import has left to be done is done: its statements are indexed, and nothing is compacted any more. What purchases leave is theirs.
+func (p *process) atRest(ctx context.Context) error {
+	const look, calmLooks, looks = 500 * time.Millisecond, 6, 600
+	if err := p.indexed(ctx); err != nil {
+		return err
+	}
+	before, calm := 0.0, 0
+	for range looks {
+		now, err := p.metrics(ctx, "onecard_pebble_disk_bytes")
+		if err != nil {
+			return err
+		}
+		if calm++; now[0] != before {
+			calm = 0
+		}
+		if before = now[0]; calm == calmLooks {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(look):
+		}
+	}
+	return fmt.Errorf("交换机仍在整理导入的数据 / the switch is still at work on what was imported after %s", looks*look)
 }
 
 // measure turns the load once unmeasured, so that caches and logs of a switch that has just started are those of one that has been running.

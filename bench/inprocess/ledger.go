@@ -225,7 +225,7 @@ func (l *opened) usage(ctx context.Context) (pebblestore.Usage, error) {
 // index is what a switch keeps behind its ledger.
 func index() pebblestore.Index {
 	register := transaction.NewRegister()
-	return pebblestore.Index{Keys: register.Statements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}}
+	return pebblestore.Index{Keys: register.Statements, Shared: transaction.SharedStatements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}}
 }
 
 // large makes one ledger of many records, builds its index again and verifies it.

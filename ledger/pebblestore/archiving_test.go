@@ -153,7 +153,7 @@ func TestArchiveMendsItself(t *testing.T) {
 func TestRestoreFromArchives(t *testing.T) {
 	mem := vfs.NewMem()
 	s := open(t, testOptions("data", mem))
-	require.NoError(t, s.StartIndexer(Index{Keys: everyEntry}))
+	require.NoError(t, s.StartIndexer(listed()))
 	require.NoError(t, s.PutDirectory([]DirectoryRow{{Kind: 'n', Key: "1", Value: []byte("name")}}))
 	b := newBooks(t, s)
 	heads := []ledger.Head{s.Head()}

@@ -69,7 +69,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}))
 	o.Version = "v1"
 	s := open(t, o)
-	require.NoError(t, s.StartIndexer(Index{Keys: everyEntry}))
+	require.NoError(t, s.StartIndexer(listed()))
 	b := newBooks(t, s)
 	load := startOwner(b)
 	running.Store(load)
@@ -99,7 +99,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		require.NoError(t, c.Close())
 		c = open(t, testOptions(dir, nil))
 		require.Equal(t, heads[i], c.Head())
-		require.NoError(t, c.StartIndexer(Index{Keys: everyEntry}))
+		require.NoError(t, c.StartIndexer(listed()))
 		last := newBooks(t, c).pay(3)
 		require.NoError(t, c.Close())
 		c = open(t, testOptions(dir, nil))

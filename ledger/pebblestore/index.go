@@ -16,18 +16,24 @@ import (
 // Behind the durable head a goroutine reads blocks and gathers, in memory, for each space (card, terminal) and number the sequences of
 // its entries (lists.go). Now and then it writes them (indexer.go): one key per number with the list of sequences since the last time. A key per entry
 // was tried on paper and costs 1 to 2 us of memtable work each (ledger study 3.2); a list costs an append, and a window of four million
-// entries over 30,000 cards is 30,000 keys. Over a million cards it is a million: a quarter of a key an entry, where a window of one million
-// entries had two thirds, and each costs as much as gathering two entries.
+// entries over a million cards is 62,500 keys, because sixteen cards share a list. With a list for each it was a million, and putting those into
+// tables and the tables into one another cost as much as deciding the purchases.
 //
-//	I | space u8 | id u64 | first sequence u64 -> differences of sequences, uvarint, the first from the key
+//	I | space u8          | id u64        | first sequence u64 -> differences of sequences, uvarint, the first from the key
+//	I | space u8 and 0x80 | id / 16 u64   | first sequence u64 -> difference << 4 and id % 16, uvarint ...
 //
-// The lists of one number are disjoint and in order: a window begins where the last complete one ended, so a list that an interrupted
+// The lists of one key are disjoint and in order: a window begins where the last complete one ended, so a list that an interrupted
 // window has left stands under the key that the next window gives it, or beyond the mark, where nobody looks.
 
 // Keys says which statements an entry belongs to.
 type Keys func(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64))
 
-const markIndex = "index"
+// markIndex says up to where the lists are complete. Its older name, markAlone, is that of a ledger whose lists were all those of one number: they are
+// dropped, and built again as they are now.
+const (
+	markIndex = "lists"
+	markAlone = "index"
+)
 
 func markKey(name string) []byte { return append([]byte{prefixMark}, name...) }
 
@@ -73,8 +79,11 @@ func (s *Store) ReadTo() (uint64, error) {
 // Statement returns the sequences of the entries of one number, between two sequences (inclusive), at most limit of them, oldest or
 // newest first. What it costs grows with limit and not with the length of the statement.
 func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirst bool) ([]uint64, error) {
-	key := listKey{space, id}
-	recent, it, written, err := s.recent(key)
+	m, err := s.member(space, id)
+	if err != nil {
+		return nil, err
+	}
+	recent, it, written, err := s.recent(m)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +92,7 @@ func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirs
 	if newestFirst {
 		p.take(recent)
 	}
-	if err := p.stored(it, key, min(to, written)); err != nil {
+	if err := p.stored(it, m, min(to, written)); err != nil {
 		return nil, s.unreadable(err)
 	}
 	if !newestFirst {
@@ -92,8 +101,29 @@ func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirs
 	return p.found, s.unreadable(it.Error())
 }
 
+// member is where a number's list stands. Without an indexer, which knows, it is looked up what there is.
+func (s *Store) member(space byte, id uint64) (member, error) {
+	shared := false
+	if x := s.indexer.Load(); x != nil {
+		shared = x.shared[space]
+	} else {
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixIndex, space | sharedSpace}, UpperBound: []byte{prefixIndex, (space | sharedSpace) + 1}})
+		if err != nil {
+			return member{}, s.unreadable(fmt.Errorf("reading the index: %w", err))
+		}
+		shared = it.First()
+		if err := it.Close(); err != nil {
+			return member{}, s.unreadable(fmt.Errorf("reading the index: %w", err))
+		}
+	}
+	if shared {
+		return sharedMember(space, id), nil
+	}
+	return member{listKey: listKey{space, id}}, nil
+}
+
 // recent returns what of one list is not on disk yet, an iterator on what is, and up to where that counts.
-func (s *Store) recent(key listKey) (recent []uint64, it *pebble.Iterator, written uint64, err error) {
+func (s *Store) recent(m member) (recent []uint64, it *pebble.Iterator, written uint64, err error) {
 	x := s.indexer.Load()
 	if x != nil {
 		if err := x.refresh(); err != nil {
@@ -102,8 +132,8 @@ func (s *Store) recent(key listKey) (recent []uint64, it *pebble.Iterator, writt
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		written = x.listed
-		if recent, err = x.writing.lists.read(nil, key); err == nil {
-			recent, err = x.pending.lists.read(recent, key)
+		if recent, err = x.writing.lists.read(nil, m); err == nil {
+			recent, err = x.pending.lists.read(recent, m)
 		}
 		if err != nil {
 			return nil, nil, 0, err
@@ -111,7 +141,7 @@ func (s *Store) recent(key listKey) (recent []uint64, it *pebble.Iterator, writt
 	} else if written, err = s.mark(markIndex); err != nil {
 		return nil, nil, 0, err
 	}
-	it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(key, 0), UpperBound: indexKey(listKey{key.space, key.id + 1}, 0)})
+	it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(m.listKey, 0), UpperBound: indexKey(listKey{m.space, m.id + 1}, 0)})
 	if err != nil {
 		return nil, nil, 0, s.unreadable(fmt.Errorf("reading the index: %w", err))
 	}
@@ -145,13 +175,13 @@ func (p *page) take(list []uint64) bool {
 }
 
 // stored takes the lists on disk up to a sequence.
-func (p *page) stored(it *pebble.Iterator, key listKey, upTo uint64) error {
+func (p *page) stored(it *pebble.Iterator, m member, upTo uint64) error {
 	whole := p.to
 	p.to = min(p.to, upTo)
 	defer func() { p.to = whole }()
-	step, valid := it.Next, it.SeekLT(indexKey(key, p.from+1)) || it.First() // the list that holds from begins at or before it
+	step, valid := it.Next, it.SeekLT(indexKey(m.listKey, p.from+1)) || it.First() // the list that holds from begins at or before it
 	if p.newestFirst {
-		step, valid = it.Prev, it.SeekLT(indexKey(key, p.to+1))
+		step, valid = it.Prev, it.SeekLT(indexKey(m.listKey, p.to+1))
 	}
 	for ; valid && len(p.found) < p.limit; valid = step() {
 		first := binary.BigEndian.Uint64(it.Key()[10:])
@@ -162,8 +192,8 @@ func (p *page) stored(it *pebble.Iterator, key listKey, upTo uint64) error {
 		if err != nil {
 			return fmt.Errorf("reading the index: %w", err)
 		}
-		if p.list, err = readList(p.list[:0], first, value); err != nil {
-			return fmt.Errorf("statement of %d: %w", key.id, err)
+		if p.list, err = m.readList(p.list[:0], first, value); err != nil {
+			return fmt.Errorf("index key %x: %w", it.Key(), err)
 		}
 		p.take(p.list)
 		if p.newestFirst && first <= p.from {

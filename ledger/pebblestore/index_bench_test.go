@@ -24,7 +24,7 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		register := engine.State().NewRegister()
-		index := pebblestore.Index{Keys: register.Statements, Totals: pebblestore.Totals{Count: register.Count, RollUp: transaction.RollUp}}
+		index := pebblestore.Index{Keys: register.Statements, Shared: transaction.SharedStatements, Totals: pebblestore.Totals{Count: register.Count, RollUp: transaction.RollUp}}
 		require.NoError(b, store.RebuildIndex(b.Context(), index))
 	}
 	b.StopTimer()

@@ -40,6 +40,7 @@ const (
 // Index says what is kept behind the blocks. Its functions are called on one goroutine at a time, with every entry once and in order.
 type Index struct {
 	Keys   Keys
+	Shared string // spaces of many numbers with short lists each, as cards: neighbours share one. Spaces are below 0x80
 	Totals Totals // zero: none
 }
 
@@ -56,7 +57,8 @@ type indexer struct {
 	news  chan struct{}
 	done  chan struct{}
 
-	window int // entries that are written together
+	window int       // entries that are written together
+	shared [256]bool // spaces
 
 	// what Keys and Count are given: made once, they would be made anew for every entry
 	list func(space byte, id uint64) // lists the entry at taking
@@ -112,6 +114,9 @@ func (s *Store) StartIndexer(index Index) error {
 }
 
 func (s *Store) newIndexer(index Index) (*indexer, error) {
+	if err := s.dropAlone(); err != nil {
+		return nil, err
+	}
 	listed, err := s.mark(markIndex)
 	if err != nil {
 		return nil, err
@@ -121,7 +126,16 @@ func (s *Store) newIndexer(index Index) (*indexer, error) {
 		window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
 	}
 	x.ending, x.end = context.WithCancel(context.Background())
-	x.list = func(space byte, id uint64) { x.pending.lists.note(listKey{space, id}, x.taking) }
+	for _, space := range []byte(index.Shared) {
+		x.shared[space] = true
+	}
+	x.list = func(space byte, id uint64) {
+		if x.shared[space] {
+			x.pending.lists.note(sharedMember(space, id), x.taking)
+			return
+		}
+		x.pending.lists.note(member{listKey: listKey{space, id}}, x.taking)
+	}
 	x.move = x.pending.cells.add
 	if x.counts() {
 		if x.totalled, x.promised, err = s.totalsMark(); err != nil {
@@ -363,9 +377,20 @@ func (s *Store) RebuildIndex(ctx context.Context, index Index) error {
 	return errors.Join(x.catchUp(ctx), ctx.Err())
 }
 
-func (s *Store) dropIndex() error {
+func (s *Store) dropIndex() error { return errors.Join(s.dropLists(), s.dropTotals()) }
+
+func (s *Store) dropLists() error {
 	return errors.Join(
-		s.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync), s.dropTotals(),
+		s.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync),
 		s.db.DeleteRange([]byte{prefixIndex}, []byte{prefixIndex + 1}, pebble.NoSync),
 	)
+}
+
+// dropAlone drops the lists of a ledger that has none that are shared. Where nothing may be written they are passed over.
+func (s *Store) dropAlone() error {
+	alone, err := s.mark(markAlone)
+	if err != nil || alone == 0 || s.options.ReadOnly {
+		return err
+	}
+	return errors.Join(s.dropLists(), s.db.Delete(markKey(markAlone), pebble.NoSync))
 }

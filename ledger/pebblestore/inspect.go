@@ -144,14 +144,20 @@ func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uin
 	}
 	defer it.Close()
 	var key listKey
-	var list []uint64
+	var found [neighbours][]uint64
 	tell := func() error {
-		if len(list) == 0 {
-			return nil
+		for which, list := range found[:1<<key.bits()] {
+			if len(list) == 0 {
+				continue
+			}
+			slices.Sort(list)
+			err := errors.Join(ctx.Err(), visit(key.space&^sharedSpace, key.id<<key.bits()|uint64(which), slices.Compact(list)))
+			if err != nil {
+				return err
+			}
+			found[which] = list[:0]
 		}
-		slices.Sort(list)
-		list = slices.Compact(list)
-		return errors.Join(ctx.Err(), visit(key.space, key.id, list))
+		return nil
 	}
 	for valid := it.First(); valid; valid = it.Next() {
 		value, err := it.ValueAndErr()
@@ -166,10 +172,13 @@ func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uin
 			if err := tell(); err != nil {
 				return err
 			}
-			key, list = at, list[:0]
+			key = at
 		}
-		if list, err = readList(list, binary.BigEndian.Uint64(it.Key()[10:]), value); err != nil {
-			return fmt.Errorf("index key %x: %w", it.Key(), err)
+		for which := range found[:1<<key.bits()] {
+			m := member{key, uint8(which)}
+			if found[which], err = m.readList(found[which], binary.BigEndian.Uint64(it.Key()[10:]), value); err != nil {
+				return fmt.Errorf("index key %x: %w", it.Key(), err)
+			}
 		}
 	}
 	if err := it.Error(); err != nil {

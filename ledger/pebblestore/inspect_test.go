@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
@@ -35,7 +36,7 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 	w := newWorkload(5)
 	for round := range 6 {
 		s := open(t, o)
-		x, err := s.newIndexer(Index{Keys: everyEntry})
+		x, err := s.newIndexer(listed())
 		require.NoError(t, err)
 		require.NoError(t, w.write(s, 15))
 		require.NoError(t, x.gather())
@@ -51,11 +52,21 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 	s := open(t, o)
-	x, err := s.newIndexer(Index{Keys: everyEntry})
+	x, err := s.newIndexer(listed())
 	require.NoError(t, err)
 	require.NoError(t, errorsOf(x.gather(), x.flush()))
 	built := statements(t, s)
-	require.Len(t, built, 3)
+	require.Len(t, built, 3+40)
+	want := wantedStatements(t, s)
+	require.Equal(t, want, built)
+	require.NoError(t, s.RebuildIndex(context.Background(), listed()))
+	require.Equal(t, want, statements(t, s))
+	require.Equal(t, s.Head().Sequence, s.IndexedTo())
+	require.NoError(t, s.Close())
+}
+
+// wantedStatements are the lists of a ledger, as its entries say.
+func wantedStatements(t *testing.T, s *Store) map[string][]uint64 {
 	want := map[string][]uint64{}
 	require.NoError(t, eachEntry(s, func(sequence uint64, e *ledger.Entry) error {
 		everyEntry(sequence, e, func(space byte, id uint64) {
@@ -64,11 +75,48 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 		})
 		return nil
 	}))
-	require.Equal(t, want, built)
-	require.NoError(t, s.RebuildIndex(context.Background(), Index{Keys: everyEntry}))
-	require.Equal(t, want, statements(t, s))
-	require.Equal(t, s.Head().Sequence, s.IndexedTo())
+	return want
+}
+
+// TestListsOfOneNumberAreBuiltAnew: a ledger from before neighbours shared lists is opened, crashes while its lists are built again, and has them all.
+func TestListsOfOneNumberAreBuiltAnew(t *testing.T) {
+	o := crashOptions(vfs.NewMem())
+	w := newWorkload(8)
+	s := open(t, o)
+	x, err := s.newIndexer(Index{Keys: everyEntry})
+	require.NoError(t, err)
+	require.NoError(t, w.write(s, 20))
+	require.NoError(t, x.catchUp(t.Context()))
+	mark, err := s.mark(markIndex)
+	require.NoError(t, err)
+	require.NoError(t, s.db.Set(markKey(markAlone), binary.BigEndian.AppendUint64(nil, mark), nil))
+	require.NoError(t, s.db.Delete(markKey(markIndex), nil))
+	require.NotEmpty(t, statements(t, s))
+	for range 2 {
+		require.NoError(t, s.Close())
+		s = open(t, o)
+		x, err = s.newIndexer(listed())
+		require.NoError(t, err)
+		require.NoError(t, x.gather())
+		require.Empty(t, statements(t, s))
+	}
+	require.NoError(t, x.catchUp(t.Context()))
+	require.Equal(t, wantedStatements(t, s), statements(t, s))
+	lists := make(map[string]bool)
+	require.NoError(t, eachIndexKey(s, func(key []byte) { lists[string(key[1:10])] = true }))
+	require.Len(t, lists, 3+3, "three of one number, and those of forty")
 	require.NoError(t, s.Close())
+}
+
+func eachIndexKey(s *Store, visit func(key []byte)) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixIndex}, UpperBound: []byte{prefixIndex + 1}})
+	if err != nil {
+		return err
+	}
+	for valid := it.First(); valid; valid = it.Next() {
+		visit(it.Key())
+	}
+	return it.Close()
 }
 
 // TestInspectPassesOverWhatCannotBeRead: one page of a table rots; Open refuses, Inspect reads everything else and says which entries are

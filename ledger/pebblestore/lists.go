@@ -17,18 +17,43 @@ import (
 // stands in, and writing a list is copying its bytes. Lists that each grew in a slice of their own cost two lines and the growing; places
 // put down one after the other, each saying where the one before of its list stands, cost nothing to gather and 80 ns each to follow back.
 //
-// With a million cards hardly any of those lines is in a cache, and waiting for them one after another is what adding costs. So what is to be
+// With many lists hardly any of those lines is in a cache, and waiting for them one after another is what adding costs. So what is to be
 // added is noted with the end of its list, and when there is a lot of it, the newest chunks are read for all of it, then it is added: reads of one
 // kind rest on nothing and overlap.
+//
+// Sixteen neighbours of a space of which there are many share a list (Index.Shared): each of its steps says, in its low bits, whose it is. A step takes as
+// many bytes, because those of a shared list are shorter by as much; there are a sixteenth of the keys and of the chunks; and a reader passes over what
+// is not his.
 
+// listKey names a list.
 type listKey struct {
-	space byte
-	id    uint64
+	space byte   // with sharedSpace: the list is that of neighbours
+	id    uint64 // of neighbours, the sixteenth part of theirs
 }
 
 const (
+	sharedSpace   = 0x80
+	neighbours    = 1 << neighbourBits
+	neighbourBits = 4
+)
+
+// member is one number's share of a list: all of it, or those steps whose low bits are its own.
+type member struct {
+	listKey
+	which uint8
+}
+
+// sharedMember is a number's share of the list of its neighbours.
+func sharedMember(space byte, id uint64) member {
+	return member{listKey{space | sharedSpace, id / neighbours}, uint8(id % neighbours)}
+}
+
+// bits of a step that say whose it is.
+func (k listKey) bits() uint { return uint(k.space>>7) * neighbourBits }
+
+const (
 	chunkSteps   = 55
-	stepBytesMax = binary.MaxVarintLen32
+	stepBytesMax = (32+neighbourBits)/7 + 1
 )
 
 type chunk struct {
@@ -53,7 +78,7 @@ type lists struct {
 
 // note is an entry that is to be added to a list.
 type note struct {
-	key      listKey
+	of       member
 	sequence uint64
 	end      uint32 // the newest chunk of the list when it was noted
 }
@@ -73,15 +98,15 @@ const (
 
 // note adds an entry to a list, or notes it. Whoever reads lists adds what is noted first, with settle. A space only grows, so nothing overtakes
 // what is noted.
-func (g *lists) note(key listKey, sequence uint64) {
-	if len(g.dense[key.space]) <= nearIDs {
-		g.add(key, sequence)
+func (g *lists) note(of member, sequence uint64) {
+	if len(g.dense[of.space]) <= nearIDs {
+		g.add(of, sequence)
 		return
 	}
 	if len(g.notes) == lotNotes {
 		g.settle()
 	}
-	g.notes = append(g.notes, note{key, sequence, g.peek(key)})
+	g.notes = append(g.notes, note{of, sequence, g.peek(of.listKey)})
 }
 
 // settle adds what is noted.
@@ -94,19 +119,19 @@ func (g *lists) settle() {
 	}
 	g.warmth = sink
 	for i := range g.notes {
-		g.add(g.notes[i].key, g.notes[i].sequence)
+		g.add(g.notes[i].of, g.notes[i].sequence)
 	}
 	g.notes = g.notes[:0]
 }
 
-func (g *lists) add(key listKey, sequence uint64) {
-	end := g.end(key)
+func (g *lists) add(of member, sequence uint64) {
+	end := g.end(of.listKey)
 	c := g.chunk(*end)
 	if c == nil || c.used > chunkSteps-stepBytesMax {
-		c = g.extend(c, end, key, sequence)
+		c = g.extend(c, end, of.listKey, sequence)
 	}
 	at := uint32(sequence - g.base)
-	step := at - c.last
+	step := uint64(at-c.last)<<of.bits() | uint64(of.which)
 	c.last = at
 	for ; step >= 0x80; step >>= 7 {
 		c.steps[c.used] = byte(step) | 0x80
@@ -194,8 +219,9 @@ func (g *lists) encoded(dst []byte, key listKey) (first uint64, steps []byte) {
 		chain = append(chain, at)
 	}
 	c := g.chunk(chain[len(chain)-1])
-	offset, n := binary.Uvarint(c.steps[:c.used])
-	dst = append(append(dst, 0), c.steps[n:c.used]...)
+	step, n := binary.Uvarint(c.steps[:c.used])
+	offset := step >> key.bits()
+	dst = append(append(dst, byte(step-offset<<key.bits())), c.steps[n:c.used]...)
 	for _, at := range slices.Backward(chain[:len(chain)-1]) {
 		c := g.chunk(at)
 		dst = append(dst, c.steps[:c.used]...)
@@ -203,10 +229,10 @@ func (g *lists) encoded(dst []byte, key listKey) (first uint64, steps []byte) {
 	return g.base + offset, dst
 }
 
-// read appends the sequences of a list, oldest first.
-func (g *lists) read(dst []uint64, key listKey) ([]uint64, error) {
-	first, steps := g.encoded(nil, key)
-	return readList(dst, first, steps)
+// read appends the sequences of a member, oldest first.
+func (g *lists) read(dst []uint64, of member) ([]uint64, error) {
+	first, steps := g.encoded(nil, of.listKey)
+	return of.readList(dst, first, steps)
 }
 
 // write writes them in the order of their keys: Pebble takes neighbours quicker than strangers.
@@ -286,25 +312,34 @@ func appendIndexKey(dst []byte, k listKey, first uint64) []byte {
 	return binary.BigEndian.AppendUint64(dst, first)
 }
 
-// appendList encodes the sequences of a list whose key names the first.
-func appendList(dst []byte, first uint64, sequences []uint64) []byte {
-	before := first
-	for _, sequence := range sequences {
-		dst = binary.AppendUvarint(dst, sequence-before)
-		before = sequence
-	}
-	return dst
-}
-
-// readList appends the sequences of one stored list that begins at first.
-func readList(dst []uint64, first uint64, value []byte) ([]uint64, error) {
+// readList appends the member's sequences of one stored list that begins at first.
+func (m member) readList(dst []uint64, first uint64, value []byte) ([]uint64, error) {
+	bits, which := m.bits(), uint64(m.which)
 	for sequence := first; len(value) > 0; {
 		step, n := binary.Uvarint(value)
 		if n <= 0 {
 			return nil, ledger.ErrMalformed
 		}
-		value, sequence = value[n:], sequence+step
-		dst = append(dst, sequence)
+		value, sequence = value[n:], sequence+step>>bits
+		if step&(1<<bits-1) == which {
+			dst = append(dst, sequence)
+		}
 	}
 	return dst, nil
+}
+
+// upTo is the beginning of a stored list with the sequences up to one.
+func (k listKey) upTo(last, first uint64, value []byte) ([]byte, error) {
+	sequence, used := first, 0
+	for used < len(value) {
+		step, n := binary.Uvarint(value[used:])
+		if n <= 0 {
+			return nil, ledger.ErrMalformed
+		}
+		if sequence += step >> k.bits(); sequence > last {
+			break
+		}
+		used += n
+	}
+	return value[:used], nil
 }

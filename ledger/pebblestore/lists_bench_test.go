@@ -36,7 +36,7 @@ func BenchmarkLists(b *testing.B) {
 				emit('T', sequence%terminals+1)
 				emit('C', uint64(binary.BigEndian.Uint32(e.Payload)))
 				emit('A', merchant)
-			}})
+			}, Shared: "C"})
 			require.NoError(b, err)
 			var gathering, writing time.Duration
 			b.ReportAllocs()

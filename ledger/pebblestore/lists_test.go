@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLists holds the lists of some windows, dense and sparse, few and many, of small and of large spaces, against slices: what is read while a window grows, and what is
+// TestLists holds the lists of some windows, dense and sparse, few and many, alone and shared, of small and of large spaces, against slices: what is read while a window grows, and what is
 // written at its end, under keys in order.
 func TestLists(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
@@ -19,12 +19,16 @@ func TestLists(t *testing.T) {
 	var g lists
 	sequence := uint64(1000)
 	for window, shape := range []struct{ notes, ids int }{{20_000, 50}, {20_000, 40_000}, {40, 40_000}, {1, 1}, {20_000, 300}} {
-		want := make(map[listKey][]uint64)
+		want := make(map[member][]uint64)
 		for range shape.notes {
 			sequence += random.Uint64N(3) * random.Uint64N(200)
-			key := listKey{[]byte("ACT")[random.IntN(3)], random.Uint64N(uint64(shape.ids))}
+			space, id := "ACT"[random.IntN(3)], random.Uint64N(uint64(shape.ids))
 			if random.IntN(4) == 0 {
-				key.id += denseIDs - uint64(shape.ids)/2
+				id += denseIDs - uint64(shape.ids)/2
+			}
+			key := member{listKey: listKey{space, id}}
+			if space == 'C' {
+				key = sharedMember(space, id)
 			}
 			if list := want[key]; len(list) > 0 && list[len(list)-1] == sequence {
 				sequence++
@@ -33,7 +37,11 @@ func TestLists(t *testing.T) {
 			want[key] = append(want[key], sequence)
 		}
 		g.settle()
-		require.Len(t, g.touched, len(want))
+		keys := make(map[listKey]bool)
+		for key := range want {
+			keys[key.listKey] = true
+		}
+		require.Len(t, g.touched, len(keys))
 		for key, list := range want {
 			read, err := g.read(nil, key)
 			require.NoError(t, err)
@@ -45,15 +53,28 @@ func TestLists(t *testing.T) {
 		require.NoError(t, batch.err)
 		require.True(t, slices.IsSortedFunc(g.touched, listKey.compare), "window %d", window)
 		reader := batch.batch.Reader()
-		for range want {
+		written := make(map[member][]uint64)
+		for range keys {
 			_, key, value, ok, err := reader.Next()
 			require.NoError(t, err)
 			require.True(t, ok)
-			k := listKey{key[1], binary.BigEndian.Uint64(key[2:])}
-			list, err := readList(nil, binary.BigEndian.Uint64(key[10:]), value)
-			require.NoError(t, err)
-			require.Equal(t, want[k], list)
+			k, first := listKey{key[1], binary.BigEndian.Uint64(key[2:])}, binary.BigEndian.Uint64(key[10:])
+			for which := range 1 << k.bits() {
+				m := member{k, uint8(which)}
+				list, err := m.readList(nil, first, value)
+				require.NoError(t, err)
+				if len(list) > 0 {
+					written[m] = list
+				}
+				last := first + random.Uint64N(sequence-first+1)
+				cut, err := k.upTo(last, first, value)
+				require.NoError(t, err)
+				list, err = m.readList(nil, first, cut)
+				require.NoError(t, err)
+				require.Equal(t, len(list), len(slices.DeleteFunc(slices.Clone(written[m]), func(s uint64) bool { return s > last })))
+			}
 		}
+		require.Equal(t, want, written)
 		batch.abandon()
 		g.reset()
 		for key := range want {

@@ -37,6 +37,7 @@ type logPart struct {
 	offset      int64
 	first, last uint64 // 0: rows of another kind
 	bad         bool
+	end         bool // bad, as what stands behind the end of a log: nothing, or what an earlier life of the file has left
 }
 
 // scanLog reads a whole log. Damage at its end stands for its end: whether something should follow is for others to know.
@@ -66,10 +67,10 @@ type logScan struct {
 	began  int64
 }
 
-func (l *logScan) damage(offset int64) {
+func (l *logScan) damage(offset int64, end bool) {
 	l.inside = false
 	if n := len(l.parts); n == 0 || !l.parts[n-1].bad {
-		l.parts = append(l.parts, logPart{offset: offset, bad: true})
+		l.parts = append(l.parts, logPart{offset: offset, bad: true, end: end})
 	}
 }
 
@@ -81,9 +82,11 @@ func (l *logScan) block(at int64, raw []byte) {
 		if kind == 0 && len(raw)-i < chunkHeader+12 && len(raw) == logBlock {
 			return // what is left of a block is too small for a chunk
 		}
-		if kind == 0 || kind > 3*chunkKinds || i+header+size > len(raw) || !chunkWhole(raw[i:i+header+size]) ||
-			header > chunkHeader && binary.LittleEndian.Uint32(raw[i+7:]) != l.number {
-			l.damage(at + int64(i))
+		whole := kind > 0 && kind <= 3*chunkKinds && i+header+size <= len(raw) && chunkWhole(raw[i:i+header+size])
+		other := whole && header > chunkHeader && binary.LittleEndian.Uint32(raw[i+7:]) != l.number
+		if !whole || other {
+			trailer := binary.LittleEndian.Uint32(raw[i:]) == 0 && size == 0 // which Pebble puts behind what it has written
+			l.damage(at+int64(i), kind == 0 || other || trailer)
 			return
 		}
 		l.chunk(at+int64(i), (kind-1)%chunkKinds+1, raw[i+header:i+header+size])
@@ -100,11 +103,11 @@ func (l *logScan) chunk(at int64, position byte, payload []byte) {
 	switch starts := position == chunkFull || position == chunkFirst; {
 	case starts:
 		if l.inside {
-			l.damage(l.began)
+			l.damage(l.began, false)
 		}
 		l.record, l.inside, l.began = l.record[:0], true, at
 	case !l.inside:
-		l.damage(at)
+		l.damage(at, false)
 		return
 	}
 	l.record = append(l.record, payload...)

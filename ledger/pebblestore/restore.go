@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -400,12 +399,11 @@ func (r *Restoration) copyList(key, value []byte) error {
 	if first > r.head.Sequence {
 		return nil
 	}
-	sequences, err := readList(nil, first, value)
+	value, err := listKey{space: key[1]}.upTo(r.head.Sequence, first, value)
 	if err != nil {
 		return err
 	}
-	sequences = slices.DeleteFunc(sequences, func(sequence uint64) bool { return sequence > r.head.Sequence })
-	return r.set(key, appendList(nil, first, sequences))
+	return r.set(key, value)
 }
 
 // Finish makes the restored ledger durable, opens it as a switch would, and gives it its name.

@@ -216,14 +216,19 @@ func TestCheckpointsKeepTheNewestWhole(t *testing.T) {
 
 func everyEntry(_ uint64, e *ledger.Entry, emit func(byte, uint64)) {
 	if e.Kind == 2 {
-		emit('c', uint64(binary.BigEndian.Uint32(e.Payload))%3)
+		n := uint64(binary.BigEndian.Uint32(e.Payload))
+		emit('c', n%3)
+		emit('s', n%40)
 	}
 }
+
+// listed lists every entry, in lists of one number and in shared ones.
+func listed() Index { return Index{Keys: everyEntry, Shared: "s"} }
 
 func TestStatements(t *testing.T) {
 	o := testOptions("data", vfs.NewMem())
 	s := open(t, o)
-	require.NoError(t, s.StartIndexer(Index{Keys: everyEntry}))
+	require.NoError(t, s.StartIndexer(listed()))
 	b := newBooks(t, s)
 	for range 5 {
 		b.pay(6)
@@ -243,7 +248,7 @@ func TestStatements(t *testing.T) {
 	require.NoError(t, s.Close())
 	s = open(t, o)
 	require.Equal(t, uint64(31), s.IndexedTo())
-	require.NoError(t, s.RebuildIndex(context.Background(), Index{Keys: everyEntry}))
+	require.NoError(t, s.RebuildIndex(context.Background(), listed()))
 	got, err = s.Statement('c', 0, 0, 100, 100, false)
 	require.NoError(t, err)
 	require.Len(t, got, 10)

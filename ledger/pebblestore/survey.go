@@ -131,6 +131,9 @@ func (v *survey) tail(e *BehindWitnessError) []Spot {
 	if e.Journal.Sequence >= e.Witness.Sequence { // another block than the one that was witnessed
 		spot.First, spot.Last = e.Witness.Sequence, e.Witness.Sequence
 	}
+	if v.damaged(&spot, e.Journal.Sequence) {
+		return []Spot{spot}
+	}
 	held := false // the log with the last block that is there has been met
 	for _, log := range v.logs {
 		for i, p := range log.parts {
@@ -146,6 +149,21 @@ func (v *survey) tail(e *BehindWitnessError) []Spot {
 		}
 	}
 	return []Spot{spot}
+}
+
+// damaged finds the first place behind an entry's block that is neither a record nor the end of a log. It may be in the next log.
+func (v *survey) damaged(spot *Spot, entry uint64) (found bool) {
+	for _, log := range v.logs {
+		for _, p := range log.parts {
+			switch {
+			case p.first > 0 && p.last <= entry:
+				found = false
+			case p.bad && !p.end && !found:
+				found, spot.File, spot.Offset = true, log.file, p.offset
+			}
+		}
+	}
+	return found
 }
 
 // chain: the blocks do not follow one another.

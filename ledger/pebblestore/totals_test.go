@@ -17,7 +17,7 @@ import (
 
 // everything is an index of test entries: a cell per payload modulo 5, part of one for the even or odd ones and of one for all.
 func everything() Index {
-	return Index{Keys: everyEntry, Totals: Totals{
+	return Index{Keys: everyEntry, Shared: "s", Totals: Totals{
 		Count: func(sequence uint64, day uint32, e *ledger.Entry, emit func(*ledger.CellKey, *ledger.Sums)) {
 			if e.Kind == 2 {
 				emit(&ledger.CellKey{'c', byte(day), byte(binary.BigEndian.Uint32(e.Payload) % 5)}, &ledger.Sums{1, int64(sequence), -int64(len(e.Payload))})
@@ -148,7 +148,7 @@ func TestTotalsAreExactWhereverAWindowIsInterrupted(t *testing.T) {
 func TestTotalsOfALedgerThatHasAnIndexAlready(t *testing.T) {
 	mem := vfs.NewMem()
 	s := open(t, testOptions("data", mem))
-	require.NoError(t, s.StartIndexer(Index{Keys: everyEntry}))
+	require.NoError(t, s.StartIndexer(listed()))
 	b := newBooks(t, s)
 	for range 5 {
 		b.pay(6)

@@ -95,7 +95,7 @@ func (s *site) open(fresh bool) {
 		s.populate()
 	}
 	register := s.engine.State().NewRegister()
-	require.NoError(t, s.store.StartIndexer(pebblestore.Index{Keys: register.Statements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}}))
+	require.NoError(t, s.store.StartIndexer(pebblestore.Index{Keys: register.Statements, Shared: transaction.SharedStatements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}}))
 	s.audit, err = console.OpenAudit(s.folder, console.AuditKey{7}, time.UnixMicro(s.clock.Load()))
 	require.NoError(t, err)
 	door := &idleDoor{wake: make(chan struct{}, 1)}

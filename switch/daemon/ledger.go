@@ -58,6 +58,7 @@ func openLedger(ctx context.Context, c *Config, version string, now int64, event
 func Index(register *transaction.Register) pebblestore.Index {
 	return pebblestore.Index{
 		Keys:   register.Statements,
+		Shared: transaction.SharedStatements,
 		Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp},
 	}
 }

@@ -58,7 +58,7 @@ func newTown(t *testing.T, seed uint64) *town {
 }
 
 func index(register *transaction.Register) pebblestore.Index {
-	return pebblestore.Index{Keys: register.Statements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}}
+	return pebblestore.Index{Keys: register.Statements, Shared: transaction.SharedStatements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}}
 }
 
 func (w *town) open() {

@@ -16,6 +16,9 @@ const (
 	StatementOperator byte = 'O' // id is the operator's number; where an entry has only his name, OperatorID
 )
 
+// SharedStatements are the spaces in which neighbours may share a list: there are many numbers, each with some entries a day.
+const SharedStatements = string(rune(StatementCard)) + string(rune(StatementHolder))
+
 // OperatorID is the number under which an operator's acts are listed: the 64-bit FNV-1a hash of his name. Should two names ever share it,
 // the reader, who sees the name in each entry, tells them apart.
 func OperatorID(name string) uint64 {
