@@ -16,22 +16,31 @@ type Owner func(job func())
 // a second copy of everything is there. Here the owner keeps the old row, once for each row that is edited before its part is taken, and hands out a part
 // as it was: a copy of its rows, with the old ones put back. All of it happens on the owner, so nothing is locked.
 type stream[T any] struct {
-	table *Table[T]
-	rows  uint32
-	saved []*savedRows[T] // by chunk. Nil: nothing was edited; &gone: its part was taken
-	gone  savedRows[T]
-	taken uint32 // chunks whose part was taken
+	table  *Table[T]
+	rows   uint32
+	known  []uint64 // a bit for each row: it is kept
+	newest []uint32 // by chunk: the place of the row that was kept last, counted from 1; 0: none; gone: its part was taken
+	pieces []*[keptPiece]kept[T]
+	used   uint32 // places in pieces that were used
+	free   uint32 // the first of those that are free again
+	taken  uint32 // chunks whose part was taken
 }
 
-// savedRows are the rows of a chunk as they were before they were edited.
-type savedRows[T any] struct {
-	known [chunkRows / 64]uint64 // rows that are kept
-	at    []uint16
-	rows  []T
+// kept is a row as it was before it was edited. All of them lie in one place, one behind the other: kept apart, by chunk, each cost three misses of the
+// processor's caches, 0.2 us of every purchase of a million holders.
+type kept[T any] struct {
+	row    T
+	number uint32
+	before uint32 // the place of the next one of its chunk, or of those that are free
 }
+
+const (
+	keptPiece = 1 << 10
+	gone      = ^uint32(0)
+)
 
 func (t *Table[T]) stream() *stream[T] {
-	s := &stream[T]{table: t, rows: t.rows, saved: make([]*savedRows[T], len(t.chunks))}
+	s := &stream[T]{table: t, rows: t.rows, known: make([]uint64, (t.rows+63)/64), newest: make([]uint32, len(t.chunks))}
 	t.epoch++
 	t.streams = append(t.streams, s)
 	return s
@@ -39,42 +48,52 @@ func (t *Table[T]) stream() *stream[T] {
 
 // keep keeps a row that is about to be edited. It says whether the chunk may still have to be kept from.
 func (s *stream[T]) keep(i uint32) bool {
-	n, in := i/chunkRows, i%chunkRows
-	if n*chunkRows >= s.rows {
+	n := i / chunkRows
+	if n*chunkRows >= s.rows || s.newest[n] == gone {
 		return false
 	}
-	saved := s.saved[n]
-	switch saved {
-	case &s.gone:
-		return false
-	case nil:
-		saved = new(savedRows[T])
-		s.saved[n] = saved
-	}
-	if bit := uint64(1) << (in % 64); i < s.rows && saved.known[in/64]&bit == 0 {
-		saved.known[in/64] |= bit
-		saved.at, saved.rows = append(saved.at, uint16(in)), append(saved.rows, *s.table.At(i))
+	if i < s.rows && s.known[i/64]&(1<<(i%64)) == 0 {
+		s.known[i/64] |= 1 << (i % 64)
+		place := s.room()
+		*s.at(place) = kept[T]{*s.table.At(i), i, s.newest[n]}
+		s.newest[n] = place
 	}
 	return true
+}
+
+func (s *stream[T]) at(place uint32) *kept[T] {
+	return &s.pieces[(place-1)/keptPiece][(place-1)%keptPiece]
+}
+
+// room is a place for a row.
+func (s *stream[T]) room() uint32 {
+	if place := s.free; place != 0 {
+		s.free = s.at(place).before
+		return place
+	}
+	if s.used%keptPiece == 0 {
+		s.pieces = append(s.pieces, new([keptPiece]kept[T]))
+	}
+	s.used++
+	return s.used
 }
 
 // take appends the rows from first on, up to so many, as they were. A row is taken once.
 func (s *stream[T]) take(dst []T, first, rows uint32) []T {
 	for end := min(s.rows, first+rows); first < end; first += chunkRows {
-		invariant.Hold(s.saved != nil, "rows from %d on of a stream that has ended", first)
-		n := first / chunkRows
-		base := len(dst)
+		invariant.Hold(s.newest != nil, "rows from %d on of a stream that has ended", first)
+		n, base := first/chunkRows, len(dst)
+		invariant.Hold(s.newest[n] != gone, "rows from %d on were taken before", first)
 		dst = append(dst, s.table.chunks[n][:min(chunkRows, end-first)]...)
-		if saved := s.saved[n]; saved != nil {
-			invariant.Hold(saved != &s.gone, "rows from %d on were taken before", first)
-			for k, at := range saved.at {
-				dst[base+int(at)] = saved.rows[k]
-			}
+		for place := s.newest[n]; place != 0; {
+			old := s.at(place)
+			dst[base+int(old.number%chunkRows)] = old.row
+			place, old.before, s.free = old.before, s.free, place
 		}
-		s.saved[n] = &s.gone
+		s.newest[n] = gone
 		s.taken++
 	}
-	if int(s.taken) == len(s.saved) {
+	if int(s.taken) == len(s.newest) {
 		s.end()
 	}
 	return dst
@@ -83,7 +102,7 @@ func (s *stream[T]) take(dst []T, first, rows uint32) []T {
 // end lets the owner edit without keeping anything.
 func (s *stream[T]) end() {
 	s.table.streams = slices.DeleteFunc(s.table.streams, func(other *stream[T]) bool { return other == s })
-	s.saved = nil
+	s.known, s.newest, s.pieces = nil, nil, nil
 }
 
 // Sharing is what the streams of one snapshot have in common: each part can be read once, and End is called when no more are wanted. Where there is none,

@@ -11,7 +11,8 @@ import (
 // every compaction of the index took the blocks with it, wrote them anew and tried to compress what does not gain by it: for 6,000,000
 // purchases 166 MB were written besides the 226 MB of their flushes, 14 MB with blocks at rest. So
 //
-//   - a table holds blocks or other keys, not both; those of blocks never overlap and lie in one sublevel of level 0 for good. A reader finds
+//   - a table holds blocks, parts of checkpoints or other keys, one kind of them. A checkpoint that is dropped takes its tables along, and no compaction of
+//     the index has to read what is left of it. Those of blocks never overlap and lie in one sublevel of level 0 for good. A reader finds
 //     a block there as quickly as further down;
 //   - no compaction may grow beyond 25 times the size of a table at the base (Pebble's rule). With small ones there the blocks of two flushes
 //     are more than that, and a compaction of the index is not made wider to take them along;
@@ -20,7 +21,7 @@ import (
 const restingTables = 2000 // of blocks: of 16 MiB, 700 million purchases
 
 func keepBlocksAtRest(o *pebble.Options) {
-	o.Experimental.SpanPolicyFunc = blocksApart
+	o.Experimental.SpanPolicyFunc = apart
 	o.TargetFileSizes[0] = int64(o.MemTableSize) // a flush makes one table of blocks and one of the rest
 	const perMemTable = 16
 	for i := range o.TargetFileSizes[1:] {
@@ -28,13 +29,12 @@ func keepBlocksAtRest(o *pebble.Options) {
 	}
 }
 
-// blocksApart ends tables before and behind the blocks (pebble.SpanPolicyFunc).
-func blocksApart(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
-	switch {
-	case start[0] < prefixBlock:
-		return policy, []byte{prefixBlock}, nil
-	case start[0] == prefixBlock:
-		return policy, []byte{prefixBlock + 1}, nil
+// apart ends tables before and behind the blocks, and behind checkpoints, which stand next to them (pebble.SpanPolicyFunc).
+func apart(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	for _, prefix := range []byte{prefixBlock, prefixBlock + 1, prefixCheckpoint + 1} {
+		if start[0] < prefix {
+			return policy, []byte{prefix}, nil
+		}
 	}
 	return policy, nil, nil
 }

@@ -24,6 +24,7 @@ func TestBlocksAreWrittenIntoATableOnce(t *testing.T) {
 			value := make([]byte, 50)
 			require.NoError(t, s.db.Set(indexKey(listKey{'c', random.Uint64N(100)}, 1), value, pebble.NoSync))
 		}
+		require.NoError(t, s.db.Set(partKey(1, "rows", uint32(random.IntN(5))), make([]byte, 50), pebble.NoSync))
 		require.NoError(t, s.db.Flush())
 	}
 	require.Eventually(t, func() bool { return s.Metrics().L0Depth <= 5 }, 30*time.Second, time.Millisecond) // compactions give way
@@ -41,6 +42,7 @@ func TestBlocksAreWrittenIntoATableOnce(t *testing.T) {
 		for _, table := range tables[level] {
 			first, last := table.Smallest.UserKey[0], table.Largest.UserKey[0]
 			require.Equal(t, first == prefixBlock, last == prefixBlock, "%s to %s", table.Smallest, table.Largest)
+			require.Equal(t, first == prefixCheckpoint, last == prefixCheckpoint, "%s to %s", table.Smallest, table.Largest)
 			if first == prefixBlock && level == 0 {
 				resting++
 			}
