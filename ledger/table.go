@@ -6,8 +6,8 @@ import (
 	"onecard/ledger/invariant"
 )
 
-// chunkRows is the number of rows of which a stream keeps the old ones together. A chunk is its rows and nothing else: the sizes of 512 rows of 24 to 64
-// bytes are sizes of Go's allocator, and four bytes more would take a fourth more memory.
+// chunkRows is the number of rows that a table grows by and that a stream is asked about together. A chunk is its rows and nothing else: the sizes of
+// 512 rows of 24 to 64 bytes are sizes of Go's allocator, and four bytes more would take a fourth more memory.
 const chunkRows = 512
 
 type chunk[T any] [chunkRows]T
@@ -22,7 +22,7 @@ const (
 	slabBytes = 4 << 20
 )
 
-// Table is a growable array that can be shared as it was at one moment while its owner goes on editing: see Section. Rows never move.
+// Table is a growable array that can be shared as it was at one moment while its owner goes on editing: see Share and Section. Rows never move.
 //
 // Owner: the goroutine that owns the book.
 type Table[T any] struct {
@@ -40,7 +40,7 @@ func (t *Table[T]) Len() uint32 { return t.rows }
 // At returns row i for reading. REQUIRES: i < Len(); the caller does not write through it.
 func (t *Table[T]) At(i uint32) *T { return &t.chunks[i/chunkRows][i%chunkRows] }
 
-// Edit returns row i for writing. REQUIRES: i < Len(). The pointer is good until the next Section.
+// Edit returns row i for writing. REQUIRES: i < Len(). The pointer is good until the table is shared again.
 func (t *Table[T]) Edit(i uint32) *T {
 	if t.epochs[i/chunkRows] != t.epoch {
 		t.prepare(i)
