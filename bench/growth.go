@@ -229,25 +229,17 @@ func (p *process) atRest(ctx context.Context) error {
 	if err := p.indexed(ctx); err != nil {
 		return err
 	}
-	before, calm := 0.0, 0
-	for range looks {
-		now, err := p.metrics(ctx, "onecard_pebble_disk_bytes")
+	_, calm, err := steady(ctx, look, calmLooks, looks, 0, func() (int64, error) {
+		bytes, err := p.metrics(ctx, "onecard_pebble_disk_bytes")
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if calm++; now[0] != before {
-			calm = 0
-		}
-		if before = now[0]; calm == calmLooks {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(look):
-		}
+		return int64(bytes[0]), nil
+	})
+	if err == nil && !calm {
+		err = fmt.Errorf("交换机仍在整理导入的数据 / the switch is still at work on what was imported after %s", looks*look)
 	}
-	return fmt.Errorf("交换机仍在整理导入的数据 / the switch is still at work on what was imported after %s", looks*look)
+	return err
 }
 
 // measure turns the load once unmeasured, so that caches and logs of a switch that has just started are those of one that has been running.

@@ -283,26 +283,32 @@ func (p *process) indexed(ctx context.Context) error {
 
 // settled is the resident memory when it has stopped to change: what the start has left goes back to the system after the first answer.
 func (p *process) settled(ctx context.Context) (int64, error) {
-	const look, same, calmLooks = 250 * time.Millisecond, 1 << 20, 20
-	before, calm := int64(0), 0
-	for range 80 {
-		now, err := p.resident()
+	const look, calmLooks, looks, same = 250 * time.Millisecond, 20, 80, 1 << 20
+	resident, _, err := steady(ctx, look, calmLooks, looks, same, p.resident)
+	return resident, err
+}
+
+// steady looks at a value until it has changed by no more than same in so many looks in a row, and says when it never did.
+func steady(ctx context.Context, look time.Duration, calmLooks, looks int, same int64, value func() (int64, error)) (last int64, calm bool, err error) {
+	before, still := int64(0), 0
+	for range looks {
+		now, err := value()
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
-		if calm++; now-before > same || before-now > same {
-			calm = 0
+		if still++; max(now-before, before-now) > same {
+			still = 0
 		}
-		if before = now; calm == calmLooks {
-			break
+		if before = now; still == calmLooks {
+			return before, true, nil
 		}
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, false, ctx.Err()
 		case <-time.After(look):
 		}
 	}
-	return before, nil
+	return before, false, nil
 }
 
 // resident is the process's resident memory.

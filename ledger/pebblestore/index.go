@@ -116,10 +116,7 @@ func (s *Store) member(space byte, id uint64) (member, error) {
 			return member{}, s.unreadable(fmt.Errorf("reading the index: %w", err))
 		}
 	}
-	if shared {
-		return sharedMember(space, id), nil
-	}
-	return member{listKey: listKey{space, id}}, nil
+	return memberOf(shared, space, id), nil
 }
 
 // recent returns what of one list is not on disk yet, an iterator on what is, and up to where that counts.

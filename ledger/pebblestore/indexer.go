@@ -129,13 +129,7 @@ func (s *Store) newIndexer(index Index) (*indexer, error) {
 	for _, space := range []byte(index.Shared) {
 		x.shared[space] = true
 	}
-	x.list = func(space byte, id uint64) {
-		if x.shared[space] {
-			x.pending.lists.note(sharedMember(space, id), x.taking)
-			return
-		}
-		x.pending.lists.note(member{listKey: listKey{space, id}}, x.taking)
-	}
+	x.list = func(space byte, id uint64) { x.pending.lists.note(memberOf(x.shared[space], space, id), x.taking) }
 	x.move = x.pending.cells.add
 	if x.counts() {
 		if x.totalled, x.promised, err = s.totalsMark(); err != nil {

@@ -174,11 +174,13 @@ func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uin
 			}
 			key = at
 		}
-		for which := range found[:1<<key.bits()] {
-			m := member{key, uint8(which)}
-			if found[which], err = m.readList(found[which], binary.BigEndian.Uint64(it.Key()[10:]), value); err != nil {
-				return fmt.Errorf("index key %x: %w", it.Key(), err)
+		for sequence := binary.BigEndian.Uint64(it.Key()[10:]); len(value) > 0; {
+			after, which, n := key.step(value, sequence)
+			if n <= 0 {
+				return fmt.Errorf("index key %x: %w", it.Key(), ledger.ErrMalformed)
 			}
+			value, sequence = value[n:], after
+			found[which] = append(found[which], sequence)
 		}
 	}
 	if err := it.Error(); err != nil {

@@ -43,9 +43,12 @@ type member struct {
 	which uint8
 }
 
-// sharedMember is a number's share of the list of its neighbours.
-func sharedMember(space byte, id uint64) member {
-	return member{listKey{space | sharedSpace, id / neighbours}, uint8(id % neighbours)}
+// memberOf is a number's share of the list of its neighbours, or of one of its own.
+func memberOf(shared bool, space byte, id uint64) member {
+	if shared {
+		return member{listKey{space | sharedSpace, id / neighbours}, uint8(id % neighbours)}
+	}
+	return member{listKey: listKey{space, id}}
 }
 
 // bits of a step that say whose it is.
@@ -312,16 +315,21 @@ func appendIndexKey(dst []byte, k listKey, first uint64) []byte {
 	return binary.BigEndian.AppendUint64(dst, first)
 }
 
+// step reads the next step of a stored list: the sequence that it leads to, whose it is, and its bytes, none or fewer when it is not one.
+func (k listKey) step(value []byte, before uint64) (sequence uint64, which uint8, n int) {
+	step, n := binary.Uvarint(value)
+	return before + step>>k.bits(), uint8(step & (1<<k.bits() - 1)), n
+}
+
 // readList appends the member's sequences of one stored list that begins at first.
 func (m member) readList(dst []uint64, first uint64, value []byte) ([]uint64, error) {
-	bits, which := m.bits(), uint64(m.which)
 	for sequence := first; len(value) > 0; {
-		step, n := binary.Uvarint(value)
+		after, which, n := m.step(value, sequence)
 		if n <= 0 {
 			return nil, ledger.ErrMalformed
 		}
-		value, sequence = value[n:], sequence+step>>bits
-		if step&(1<<bits-1) == which {
+		value, sequence = value[n:], after
+		if which == m.which {
 			dst = append(dst, sequence)
 		}
 	}
@@ -332,11 +340,11 @@ func (m member) readList(dst []uint64, first uint64, value []byte) ([]uint64, er
 func (k listKey) upTo(last, first uint64, value []byte) ([]byte, error) {
 	sequence, used := first, 0
 	for used < len(value) {
-		step, n := binary.Uvarint(value[used:])
+		after, _, n := k.step(value[used:], sequence)
 		if n <= 0 {
 			return nil, ledger.ErrMalformed
 		}
-		if sequence += step >> k.bits(); sequence > last {
+		if sequence = after; sequence > last {
 			break
 		}
 		used += n

@@ -26,10 +26,7 @@ func TestLists(t *testing.T) {
 			if random.IntN(4) == 0 {
 				id += denseIDs - uint64(shape.ids)/2
 			}
-			key := member{listKey: listKey{space, id}}
-			if space == 'C' {
-				key = sharedMember(space, id)
-			}
+			key := memberOf(space == 'C', space, id)
 			if list := want[key]; len(list) > 0 && list[len(list)-1] == sequence {
 				sequence++
 			}

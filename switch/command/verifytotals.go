@@ -6,7 +6,7 @@ import (
 
 	"onecard/ledger"
 	"onecard/ledger/ledgertest"
-	"onecard/ledger/pebblestore"
+	"onecard/switch/daemon"
 	"onecard/switch/transaction"
 )
 
@@ -23,7 +23,7 @@ func (v *verification) compareTotals(ctx context.Context, register *transaction.
 				"汇总 %s 为 %v,重新计算为 %v / total %[1]s is %[2]v, counted anew %[3]v", transaction.ReadTotal(ledger.CellKey(key)), *got, *want)})
 		}
 	}
-	err := v.store.StartIndexer(pebblestore.Index{Keys: register.Statements, Shared: transaction.SharedStatements, Totals: pebblestore.Totals{Count: register.Count, Settle: register.Settle, RollUp: transaction.RollUp}})
+	err := v.store.StartIndexer(daemon.Index(register))
 	if err == nil {
 		_, err = v.store.Cells([]ledger.CellRange{{To: ledger.CellKey{0xFF}}}, func(key ledger.CellKey, got *ledger.Sums) error {
 			want := counted[ledgertest.Cell(key)]
