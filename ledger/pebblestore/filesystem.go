@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
 )
 
 // diskSlowAfter is how long an operation on the disk may take before DiskSlow is told.
@@ -159,11 +160,32 @@ func (fs storeFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	return f, nil
 }
 
-const (
-	// fillBytes is how much of a new log is written before it is used: 350,000 purchases. What lies behind is written by use, once.
-	fillBytes = 16 << 20
-	fillChunk = 1 << 20
-)
+// fillBytes is how much of a new log is written before it is used: 350,000 purchases. What lies behind is written by use, once.
+const fillBytes = 16 << 20
+
+// fillPiece is how much of a file that is filled before use is written at a time. The kernel keeps what one write has brought as one piece of its
+// cache, and each later write and sync of a part goes through all blocks of the piece. Measured with 64 connections of one request each, and pieces
+// of 1 MiB in place of 16 KiB: writing a group into log and witness took 73 us of processor in place of 20, syncing them 188 in place of 134.
+const fillPiece = 16 << 10
+
+// fill writes zeros.
+func fill(f vfs.File, from, to int64) error {
+	zeros := make([]byte, min(to-from, fillPiece))
+	for at := from; at < to; at += fillPiece {
+		if _, err := f.WriteAt(zeros[:min(to-at, fillPiece)], at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetPieces lets the kernel's cache forget what reading a file has brought, in pieces as large as it reads ahead. What is not yet on the disk
+// stays as it is.
+func forgetPieces(f vfs.File) {
+	if fd := f.Fd(); fd != vfs.InvalidFd {
+		_ = unix.Fadvise(int(fd), 0, 0, unix.FADV_DONTNEED) // it may know better
+	}
+}
 
 func (fs storeFS) createLog(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.Create(name, category)
@@ -230,10 +252,9 @@ func (fs storeFS) roomToFill(name string) bool {
 }
 
 func fillLog(f vfs.File, bytes int64) {
-	zeros := make([]byte, min(bytes, fillChunk))
 	err := f.Preallocate(0, bytes) // in one piece, if the disk has one
-	for at := int64(0); at < bytes && err == nil; at += int64(len(zeros)) {
-		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), bytes-at)], at)
+	if err == nil {
+		err = fill(f, 0, bytes)
 	}
 	if err == nil {
 		_ = f.SyncData()

@@ -90,11 +90,8 @@ func createWitness(fs vfs.FS, path, dir string, size int) (*witness, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the witness: %w", err)
 	}
-	zeros := make([]byte, size)
-	for range witnessSlots {
-		if _, err := f.Write(zeros); err != nil {
-			return nil, errors.Join(fmt.Errorf("filling the witness: %w", err), f.Close())
-		}
+	if err := fill(f, 0, int64(witnessSlots*size)); err != nil {
+		return nil, errors.Join(fmt.Errorf("filling the witness: %w", err), f.Close())
 	}
 	// The last slot says that nothing was witnessed yet. So a witness always has a slot that can be read: one in which the first block was
 	// torn is not mistaken for a witness that was damaged.
@@ -124,6 +121,7 @@ func openWitness(fs vfs.FS, path string, size int) (*witness, []slot, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
+	forgetPieces(f)
 	w := &witness{file: f, buf: make([]byte, 0, size), size: size}
 	if n := len(slots); n > 0 {
 		w.next = (slots[n-1].index + 1) % witnessSlots
@@ -136,11 +134,10 @@ func refill(f vfs.File, size int) error {
 	if err != nil {
 		return fmt.Errorf("looking at the witness: %w", err)
 	}
-	missing := int64(witnessSlots*size) - info.Size()
-	if missing <= 0 {
+	if info.Size() >= int64(witnessSlots*size) {
 		return nil
 	}
-	if _, err := f.WriteAt(make([]byte, missing), info.Size()); err != nil {
+	if err := fill(f, info.Size(), int64(witnessSlots*size)); err != nil {
 		return fmt.Errorf("filling the witness: %w", err)
 	}
 	if err := f.Sync(); err != nil {
