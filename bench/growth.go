@@ -93,7 +93,7 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "规模 growth   %s   %d 轮 rounds x %g s   种子 seed %d\n", g.shape, g.rounds, g.seconds, g.seed)
-	sizes := len(g.holders) + len(g.records)
+	sizes := len(g.holders) + len(g.records) // at most: a size that stands in both is one ledger
 	people, most, records := len(g.records)*g.base, g.base, 0
 	for _, n := range g.holders {
 		people, most = people+n, max(most, n)
@@ -112,30 +112,46 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 			p.site.remove()
 		}
 	}()
-	for i := range sizes {
-		p := &growthPoint{Holders: g.base}
-		if i < len(g.holders) {
-			p.Holders = g.holders[i]
-		} else {
-			p.Records = g.records[i-len(g.holders)]
+	of := func(holders, records int) (*growthPoint, error) {
+		at := slices.IndexFunc(points, func(p *growthPoint) bool { return p.Holders == holders && p.Records == records })
+		if at >= 0 {
+			return points[at], nil
 		}
+		p := &growthPoint{Holders: holders, Records: records}
 		if err := g.prepare(ctx, p, shapes[0], out); err != nil {
-			return err
+			return nil, err
 		}
 		points = append(points, p)
+		return p, nil
+	}
+	byHolders, byRecords := make([]*growthPoint, len(g.holders)), make([]*growthPoint, len(g.records))
+	for i, n := range g.holders {
+		if byHolders[i], err = of(n, 0); err != nil {
+			return err
+		}
+	}
+	for i, n := range g.records {
+		if byRecords[i], err = of(g.base, n); err != nil {
+			return err
+		}
 	}
 	if err := g.measure(ctx, points, shapes[0], out); err != nil {
 		return err
 	}
 	r := &growthResult{Machine: machine(g.work), Shape: g.shape, Rounds: g.rounds, Seconds: g.seconds}
-	r.ByHolders, r.RatioHolders = summariseGrowth(points[:len(g.holders)])
-	r.ByRecords, r.RatioRecords = summariseGrowth(points[len(g.holders):])
+	r.ByHolders, r.RatioHolders = summariseGrowth(byHolders)
+	r.ByRecords, r.RatioRecords = summariseGrowth(byRecords)
 	r.print(out)
-	for _, of := range [][]growthPoint{r.ByHolders, r.ByRecords} {
-		for i := range of {
-			if of[i].Stages, err = g.profile.close(out, of[i].title(), of[i].CPU); err != nil {
-				return err
+	stages := map[string][]stage{}
+	for _, list := range [][]growthPoint{r.ByHolders, r.ByRecords} {
+		for i := range list {
+			title := list[i].title()
+			if _, shown := stages[title]; !shown {
+				if stages[title], err = g.profile.close(out, title, list[i].CPU); err != nil {
+					return err
+				}
 			}
+			list[i].Stages = stages[title]
 		}
 	}
 	fmt.Fprintln(out, r.Machine)
