@@ -39,8 +39,8 @@ fuzz: ## every fuzz target for FUZZTIME
 sim: ## SEEDS histories of the core from SEED, each twice: terminals, bank, operators, clock and disk full of faults; a table of what met what
 	@ONECARD_SEED=$(SEED) ONECARD_SEEDS=$(SEEDS) $(GO) test -timeout 0 -count 1 -v -run Seeds ./switch/simulation
 
-kill: build ## kill -9 of serve under load, ROUNDS times: nothing acknowledged is lost or doubled
-	@bin/bench kill --binary bin/onecard --rounds $(ROUNDS) --seed $(SEED)
+kill: build ## kill -9 of serve under load, ROUNDS times: nothing acknowledged is lost or doubled; out/kill.json
+	@bin/bench kill --binary bin/onecard --rounds $(ROUNDS) --seed $(SEED) --json out/kill.json
 
 crash: ## a crash at every write, create, sync and rename, at work and in recovery, POINTS from SEED, and a tenth on the whole core; out/crash.json
 	@configs/faults.sh ledger/pebblestore TestCampaignCrash $(POINTS) $(SEED)

@@ -1,5 +1,5 @@
-// Package bankgw takes bank loads (圈存) to the bank: it holds the links, asks, waits, and takes back what stayed unanswered (wire
-// handbook 4.2 and 5.2, domain handbook 3.8).
+// Package bankgw carries loads (圈存), withdrawals (提现), agreements and balance enquiries to the bank: it holds the links, asks, waits, and takes
+// back the loads that stayed unanswered (wire handbook 4.2 and 5.2, domain handbook 3.8).
 //
 // The one idea: the ledger remembers, the gateway only carries. A load is on disk before Load is called and a reversal before Reverse is
 // called, and after a restart the owner gives again what is still open. So nothing here is stored, everything that goes out is computed
@@ -19,6 +19,9 @@
 // that is still waited for, or the same said in a 0610 to whoever asked what became of it. What never left the house is declined;
 // everything else is unknown and is reversed until the bank has answered the reversal, or until it has gone on long enough for two persons
 // to look into the bank's file. No order is dropped and no outcome is lost: a full inbox of the owner is tried again.
+//
+// A withdrawal is posted on the bank's word alone and released on its refusal alone. One that is not answered is asked about and repeated under
+// its own identity, never reversed (withdrawal.go).
 //
 // The MAC key is changed over the link when the bank sends a new one, of its own accord or because it was asked (rekey.go). An operator may take
 // a link out of work and have a key asked for. The bank's settlement date goes with an outcome into the ledger (cutover.go), and both sides tell each

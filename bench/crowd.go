@@ -25,7 +25,7 @@ const importMost = 5_000_000
 // bytes that a holder takes: while his import runs on the disk, in the ledger, and in the switch's memory. Upper bounds, for the check before.
 const (
 	crowdFileBytes   = 170
-	crowdLedgerBytes = 420
+	crowdLedgerBytes = 600
 	crowdMemoryBytes = 220
 	importRowBytes   = 1300 // of the import's own memory, per person of one import
 	emptyLedgerBytes = 400 << 20

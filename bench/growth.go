@@ -93,16 +93,7 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "规模 growth   %s   %d 轮 rounds x %g s   种子 seed %d\n", g.shape, g.rounds, g.seconds, g.seed)
-	sizes := len(g.holders) + len(g.records) // at most: a size that stands in both is one ledger
-	people, most, records := len(g.records)*g.base, g.base, 0
-	for _, n := range g.holders {
-		people, most = people+n, max(most, n)
-	}
-	for _, n := range g.records {
-		records += n
-	}
-	err = room(out, g.work, int64(sizes)*emptyLedgerBytes+int64(people)*crowdLedgerBytes+int64(most)*crowdFileBytes+int64(records)*growthRecordBytes, int64(most)*crowdMemoryBytes+int64(min(most, importMost))*importRowBytes)
-	if err != nil {
+	if err := g.room(out); err != nil {
 		return err
 	}
 	var points []*growthPoint
@@ -161,6 +152,20 @@ func (g *growth) run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return closeGrowth(ctx, points, out)
+}
+
+// room asks for the space that all sizes together will need.
+func (g *growth) room(out io.Writer) error {
+	sizes := len(g.holders) + len(g.records) // at most: a size that stands in both is one ledger
+	people, most, records := len(g.records)*g.base, g.base, 0
+	for _, n := range g.holders {
+		people, most = people+n, max(most, n)
+	}
+	for _, n := range g.records {
+		records += n
+	}
+	disk := int64(sizes)*emptyLedgerBytes + int64(people)*crowdLedgerBytes + int64(most)*crowdFileBytes + int64(records)*growthRecordBytes
+	return room(out, g.work, disk, int64(most)*crowdMemoryBytes+int64(min(most, importMost))*importRowBytes)
 }
 
 // prepare makes a ledger of one size.

@@ -100,7 +100,7 @@ type latencyResult struct {
 	Stages      []stage   `json:"stages,omitempty"`
 }
 
-// Targets of the issue.
+// Targets (bench/README.md, Figures).
 const (
 	ratioP50Most = 2.5
 	ratioP99Most = 4

@@ -27,7 +27,7 @@ type nation struct {
 	profile     profiling
 }
 
-// Targets of the issue.
+// Targets (bench/README.md, Figures).
 const (
 	nationResidentMost = 10 << 30
 	nationStartMost    = 60 // seconds
@@ -54,10 +54,10 @@ func newNationCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "nation", Short: "五千万人在一个进程里:内存、断电后启动、全国高峰 / fifty million holders in one process: memory, start after kill -9, the rush", Args: cobra.NoArgs,
 		Long: `用产品自己的导入命令分批导入(每批至多一千万行),在负载下 kill -9,测到首个应答的时间与常驻内存,再以开环定速跑全国高峰。
-先检查磁盘与内存是否够用;结束后删除数据(--keep 保留)。五千万人约需磁盘 21 GiB、内存 17 GiB,一小时以上;先用 --holders 1000000 试。
+先检查磁盘与内存是否够用;结束后删除数据(--keep 保留)。五千万人约需磁盘 28 GiB、内存 17 GiB,一小时以上;先用 --holders 1000000 试。
 Imports by the product's own command in parts of at most ten million rows, kills the switch with SIGKILL under load, takes the time to the
 first answer and the resident memory, and plays the national rush in an open loop. Disk and memory are checked before; the data goes afterwards
-(--keep leaves it). Fifty million take about 21 GiB of disk, 17 GiB of memory and more than an hour: try --holders 1000000 first.`,
+(--keep leaves it). Fifty million take about 28 GiB of disk, 17 GiB of memory and more than an hour: try --holders 1000000 first.`,
 		RunE: func(c *cobra.Command, _ []string) error { return n.run(c.Context(), c.OutOrStdout()) },
 	}
 	n.add(c)

@@ -109,7 +109,7 @@ func (r *report) run(out io.Writer) error {
 
 // print is the page as text.
 func (r *results) print(out io.Writer) {
-	fmt.Fprintf(out, "\n━━ 校园一卡通交换机 · 测量  onecard bench ━━ %s\n", strings.Join(r.sources, " · "))
+	fmt.Fprintf(out, "\n━━ 校园一卡通交换机 · 测量  bin/bench ━━ %s\n", strings.Join(r.sources, " · "))
 	if len(r.Saturate) > 0 {
 		fmt.Fprint(out, "\n吞吐 throughput, closed loop")
 		printSaturation(out, r.Saturate)
@@ -137,7 +137,7 @@ type card struct {
 	Judged, Good                    bool
 }
 
-// cards are the figures that the issue asks for, of the parts that are there.
+// cards are the figures that have targets, of the parts that are there.
 func (r *results) cards() []card {
 	var cards []card
 	for _, s := range r.Saturate {

@@ -36,7 +36,7 @@ type peers struct {
 	switches []string // shapes of the switch
 }
 
-// Targets of the issue.
+// Targets (bench/README.md, Figures).
 const (
 	timesPostgreSQL = 50
 	timesRedis      = 4

@@ -158,7 +158,7 @@ func (r *peersResult) print(out io.Writer) {
 	fmt.Fprintf(out, "\n%s\n%s\n", r.Versions, r.Machine)
 }
 
-// printRatios is what the issue asks for.
+// printRatios is how many times the best of each peer the switch is.
 func (r *peersResult) printRatios(out io.Writer) {
 	const column = 72
 	row := func(title string, times float64, target int) {

@@ -16,8 +16,8 @@ import (
 
 // profiling takes the switch's processor profile while it is measured and says which stage of a request the time goes to.
 //
-// The profiler looks at a running thread a hundred times a second of processor time, in the kernel as outside it, so a stage's share of the
-// looks times what the request cost by /proc is what the stage costs. A short span has few looks: a second of a busy processor has a
+// The profiler samples a running thread a hundred times a second of processor time, in the kernel as outside it, so a stage's share of the
+// samples times what the request cost by /proc is what the stage costs. A short span has few samples: a second of a busy processor has a
 // hundred, and a stage of five of them may as well have three.
 type profiling struct {
 	path  string // where profiles go; "": none are taken
@@ -104,9 +104,9 @@ func costs(p *profile.Profile, cpu float64) []stage {
 	result := slices.Clone(stages)
 	total := 0.0
 	for _, sample := range p.Sample {
-		looks := float64(sample.Value[0])
-		result[stageOf(sample)].Share += looks
-		total += looks
+		samples := float64(sample.Value[0])
+		result[stageOf(sample)].Share += samples
+		total += samples
 	}
 	for i := range result {
 		result[i].Share /= max(total, 1)
@@ -163,16 +163,16 @@ func (p *profiling) close(out io.Writer, name string, cpu float64) ([]stage, err
 		return nil, fmt.Errorf("writing a profile: %w", err)
 	}
 	result := costs(merged, cpu)
-	looks := int64(0)
+	samples := int64(0)
 	for _, sample := range merged.Sample {
-		looks += sample.Value[0]
+		samples += sample.Value[0]
 	}
-	printStages(out, name, path, looks, result)
+	printStages(out, name, path, samples, result)
 	return result, nil
 }
 
-func printStages(out io.Writer, name, path string, looks int64, of []stage) {
-	fmt.Fprintf(out, "\n时间去向 where the time goes   %s   %d 次采样 looks   %s\n%s %14s %7s\n", name, looks, path, wide("阶段 stage", 26), "us/request", "share")
+func printStages(out io.Writer, name, path string, samples int64, of []stage) {
+	fmt.Fprintf(out, "\n时间去向 where the time goes   %s   %d 次采样 samples   %s\n%s %14s %7s\n", name, samples, path, wide("阶段 stage", 26), "us/request", "share")
 	total := 0.0
 	for _, s := range of {
 		if s.CPU > 0 {

@@ -60,6 +60,6 @@ func TestStages(t *testing.T) {
 	result, err := taken.close(&out, "64x1", 16)
 	require.NoError(t, err)
 	require.Len(t, result, len(stages))
-	require.Contains(t, out.String(), "18 次采样 looks")
+	require.Contains(t, out.String(), "18 次采样 samples")
 	require.FileExists(t, path)
 }

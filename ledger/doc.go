@@ -7,7 +7,7 @@
 //	Entry    one decision: legs, at most one hold operation, account openings, and a payload that only the decider reads
 //	Block    consecutive entries with a chained header, the unit of durability
 //	Book     balances in memory, the result of applying entries
-//	Journal  the only way to durability; Pebble behind it on one node, a replicated log on several
+//	Journal  the only way to durability; Pebble behind it on one node; a replicated log may stand there, as in the tests of the core
 //
 // It knows no card, no terminal, no wire, no clock and no disk. Time arrives as a value inside an entry. Whether an entry should
 // exist is decided elsewhere; whether its money adds up is checked here (Book.Check) and asserted again on Apply.

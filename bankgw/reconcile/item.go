@@ -29,6 +29,9 @@ var (
 
 func (c Case) String() string { return caseNames[c%caseCount] }
 
+// Chinese is the case as the operator reads it.
+func (c Case) Chinese() string { return caseZh[c%caseCount] }
+
 // MarshalText is String.
 func (c Case) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 

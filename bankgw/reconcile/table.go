@@ -28,7 +28,7 @@ func (r *Result) Write(to io.Writer) error {
 func (r *Result) writeTally(b *strings.Builder) {
 	t := table{head: []string{"情形 case", "笔数 count", "我方 ours", "银行 bank"}, right: 0b1110}
 	for _, c := range r.Tally {
-		t.add(caseZh[c.Case]+" "+c.Case.String(), strconv.Itoa(c.Count), c.Ours.String(), c.Bank.String())
+		t.add(c.Case.Chinese()+" "+c.Case.String(), strconv.Itoa(c.Count), c.Ours.String(), c.Bank.String())
 	}
 	t.write(b)
 }
@@ -76,7 +76,7 @@ func (r *Result) writeItems(b *strings.Builder) {
 
 // caseText names the case of an item, and which way its money goes where that is not the usual one.
 func (i *Item) caseText() string {
-	text := caseZh[i.Case] + " " + i.Case.String()
+	text := i.Case.Chinese() + " " + i.Case.String()
 	if i.Withdrawal {
 		text = "提现 withdrawal: " + text
 	}

@@ -1,6 +1,6 @@
 // Package invariant is where the house stops when it is wrong about itself.
 //
-// A broken invariant is neither a refusal (data) nor a failure (an error): it means that the program's own books can no longer be
+// The one idea: a broken invariant is neither a refusal (data) nor a failure (an error): it means that the program's own books can no longer be
 // trusted. The only safe answer for a money ledger is to stop before anything more is written or acknowledged; the journal holds
 // everything that was answered, and a restart rebuilds the rest. This is the only place that panics, and nothing recovers from it.
 //

@@ -17,10 +17,13 @@
 //	C | generation u64 | section | 0 | part u32 -> rows of a checkpoint
 //	K | generation u64                          -> manifest of a complete checkpoint, written last
 //	I | space u8 | id u64 | sequence u64        -> a list of sequences: the statement index (index.go)
+//	I | space | 0x80 | id/16 u64 | sequence u64 -> one list for sixteen neighbours (lists.go)
 //	S | key of a cell, 16 bytes                 -> sums: totals (totals.go)
 //	M | name                                    -> marks: how far the index is built
 //	M | moved                                   -> which blocks are in the archive alone, and where that is (moved.go)
 //	M | feed/ | name                            -> cursor of a feed: sequence u64, hash of the block with that entry
+//	W                                           -> mark of a complete import that is being brought in (stage.go)
+//	W | part u32                                -> a part of it
 //	D | kind u8 | key                           -> directory rows: names of people, which must be erasable
 //
 // Blocks are archived behind the owner into a folder of files (archiving.go, package archive), from which a ledger comes back, and old ones

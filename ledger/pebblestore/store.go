@@ -127,7 +127,7 @@ type flight struct {
 }
 
 // ErrInUse says that another process has the folder open.
-var ErrInUse = errors.New("数据目录正被另一个进程使用,请先停止它 / the data folder is in use by a running switch: stop it first")
+var ErrInUse = errors.New("数据目录正被另一个进程使用,请先停止它 / the data folder is in use by another process: stop it first")
 
 // Open opens or creates a store, walks the chain of blocks, checks its end against the witness and repairs what the witness still holds.
 func Open(o Options) (*Store, error) {
@@ -303,7 +303,7 @@ func (s *Store) openPebble(fresh bool) error {
 	}
 	s.db = db
 	if got := db.FormatMajorVersion(); got != pebble.FormatNewest && !s.options.ReadOnly {
-		return errors.Join(fmt.Errorf("%s: store format %s, %s expected", s.options.Dir, got, pebble.FormatNewest), db.Close())
+		return errors.Join(fmt.Errorf("%s: 存储格式 %s,应为 %s / store format %[2]s, %[3]s expected", s.options.Dir, got, pebble.FormatNewest), db.Close())
 	}
 	if err := s.loadMoved(); err != nil {
 		return s.doubt(fmt.Errorf("%s: %w", s.options.Dir, err)) // an auditor takes it that nothing was moved out

@@ -23,7 +23,8 @@ Copies the whole ledger into a new folder, through the control socket while a sw
 own: verify reads it, restore brings it back. On one file system the tables are hard links: quick, no space, and on the same disk as the
 original. So copy the folder to another machine.
 
-站点密钥不在备份中:请另行保管,勿与备份放在一起。/ The site key is not in the backup: keep it apart from it.`,
+站点密钥与签名密钥(site.key、signing.key)不在备份中:请另行保管,勿与备份放在一起。
+The site key and the signing key (site.key, signing.key) are not in the backup: keep them apart from it.`,
 		Example: `  onecard backup --data /var/lib/onecard /var/lib/onecard-backup/1125    # 由交换机写入 / written by the switch
   onecard verify --data /var/lib/onecard-backup/1125
   onecard restore --from /var/lib/onecard-backup/1125 --data /var/lib/onecard`,

@@ -142,24 +142,24 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 	}
 	cases := textTable{head: []string{"情形 / case", "笔数 / loads", "我方 / ours", "银行 / bank"}, right: 1<<1 | 1<<2 | 1<<3}
 	for _, of := range day.Cases {
-		cases.add(of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
+		cases.add(of.Chinese+" "+of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
 	}
 	cases.write(out)
 	if day.Totals != nil {
 		tellBankTotals(out, day.Totals)
 	}
 	e := &day.Equation
-	fmt.Fprintf(out, "\n银行 %s − 我方 %s = %s = 长款 %s − 短款 %s − 提现多付 %s + 提现未付 %s + 金额差 %s + 跨日 %s,未解释 %s\n",
-		e.Bank, e.Ours, e.Difference, e.BankOnly, e.CampusOnly, e.PaidOnly, e.TakenOnly, e.Amounts, e.CutOff, e.Unexplained)
+	fmt.Fprintf(out, "\n银行 %s − 我方 %s = %s = 长款 %s − 短款 %s − 提现多付 %s + 提现未付 %s + 金额差 %s + 跨日 %s,未解释 %s;期初未了 %s,现 %s\n",
+		e.Bank, e.Ours, e.Difference, e.BankOnly, e.CampusOnly, e.PaidOnly, e.TakenOnly, e.Amounts, e.CutOff, e.Unexplained, e.Opening, e.Closing)
 	fmt.Fprintf(out, "bank − ours = bank only − campus only − withdrawals paid only + withdrawals taken only + amounts + cut-off; unexplained %s; open before %s, now %s\n", e.Unexplained, e.Opening, e.Closing)
 	if len(day.Items) > 0 {
 		fmt.Fprintln(out)
 		items := textTable{head: []string{"记录 / record", "日期 / day", "情形 / case", "我方 / ours", "银行 / bank", "天 / days", "提请 / propose", "说明 / says"}, right: 1<<3 | 1<<4 | 1<<5}
 		for i := range day.Items {
 			it := &day.Items[i]
-			of := it.Case
+			of := it.CaseChinese + " " + it.Case
 			if it.Withdrawal {
-				of = "提现 withdrawal: " + of
+				of = "提现 withdrawal:" + of
 			}
 			items.add(fmt.Sprint(it.Record), it.Day, of, it.Ours.String(), it.Bank.String(), fmt.Sprint(it.Age), it.Proposal, it.Chinese+" / "+it.English)
 		}

@@ -140,7 +140,7 @@ func TestProveSaysWhatItNeeds(t *testing.T) {
 	require.NoError(t, err)
 	code, _, errOut := onecard("prove", "--data", dir, "--record", "9")
 	require.Equal(t, exitFailed, code)
-	require.Contains(t, errOut, "in use by a running switch")
+	require.Contains(t, errOut, "in use by another process")
 	require.NoError(t, store.Close())
 }
 

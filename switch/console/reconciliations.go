@@ -87,10 +87,11 @@ type BankEquation struct {
 
 // BankCase is how many loads are of a case, and what both sides have of them.
 type BankCase struct {
-	Case  string `json:"case"`
-	Count int    `json:"count"`
-	Ours  Yuan   `json:"ours"`
-	Bank  Yuan   `json:"bank"`
+	Case    string `json:"case"`
+	Chinese string `json:"case_zh"`
+	Count   int    `json:"count"`
+	Ours    Yuan   `json:"ours"`
+	Bank    Yuan   `json:"bank"`
 }
 
 // BankAge is what has been open for so many days: long, the bank has more; short, we have more.
@@ -109,6 +110,7 @@ type BankItem struct {
 	Day            string `json:"day"`
 	Age            int    `json:"age_days"`
 	Case           string `json:"case"`
+	CaseChinese    string `json:"case_zh"`
 	Action         string `json:"action" enum:"ignore,defer,make_up,claim,manual,charge,return"`
 	State          string `json:"state"`
 	Ours           Yuan   `json:"ours"`

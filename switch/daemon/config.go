@@ -60,7 +60,8 @@ type DataConfig struct {
 	BallastBytes  int    `yaml:"ballast_bytes"`
 	LowWaterBytes int    `yaml:"low_water_bytes"`
 	// CheckpointInterval and CheckpointEntries: a checkpoint is written when either has passed since the one before and something is new.
-	// Of a site with more than a million holders half their number is waited for: its checkpoints take longer to write than to replay for.
+	// The entries waited for are the largest of this, half the number of holders, and four a holder up to 4,000,000: a larger site's checkpoints take
+	// longer to write than to replay for.
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"`
 	CheckpointEntries  int           `yaml:"checkpoint_entries"`
 }

@@ -247,7 +247,7 @@ func bankDayView(bank string, r *reconcile.Result) *console.BankDay {
 		},
 	}
 	for _, t := range r.Tally {
-		v.Cases = append(v.Cases, console.BankCase{Case: t.Case.String(), Count: t.Count, Ours: console.Yuan(t.Ours), Bank: console.Yuan(t.Bank)})
+		v.Cases = append(v.Cases, console.BankCase{Case: t.Case.String(), Chinese: t.Case.Chinese(), Count: t.Count, Ours: console.Yuan(t.Ours), Bank: console.Yuan(t.Bank)})
 	}
 	for _, b := range r.Ageing {
 		if b.Long.Count+b.Short.Count > 0 {
@@ -262,7 +262,7 @@ func bankDayView(bank string, r *reconcile.Result) *console.BankDay {
 
 func bankItemView(i *reconcile.Item) console.BankItem {
 	v := console.BankItem{
-		Record: i.Sequence, Day: i.Day.String(), Age: i.Age, Case: i.Case.String(), Action: i.Action.String(), State: i.State.String(), Ours: console.Yuan(i.Ours),
+		Record: i.Sequence, Day: i.Day.String(), Age: i.Age, Case: i.Case.String(), CaseChinese: i.Case.Chinese(), Action: i.Action.String(), State: i.State.String(), Ours: console.Yuan(i.Ours),
 		Bank: console.Yuan(i.Bank), Difference: console.Yuan(i.Difference), BankNumber: i.BankSequence, Chinese: i.Chinese, English: i.English, Open: i.Open,
 		Withdrawal: i.Withdrawal,
 	}

@@ -242,7 +242,7 @@ func TestSecondStartIsRefused(t *testing.T) {
 	c := newCampus(t)
 	r := c.run(t)
 	err := daemon.Run(t.Context(), c.config, daemon.Options{Log: io.Discard})
-	require.ErrorContains(t, err, "in use by a running switch")
+	require.ErrorContains(t, err, "in use by another process")
 	require.NoError(t, r.stop())
 }
 

@@ -4,4 +4,6 @@
 // code, reason, state), never a card or a terminal, so the number of series is known when the program is built.
 //
 // Durations are both classic and native histograms: alerts use the classic buckets, dashboards may use either.
+//
+// It keeps no history, raises no alerts (configs/prometheus) and decides nothing.
 package telemetry

@@ -10,6 +10,9 @@
 //	                                        | Journal.Append, Wait
 //	Decision <- Door.Answer <---------------'
 //
+// Read engine.go (the owner), decide.go (a request becomes a decision), record.go (its bytes), apply.go (what they change), then catalogue.go (the
+// desks' operations) and day.go.
+//
 // It has no socket, no wire format, no disk and no clock. What a purchase or a passage through a gate means is decided by the
 // subsystems in switch/campus, which are handed over as routes.
 package transaction

@@ -26,5 +26,5 @@
 //	for running { err = fleet.Poll(10 * time.Millisecond) }
 //
 // A terminal without memory (DeviceConfig.Trace is 0) cannot know which trace numbers it has used in the batch that the switch grants, so
-// it opens the next one. It does not print, does not sell offline and does not settle its batch (0500): those are later messages.
+// it opens the next one. It does not print, does not sell offline and does not settle its batch: the switch answers 40 to 0500.
 package emulator

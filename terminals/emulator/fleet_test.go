@@ -192,7 +192,7 @@ func TestFleetReversesOnRequest(t *testing.T) {
 	s.locked(func() { require.Zero(t, s.debited) })
 }
 
-// Receipts are written as the brief of verify has them.
+// Receipts are written as verify --receipts reads them.
 func TestMemoryFormat(t *testing.T) {
 	m := NewMemory()
 	m.Remember("10000001", &Answer{Authentic: true, Kind: KindPurchase, Code: Approved, Batch: 2, Trace: 77, Card: testCard, Amount: 1250, Reference: Reference([]byte("000000000123"))})
