@@ -29,5 +29,8 @@ func (b *Book) AddUp(accounts uint32) (sum money.Fen, whole bool) {
 	return sum, whole
 }
 
+// Taking is how many moments of the accounts are being taken, or were not ended.
+func (b *Book) Taking() int { return len(b.accounts.streams) }
+
 // Balances shares the accounts as they are now.
 func (b *Book) Balances(how *Sharing) *Moment[Account] { return b.accounts.Share(how) }

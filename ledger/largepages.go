@@ -17,8 +17,11 @@ const largePage = 2 << 20
 // they are seventy. The memory stays Go's, and where the kernel gives no large pages nothing is lost.
 //
 // What lies on the same large page is backed with it, and stays so though Go gives it back. So this is for memory of megabytes, taken at once: asked for
-// under rows that were taken one by one among the garbage of a start, it kept half of that garbage.
+// under rows that were taken one by one among the garbage of a start, it kept half of that garbage. Less than a page is not asked for.
 func AskLargePages(first unsafe.Pointer, size uintptr) {
+	if size < largePage {
+		return
+	}
 	page := uintptr(first) / largePage * largePage
 	all := (uintptr(first) + size - page + largePage - 1) / largePage * largePage
 	_, _, _ = unix.Syscall(unix.SYS_MADVISE, page, all, unix.MADV_HUGEPAGE) // that it does not want to is no fault

@@ -39,6 +39,7 @@ type workload struct {
 	ackEarly bool // a mutant that answers before the disk has it
 	archives bool // blocks are archived and moved out on the way (crasharchive_test.go)
 	day      uint32
+	index    *indexer // of the last write: a store has one at a time
 	acked    atomic.Uint64
 	mu       sync.Mutex
 	handed   map[uint64]ledger.Hash // guarded by mu; heads of all blocks appended
@@ -70,6 +71,7 @@ func (w *workload) write(s *Store, blocks int) error {
 	if err != nil {
 		return err
 	}
+	w.index = x
 	book := ledger.NewBook()
 	if err := s.Replay(context.Background(), 0, func(b ledger.Block) error { return b.Each(applyTo(book)) }); err != nil {
 		return err

@@ -28,8 +28,8 @@ import (
 // Keys says which statements an entry belongs to.
 type Keys func(sequence uint64, e *ledger.Entry, emit func(space byte, id uint64))
 
-// markIndex says up to where the lists are complete. Its older name, markAlone, is that of a ledger whose lists were all those of one number: they are
-// dropped, and built again as they are now.
+// markIndex says up to where the lists are complete. Its older name, markAlone, is that of a ledger whose lists are all those of one number (see
+// renewLists).
 const (
 	markIndex = "lists"
 	markAlone = "index"
@@ -52,6 +52,15 @@ func (s *Store) mark(name string) (uint64, error) {
 	return binary.BigEndian.Uint64(value), nil
 }
 
+// listsMark is under which name lists are kept, and up to where they are complete.
+func (s *Store) listsMark() (name string, upTo uint64, err error) {
+	if upTo, err = s.mark(markAlone); err != nil || upTo != 0 {
+		return markAlone, upTo, err
+	}
+	upTo, err = s.mark(markIndex)
+	return markIndex, upTo, err
+}
+
 // IndexedTo is the sequence up to which statements are complete on disk.
 func (s *Store) IndexedTo() uint64 {
 	if x := s.indexer.Load(); x != nil {
@@ -59,7 +68,7 @@ func (s *Store) IndexedTo() uint64 {
 		defer x.mu.Unlock()
 		return x.listed
 	}
-	sequence, _ := s.mark(markIndex)
+	_, sequence, _ := s.listsMark()
 	return sequence
 }
 
@@ -76,14 +85,18 @@ func (s *Store) ReadTo() (uint64, error) {
 	return x.read, err
 }
 
+// ErrIndexBehind says that an index that is being built from an old ledger does not know all that was asked for yet.
+var ErrIndexBehind = errors.New("索引仍在重建,请稍后再试 / the index is still being built: try again later")
+
 // Statement returns the sequences of the entries of one number, between two sequences (inclusive), at most limit of them, oldest or
-// newest first. What it costs grows with limit and not with the length of the statement.
+// newest first; all of them that are durable, or ErrIndexBehind. What it costs grows with limit and not with the length of the statement, but for a shared list,
+// which is walked past the entries of fifteen neighbours.
 func (s *Store) Statement(space byte, id, from, to uint64, limit int, newestFirst bool) ([]uint64, error) {
 	m, err := s.member(space, id)
 	if err != nil {
 		return nil, err
 	}
-	recent, it, written, err := s.recent(m)
+	recent, it, written, err := s.recent(m, to)
 	if err != nil {
 		return nil, err
 	}
@@ -119,15 +132,19 @@ func (s *Store) member(space byte, id uint64) (member, error) {
 	return memberOf(shared, space, id), nil
 }
 
-// recent returns what of one list is not on disk yet, an iterator on what is, and up to where that counts.
-func (s *Store) recent(m member) (recent []uint64, it *pebble.Iterator, written uint64, err error) {
+// recent returns what of one list is not on disk yet, an iterator on what is, and up to where that counts, when the index knows all up to an entry.
+func (s *Store) recent(m member, to uint64) (recent []uint64, it *pebble.Iterator, written uint64, err error) {
 	x := s.indexer.Load()
 	if x != nil {
+		durable := s.durable.Load()
 		if err := x.refresh(); err != nil {
 			return nil, nil, 0, err
 		}
 		x.mu.Lock()
 		defer x.mu.Unlock()
+		if want := min(to, durable); x.read < want {
+			return nil, nil, 0, fmt.Errorf("%w (%d / %d)", ErrIndexBehind, x.read, want)
+		}
 		written = x.listed
 		if recent, err = x.writing.lists.read(nil, m); err == nil {
 			recent, err = x.pending.lists.read(recent, m)
@@ -135,7 +152,7 @@ func (s *Store) recent(m member) (recent []uint64, it *pebble.Iterator, written 
 		if err != nil {
 			return nil, nil, 0, err
 		}
-	} else if written, err = s.mark(markIndex); err != nil {
+	} else if _, written, err = s.listsMark(); err != nil {
 		return nil, nil, 0, err
 	}
 	it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: indexKey(m.listKey, 0), UpperBound: indexKey(listKey{m.space, m.id + 1}, 0)})

@@ -59,6 +59,7 @@ type indexer struct {
 
 	window int       // entries that are written together
 	shared [256]bool // spaces
+	name   string    // of the mark that says how far the lists are
 
 	// what Keys and Count are given: made once, they would be made anew for every entry
 	list func(space byte, id uint64) // lists the entry at taking
@@ -114,20 +115,20 @@ func (s *Store) StartIndexer(index Index) error {
 }
 
 func (s *Store) newIndexer(index Index) (*indexer, error) {
-	if err := s.dropAlone(); err != nil {
+	if err := s.renewLists(index.Totals.Count != nil); err != nil {
 		return nil, err
 	}
-	listed, err := s.mark(markIndex)
+	name, listed, err := s.listsMark()
 	if err != nil {
 		return nil, err
 	}
 	x := &indexer{
-		store: s, index: index, news: make(chan struct{}, 1), done: make(chan struct{}), read: listed, listed: listed,
+		store: s, index: index, news: make(chan struct{}, 1), done: make(chan struct{}), read: listed, listed: listed, name: name,
 		window: cmp.Or(s.options.IndexWindowEntries, windowEntries),
 	}
 	x.ending, x.end = context.WithCancel(context.Background())
 	for _, space := range []byte(index.Shared) {
-		x.shared[space] = true
+		x.shared[space] = name == markIndex
 	}
 	x.list = func(space byte, id uint64) { x.pending.lists.note(memberOf(x.shared[space], space, id), x.taking) }
 	x.move = x.pending.cells.add
@@ -340,7 +341,7 @@ func (x *indexer) writeWindow() error {
 		batch.set(totalsMarkKey(), totalsMark(w.upTo, w.upTo))
 	}
 	if w.upTo > x.listed {
-		batch.set(markKey(markIndex), binary.BigEndian.AppendUint64(nil, w.upTo))
+		batch.set(markKey(x.name), binary.BigEndian.AppendUint64(nil, w.upTo))
 	}
 	return batch.commit()
 }
@@ -360,8 +361,8 @@ func (s *Store) RebuildIndex(ctx context.Context, index Index) error {
 	if err := s.moved.Load().check(); err != nil {
 		return fmt.Errorf("索引未动 / the index was left as it is: %w", err)
 	}
-	if err := s.dropIndex(); err != nil {
-		return fmt.Errorf("dropping the index: %w", err)
+	if err := s.dropIndex(true); err != nil {
+		return err
 	}
 	x, err := s.newIndexer(index)
 	if err != nil {
@@ -371,20 +372,43 @@ func (s *Store) RebuildIndex(ctx context.Context, index Index) error {
 	return errors.Join(x.catchUp(ctx), ctx.Err())
 }
 
-func (s *Store) dropIndex() error { return errors.Join(s.dropLists(), s.dropTotals()) }
-
-func (s *Store) dropLists() error {
-	return errors.Join(
-		s.db.Set(markKey(markIndex), make([]byte, 8), pebble.NoSync),
-		s.db.DeleteRange([]byte{prefixIndex}, []byte{prefixIndex + 1}, pebble.NoSync),
-	)
-}
-
-// dropAlone drops the lists of a ledger that has none that are shared. Where nothing may be written they are passed over.
-func (s *Store) dropAlone() error {
-	alone, err := s.mark(markAlone)
-	if err != nil || alone == 0 || s.options.ReadOnly {
+// renewLists drops the lists of a ledger that has none that are shared, so that they are built again as they are now. Where nothing may be written, or
+// where blocks that they were built from are in an archive that is not there, they stay and are gone on with as they are.
+//
+// Totals are dropped with them when their newest window was interrupted: it has to be gathered whole before anything is written, and with lists that
+// begin at the first entry that would be the whole ledger.
+func (s *Store) renewLists(counts bool) error {
+	name, upTo, err := s.listsMark()
+	if err != nil || s.options.ReadOnly {
 		return err
 	}
-	return errors.Join(s.dropLists(), s.db.Delete(markKey(markAlone), pebble.NoSync))
+	totals := false
+	if counts {
+		_, promised, err := s.totalsMark()
+		if err != nil {
+			return err
+		}
+		totals = promised != 0
+	}
+	if name == markIndex && !(upTo == 0 && totals) || s.moved.Load().check() != nil {
+		return nil
+	}
+	return s.dropIndex(totals)
+}
+
+// dropIndex drops the lists, and totals with them, at once: what a crash left of either beside a mark that says there is nothing would be added
+// to what is built.
+func (s *Store) dropIndex(totals bool) error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	err := errors.Join(
+		b.Set(markKey(markIndex), make([]byte, 8), nil), b.Delete(markKey(markAlone), nil), b.DeleteRange([]byte{prefixIndex}, []byte{prefixIndex + 1}, nil),
+	)
+	if totals {
+		err = errors.Join(err, b.Set(totalsMarkKey(), totalsMark(0, 0), nil), b.DeleteRange([]byte{prefixTotals}, []byte{prefixTotals + 1}, nil))
+	}
+	if err = errors.Join(err, b.Commit(pebble.NoSync)); err != nil {
+		return fmt.Errorf("dropping the index: %w", err)
+	}
+	return nil
 }

@@ -136,7 +136,8 @@ func (s *Store) lastKnown() uint64 {
 	return end
 }
 
-// EachStatement visits every list of the statement index: a space, a number and the sequences of its entries, in order and each once.
+// EachStatement visits every list of the statement index: a space, a number and the sequences of its entries, in order. One that stands there twice is
+// told twice: it is a fault.
 func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uint64, sequences []uint64) error) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixIndex}, UpperBound: []byte{prefixIndex + 1}})
 	if err != nil {
@@ -151,7 +152,7 @@ func (s *Store) EachStatement(ctx context.Context, visit func(space byte, id uin
 				continue
 			}
 			slices.Sort(list)
-			err := errors.Join(ctx.Err(), visit(key.space&^sharedSpace, key.id<<key.bits()|uint64(which), slices.Compact(list)))
+			err := errors.Join(ctx.Err(), visit(key.space&^sharedSpace, key.id<<key.bits()|uint64(which), list))
 			if err != nil {
 				return err
 			}

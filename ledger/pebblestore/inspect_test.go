@@ -36,9 +36,8 @@ func TestIndexIsTheSameHoweverItWasBuilt(t *testing.T) {
 	w := newWorkload(5)
 	for round := range 6 {
 		s := open(t, o)
-		x, err := s.newIndexer(listed())
-		require.NoError(t, err)
 		require.NoError(t, w.write(s, 15))
+		x := w.index
 		require.NoError(t, x.gather())
 		switch round % 3 {
 		case 0:
@@ -76,36 +75,6 @@ func wantedStatements(t *testing.T, s *Store) map[string][]uint64 {
 		return nil
 	}))
 	return want
-}
-
-// TestListsOfOneNumberAreBuiltAnew: a ledger from before neighbours shared lists is opened, crashes while its lists are built again, and has them all.
-func TestListsOfOneNumberAreBuiltAnew(t *testing.T) {
-	o := crashOptions(vfs.NewMem())
-	w := newWorkload(8)
-	s := open(t, o)
-	x, err := s.newIndexer(Index{Keys: everyEntry})
-	require.NoError(t, err)
-	require.NoError(t, w.write(s, 20))
-	require.NoError(t, x.catchUp(t.Context()))
-	mark, err := s.mark(markIndex)
-	require.NoError(t, err)
-	require.NoError(t, s.db.Set(markKey(markAlone), binary.BigEndian.AppendUint64(nil, mark), nil))
-	require.NoError(t, s.db.Delete(markKey(markIndex), nil))
-	require.NotEmpty(t, statements(t, s))
-	for range 2 {
-		require.NoError(t, s.Close())
-		s = open(t, o)
-		x, err = s.newIndexer(listed())
-		require.NoError(t, err)
-		require.NoError(t, x.gather())
-		require.Empty(t, statements(t, s))
-	}
-	require.NoError(t, x.catchUp(t.Context()))
-	require.Equal(t, wantedStatements(t, s), statements(t, s))
-	lists := make(map[string]bool)
-	require.NoError(t, eachIndexKey(s, func(key []byte) { lists[string(key[1:10])] = true }))
-	require.Len(t, lists, 3+3, "three of one number, and those of forty")
-	require.NoError(t, s.Close())
 }
 
 func eachIndexKey(s *Store, visit func(key []byte)) error {

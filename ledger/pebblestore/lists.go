@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"unsafe"
 
 	"onecard/ledger"
+	"onecard/ledger/invariant"
 )
 
 // Lists of a window, while it is gathered and while it is written.
@@ -162,6 +164,9 @@ func (g *lists) extend(c *chunk, end *uint32, key listKey, sequence uint64) *chu
 	}
 	if g.chunks == 0 {
 		g.base = sequence - 1
+	}
+	if sequence-g.base > math.MaxUint32 {
+		invariant.Fail("a window of lists from entry %d to %d", g.base+1, sequence)
 	}
 	if int(g.chunks) == len(g.pieces)*pieceChunks {
 		piece := new([pieceChunks]chunk)

@@ -314,7 +314,7 @@ func (r *Restoration) copyBeside(ctx context.Context) error {
 		if err := errors.Join(ctx.Err(), r.commit()); err != nil {
 			return err
 		}
-		return r.store.dropIndex()
+		return r.store.dropIndex(true)
 	}
 	return nil
 }

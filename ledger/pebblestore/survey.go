@@ -154,11 +154,12 @@ func (v *survey) tail(e *BehindWitnessError) []Spot {
 // damaged finds the first place behind an entry's block that is neither a record nor the end of a log. It may be in the next log.
 func (v *survey) damaged(spot *Spot, entry uint64) (found bool) {
 	for _, log := range v.logs {
-		for _, p := range log.parts {
+		for i, p := range log.parts {
+			hole := i < len(log.parts)-1 // what looks like the end of a log is none when the log goes on behind it
 			switch {
 			case p.first > 0 && p.last <= entry:
 				found = false
-			case p.bad && !p.end && !found:
+			case p.bad && (!p.end || hole) && !found:
 				found, spot.File, spot.Offset = true, log.file, p.offset
 			}
 		}

@@ -146,13 +146,6 @@ func (s *Store) totalsMark() (upTo, promised uint64, err error) {
 	return upTo, promised, nil
 }
 
-func (s *Store) dropTotals() error {
-	return errors.Join(
-		s.db.Set(totalsMarkKey(), totalsMark(0, 0), pebble.NoSync),
-		s.db.DeleteRange([]byte{prefixTotals}, []byte{prefixTotals + 1}, pebble.NoSync),
-	)
-}
-
 // knownCells are cells as they stand on disk.
 type knownCells struct {
 	at  map[ledger.CellKey]*knownCell

@@ -166,7 +166,7 @@ func TestVerifyASoundLedger(t *testing.T) {
 	require.NoError(t, err)
 	_, printed, code = verify(t, "--data", dir)
 	require.Equal(t, exitFailed, code)
-	require.Contains(t, printed, "running switch")
+	require.Contains(t, printed, "another process")
 	require.NoError(t, store.Close())
 }
 

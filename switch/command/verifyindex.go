@@ -178,11 +178,17 @@ func (x *indexTally) name(ctx context.Context, v *verification, wrong map[indexe
 	return err
 }
 
-// difference returns what is in a and not in b, up to a sequence. Both are sorted.
+// difference returns what is in a and not in b, or more often, up to a sequence. Both are sorted.
 func difference(a, b []uint64, upTo uint64) []uint64 {
 	var only []uint64
 	for _, sequence := range a {
-		if _, found := slices.BinarySearch(b, sequence); !found && sequence <= upTo {
+		for len(b) > 0 && b[0] < sequence {
+			b = b[1:]
+		}
+		switch {
+		case len(b) > 0 && b[0] == sequence:
+			b = b[1:]
+		case sequence <= upTo:
 			only = append(only, sequence)
 		}
 	}

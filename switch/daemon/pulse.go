@@ -94,6 +94,7 @@ func (p *pulse) addUp(ctx context.Context) {
 		if p.engine.Look(ctx, func(s *transaction.State) { sum, whole = s.Book().AddUp(sumAccounts) }) != nil {
 			return
 		}
+		p.at.Store(p.clock.micros())
 		if whole {
 			p.sum.Store(int64(sum))
 			return

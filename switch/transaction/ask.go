@@ -57,19 +57,26 @@ func (e *Engine) SetDiskLow(ctx context.Context, low bool) error {
 // Snapshot shares the state at a durable head. It holds up the owner for one sync; what is returned may be written at leisure by another goroutine,
 // which comes back to the owner for each part: some 0.1 ms. Whoever takes one ends its Sharing.
 func (e *Engine) Snapshot(ctx context.Context) (ledger.Snapshot, error) {
+	how := ledger.NewSharing(e.own)
 	var s ledger.Snapshot
 	var failed error
-	err := e.do(ctx, func() { s, failed = e.snapshot(ledger.NewSharing(e.own)) })
+	err := e.do(ctx, func() { s, failed = e.snapshot(how) })
 	if err == nil {
 		err = failed
 	}
+	if err != nil { // the owner may still come to it: s is his
+		how.End()
+		return ledger.Snapshot{}, err
+	}
 	s.Gentle = true
-	return s, err
+	return s, nil
 }
 
 // own runs job on the owner, or here when there is no owner any more.
 func (e *Engine) own(job func()) {
 	if e.do(context.Background(), job) != nil {
+		e.late.Lock()
+		defer e.late.Unlock()
 		job()
 	}
 }

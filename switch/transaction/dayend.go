@@ -68,16 +68,19 @@ func (s *State) EndedDay() uint32 { return s.business.ended }
 
 // Accounts shares all accounts as they are after the returned sequence, and returns when that is durable. REQUIRES: the caller reads them to the end,
 // which gives back what is kept for him.
-func (e *Engine) Accounts(ctx context.Context) (accounts *ledger.Moment[ledger.Account], sequence uint64, err error) {
+func (e *Engine) Accounts(ctx context.Context) (*ledger.Moment[ledger.Account], uint64, error) {
 	how := ledger.NewSharing(e.own)
-	err = e.command(ctx, func() error {
+	var accounts *ledger.Moment[ledger.Account]
+	var sequence uint64
+	err := e.command(ctx, func() error {
 		accounts, sequence = e.state.book.Balances(how), e.state.book.Sequence()
 		return nil
 	})
-	if err != nil {
+	if err != nil { // the owner may still come to it: both are his
 		how.End()
+		return nil, 0, err
 	}
-	return accounts, sequence, err
+	return accounts, sequence, nil
 }
 
 // EachPurse visits the accounts of one holder's purses, and that of what he owes. REQUIRES: holder < Holders().

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"onecard/ledger"
@@ -69,6 +70,7 @@ type Engine struct {
 	echo     int64            // owner: Run; last number given to an answer that stores nothing
 	failure  error            // owner: Run; of the journal. It stays: what was decided after it is not on disk
 	stopped  chan struct{}    // closed when Run has ended
+	late     sync.Mutex       // held by whoever does what was the owner's when there is none any more
 	// importing keeps a second import out while a large one is brought in. Owner: Run
 	importing bool
 }

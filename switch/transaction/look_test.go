@@ -95,3 +95,53 @@ func TestLookIsAheadOfTheDisk(t *testing.T) {
 		<-ended
 	})
 }
+
+// TestWhoGivesUpLeavesNothingShared: somebody asks for all accounts, or for a checkpoint, and goes away before the owner comes to it. What the owner then
+// shares is ended behind him: what nobody takes would be kept until the switch stops, the old row of every account that is edited.
+func TestWhoGivesUpLeavesNothingShared(t *testing.T) {
+	for name, ask := range map[string]func(context.Context, *transaction.Engine) error{
+		"accounts":   func(ctx context.Context, e *transaction.Engine) error { _, _, err := e.Accounts(ctx); return err },
+		"checkpoint": func(ctx context.Context, e *transaction.Engine) error { _, err := e.Snapshot(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				engine, err := transaction.Open(ctx, transaction.Config{Journal: &gatedJournal{}, Site: transaction.DefaultSite()}, noon.UnixMicro())
+				require.NoError(t, err)
+				door := &gatedDoor{turn: make(chan struct{}), idle: make(chan struct{})}
+				engine.Connect(door, newScriptedBank())
+				ended := make(chan error, 1)
+				go func() { ended <- engine.Run(ctx, noon.UnixMicro()) }()
+				<-door.idle
+				asking, giveUp := context.WithCancel(ctx)
+				told := make(chan error, 1)
+				go func() { told <- ask(asking, engine) }()
+				synctest.Wait() // it waits for the owner
+				giveUp()
+				synctest.Wait()
+				taking := make(chan int, 1)
+				go func() {
+					_ = engine.Look(ctx, func(s *transaction.State) { taking <- s.Book().Taking() })
+				}()
+				synctest.Wait()
+				over := make(chan struct{})
+				go func() {
+					for {
+						select {
+						case <-door.idle: // it is asked again: it goes on
+							door.turn <- struct{}{}
+						case <-over:
+							return
+						}
+					}
+				}()
+				door.turn <- struct{}{}
+				require.Zero(t, <-taking)
+				require.ErrorIs(t, <-told, context.Canceled)
+				cancel()
+				<-ended
+				close(over)
+			})
+		})
+	}
+}
