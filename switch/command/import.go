@@ -19,11 +19,13 @@ func newImportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import --data DIR FOLDER",
 		Short: "从 CSV 导入机构、商户、门、终端、持卡人和卡 / import organisations, merchants, doors, terminals, holders and cards from CSV",
-		Long: `从一个文件夹导入 CSV 文件:` + strings.Join(directory.Files, "、") + `。
+		Long: `从一个文件夹导入 CSV 文件:` + directory.FileNames("、") + `。
 先全部检查,每个错行都列出原因;有错则一行也不导入,无错则一次全部生效。交换机在运行时也可导入。
 Imports CSV files from a folder. Everything is checked first and every bad line is listed with its reason; with a fault nothing is
 imported, without one everything takes effect at once. The switch may be running meanwhile.
 
+各文件的列(首行为表头,次序不限)/ columns of each file (the first line names them, in any order):
+` + importColumns() + `
 文件含主密钥和密码的明文,导入后请销毁。/ The files hold master keys and PINs in the clear: destroy them afterwards.
 退出码 3:有错行。/ Exit code 3: there are bad lines.`,
 		Example: `  onecard import --data /var/lib/onecard ./campus
@@ -39,6 +41,15 @@ imported, without one everything takes effect at once. The switch may be running
 	}
 	flags.add(c)
 	return c
+}
+
+// importColumns lists what each file may have.
+func importColumns() string {
+	var list strings.Builder
+	for _, f := range directory.Files {
+		fmt.Fprintf(&list, "  %-18s %s\n", f.Name, strings.Join(f.Columns, ","))
+	}
+	return list.String()
 }
 
 func runImport(ctx context.Context, config *daemon.Config, folder string, out io.Writer) error {

@@ -89,7 +89,8 @@ func (c *Client) ChangeCard(ctx context.Context, change CardChange) error {
 func (c *Client) Import(ctx context.Context, folder fs.FS) (Imported, []directory.Problem, error) {
 	var body bytes.Buffer
 	w := zip.NewWriter(&body)
-	for _, name := range directory.Files {
+	for _, file := range directory.Files {
+		name := file.Name
 		contents, err := fs.ReadFile(folder, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -46,8 +46,35 @@ type Import struct {
 	bad       map[string]map[cell]bool // table -> what could not be read
 }
 
-// Files are the names that Read looks for.
-var Files = []string{"organisations.csv", "classes.csv", "merchants.csv", "doors.csv", "terminals.csv", "holders.csv", "cards.csv", "account_sets.csv", "terms.csv", "programmes.csv", "desks.csv"}
+// File is a CSV file of an import, with the columns that it may have.
+type File struct {
+	Name    string
+	Columns []string
+}
+
+// Files are those that Read looks for.
+var Files = []File{
+	{"organisations.csv", []string{"code", "parent", "name"}},
+	{"classes.csv", []string{"code", "name", "pin_single", "pin_day", "day_amount", "day_count", "purse_cap", "load_single", "load_day", "partial_subsidy"}},
+	{"merchants.csv", []string{"code", "name", "organisation", "state", "opens", "closes"}},
+	{"doors.csv", []string{"code", "name", "grants"}},
+	{"terminals.csv", []string{"code", "merchant", "type", "mac", "legacy", "tmk", "kcv", "door", "state"}},
+	{"holders.csv", []string{"number", "name", "class", "organisation", "state", "groups", "bank_account", "opening_main", "opening_subsidy"}},
+	{"cards.csv", []string{"card", "holder", "state", "expires", "pin"}},
+	{"account_sets.csv", []string{"set", "code"}},
+	{"terms.csv", []string{"merchant", "parent", "group", "department", "service_fee", "bank", "account", "payee", "account_sets"}},
+	{"programmes.csv", []string{"code", "name", "purse", "provider", "purposes", "per_meal", "partial"}},
+	{"desks.csv", []string{"code", "name"}},
+}
+
+// FileNames are their names, with a separator between them.
+func FileNames(between string) string {
+	names := make([]string, len(Files))
+	for i := range Files {
+		names[i] = Files[i].Name
+	}
+	return strings.Join(names, between)
+}
 
 // ErrNoFiles says that the folder has none of the files.
 var ErrNoFiles = errors.New("没有可导入的文件 / none of the import files is here")
@@ -66,12 +93,12 @@ func (r *reader) problem(file string, line int, column, format string, args ...a
 
 // Check says whether the folder has anything to read.
 func Check(folder fs.FS) error {
-	for _, name := range Files {
-		if _, err := fs.Stat(folder, name); !errors.Is(err, fs.ErrNotExist) {
+	for i := range Files {
+		if _, err := fs.Stat(folder, Files[i].Name); !errors.Is(err, fs.ErrNotExist) {
 			return nil // one that cannot be read is a problem that Read names
 		}
 	}
-	return fmt.Errorf("%w: %s", ErrNoFiles, strings.Join(Files, ", "))
+	return fmt.Errorf("%w: %s", ErrNoFiles, FileNames(", "))
 }
 
 // Read reads all files of a folder. With problems the import must not be used.
@@ -130,7 +157,7 @@ func (r *reader) named(table string, w *row, key string, of string) {
 
 func (r *reader) readOrganisations() {
 	known := map[string]bool{}
-	r.each("organisations.csv", []string{"code", "parent", "name"}, func(w *row) {
+	r.each("organisations.csv", func(w *row) {
 		code := w.needed("code")
 		if known[code] {
 			w.problem("code", "机构 %s 重复 / organisation %s is given twice", code, code)
@@ -141,8 +168,7 @@ func (r *reader) readOrganisations() {
 }
 
 func (r *reader) readClasses() *table {
-	columns := []string{"code", "name", "pin_single", "pin_day", "day_amount", "day_count", "purse_cap", "load_single", "load_day", "partial_subsidy"}
-	return r.each("classes.csv", columns, func(w *row) {
+	return r.each("classes.csv", func(w *row) {
 		c := transaction.ClassRow{
 			Code: w.needed("code"), PINSingle: w.yuan("pin_single"), PINDay: w.yuan("pin_day"), DayAmount: w.yuan("day_amount"), DayCount: w.count("day_count"),
 			PurseCap: w.yuan("purse_cap"), LoadSingle: w.yuan("load_single"), LoadDay: w.yuan("load_day"), RefusePartial: w.choice("partial_subsidy", "yes", "no") == 1,
@@ -153,7 +179,7 @@ func (r *reader) readClasses() *table {
 }
 
 func (r *reader) readMerchants() *table {
-	return r.each("merchants.csv", []string{"code", "name", "organisation", "state", "opens", "closes"}, func(w *row) {
+	return r.each("merchants.csv", func(w *row) {
 		code := w.exact("code", 15)
 		m := transaction.MerchantRow{Code: merchantCode(code), Closed: w.choice("state", "open", "closed") == 1}
 		if opens, closes := w.text("opens"), w.text("closes"); opens != "" || closes != "" {
@@ -165,7 +191,7 @@ func (r *reader) readMerchants() *table {
 }
 
 func (r *reader) readDoors() *table {
-	return r.each("doors.csv", []string{"code", "name", "grants"}, func(w *row) {
+	return r.each("doors.csv", func(w *row) {
 		d := transaction.DoorRow{Code: w.needed("code"), Grants: w.grants("grants")}
 		r.named("door", w, d.Code, "")
 		r.result.Directory.Doors = append(r.result.Directory.Doors, d)
@@ -173,8 +199,7 @@ func (r *reader) readDoors() *table {
 }
 
 func (r *reader) readTerminals() *table {
-	columns := []string{"code", "merchant", "type", "mac", "legacy", "tmk", "kcv", "door", "state"}
-	return r.each("terminals.csv", columns, func(w *row) {
+	return r.each("terminals.csv", func(w *row) {
 		code := w.exact("code", 8)
 		t := transaction.TerminalRow{
 			Code: terminalCode(code), Merchant: merchantCode(w.exact("merchant", 15)), Door: strings.Clone(w.text("door")),
@@ -234,8 +259,7 @@ func (r *reader) seal(w *row, code string, mode iso8583.MACMode) []byte {
 }
 
 func (r *reader) readHolders() *table {
-	columns := []string{"number", "name", "class", "organisation", "state", "groups", "bank_account", "opening_main", "opening_subsidy"}
-	return r.each("holders.csv", columns, func(w *row) {
+	return r.each("holders.csv", func(w *row) {
 		h := transaction.HolderRow{
 			Number: w.needed("number"), Class: w.needed("class"), State: transaction.HolderState(w.choice("state", "active", "suspended", "left")),
 			Groups: w.groups("groups"), OpeningMain: w.yuan("opening_main"), OpeningSubsidy: w.yuan("opening_subsidy"),
@@ -249,7 +273,7 @@ func (r *reader) readHolders() *table {
 }
 
 func (r *reader) readCards() *table {
-	return r.each("cards.csv", []string{"card", "holder", "state", "expires", "pin"}, func(w *row) {
+	return r.each("cards.csv", func(w *row) {
 		c := transaction.CardRow{
 			Number: transaction.CardNumber(w.digits("card", 16, 19)), Holder: w.needed("holder"),
 			State: transaction.CardState(w.choice("state", "active", "lost", "frozen", "closed")), ExpiryDay: w.day("expires"),

@@ -18,7 +18,7 @@ func (r *reader) readSettlement() {
 }
 
 func (r *reader) readAccountSets() *table {
-	return r.each("account_sets.csv", []string{"set", "code"}, func(w *row) {
+	return r.each("account_sets.csv", func(w *row) {
 		set := transaction.AccountSetRow{Set: ledger.AccountSet(min(255, w.count("set"))), Code: w.needed("code")}
 		r.result.Directory.Sets = append(r.result.Directory.Sets, set)
 	})
@@ -26,8 +26,7 @@ func (r *reader) readAccountSets() *table {
 
 // readTerms: service_fee is in percent of net sales, group and account_sets are numbers; several sets stand with a space between them.
 func (r *reader) readTerms() *table {
-	columns := []string{"merchant", "parent", "group", "department", "service_fee", "bank", "account", "payee", "account_sets"}
-	return r.each("terms.csv", columns, func(w *row) {
+	return r.each("terms.csv", func(w *row) {
 		t := transaction.MerchantTerms{
 			Merchant: merchantCode(w.exact("merchant", 15)), Parent: strings.Clone(w.text("parent")), Group: uint8(min(255, w.count("group"))),
 			Department: w.choice("department", "no", "yes") == 1, ServiceFee: uint16(min(1<<16-1, max(0, w.yuan("service_fee")))),
@@ -44,8 +43,7 @@ func (r *reader) readTerms() *table {
 
 // readProgrammes: purposes are the merchant groups where the money may be used, with a space between them; none is everywhere.
 func (r *reader) readProgrammes() *table {
-	columns := []string{"code", "name", "purse", "provider", "purposes", "per_meal", "partial"}
-	return r.each("programmes.csv", columns, func(w *row) {
+	return r.each("programmes.csv", func(w *row) {
 		purse := w.choice("purse", "subsidy", "water", "electronic", "count")
 		p := transaction.ProgrammeRow{
 			Code: w.needed("code"), Provider: w.name("provider"), Purposes: w.groups("purposes"), PerMeal: w.yuan("per_meal"),
@@ -61,7 +59,7 @@ func (r *reader) readProgrammes() *table {
 }
 
 func (r *reader) readDesks() *table {
-	return r.each("desks.csv", []string{"code", "name"}, func(w *row) {
+	return r.each("desks.csv", func(w *row) {
 		d := transaction.DeskRow{Code: w.needed("code")}
 		r.named("desk", w, d.Code, "")
 		r.result.Directory.Desks = append(r.result.Directory.Desks, d)

@@ -60,8 +60,9 @@ type row struct {
 const maxRows = 10_000_000
 
 // each calls visit with every row of a file. A missing file has no rows.
-func (r *reader) each(file string, columns []string, visit func(*row)) *table {
-	t := &table{reader: r, file: file, columns: columns, bad: make(map[cell]bool), lacking: make(map[string]bool)}
+func (r *reader) each(file string, visit func(*row)) *table {
+	of := Files[slices.IndexFunc(Files, func(f File) bool { return f.Name == file })]
+	t := &table{reader: r, file: file, columns: of.Columns, bad: make(map[cell]bool), lacking: make(map[string]bool)}
 	contents, err := fs.ReadFile(r.folder, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t
