@@ -29,7 +29,8 @@ func TestCampusIsItsSeed(t *testing.T) {
 		return os.DirFS(dir)
 	}
 	first, again, other := write(1), write(1), write(2)
-	for _, name := range directory.Files {
+	for _, file := range directory.Files {
+		name := file.Name
 		a, err := fs.ReadFile(first, name)
 		require.NoError(t, err)
 		b, err := fs.ReadFile(again, name)
