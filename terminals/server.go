@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,9 +86,7 @@ func (s *Server) Poll(wait time.Duration, requests []transaction.Request) ([]tra
 
 // Answer sends decisions, with one write per connection.
 func (s *Server) Answer(decisions []transaction.Decision) {
-	for i := range decisions {
-		s.sessions.Answer(&decisions[i])
-	}
+	s.sessions.AnswerAll(decisions)
 	s.settle()
 }
 
@@ -217,6 +216,21 @@ func (h *handler) Opened(c *reactor.Conn) error {
 		s.sessions.events.ConnectionOpened()
 	}
 	return nil
+}
+
+// Expect brings near the sessions that are about to be handed bytes.
+func (h *handler) Expect(conns []*reactor.Conn) {
+	var sessions [nearSessions]*Session
+	for conns := range slices.Chunk(conns, nearSessions) {
+		n := 0
+		for _, c := range conns {
+			if session, ok := c.Tag.(*Session); ok {
+				sessions[n] = session
+				n++
+			}
+		}
+		h.sessions.bringNear(sessions[:n])
+	}
 }
 
 // Received hands bytes to the session.

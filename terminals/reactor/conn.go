@@ -142,12 +142,19 @@ func (c *Conn) happened(events uint32) {
 	}
 }
 
-// receive reads once and hands over what there is.
+// receive reads once; what there is is handed over later in this turn.
 func (c *Conn) receive() {
 	if c.flags&flagResumed != 0 {
 		return // what it has left is handed over first, later in this turn: it may fill the buffer without being too long
 	}
-	buffer := c.loop.read
+	l := c.loop
+	if len(l.read)-l.used < l.options.ReadBufferBytes {
+		l.handOverArrived()
+		if c.state != stateOpen || c.flags&flagPaused != 0 {
+			return
+		}
+	}
+	buffer := l.read[l.used : l.used+l.options.ReadBufferBytes]
 	kept := copy(buffer, c.rest)
 	if kept == len(buffer) {
 		c.Close(ErrMessageTooLong)
@@ -159,12 +166,16 @@ func (c *Conn) receive() {
 	case err != nil || n == 0:
 		c.Close(endOf(n, err))
 	default:
-		c.handOver(buffer[:kept+n])
+		l.arrive(c, kept+n)
 	}
 }
 
 // handOver calls the handler and keeps what it leaves.
 func (c *Conn) handOver(b []byte) {
+	if c.flags&flagPaused != 0 { // since it was received
+		c.rest = append(c.rest[:0], b...)
+		return
+	}
 	generation := c.Generation
 	consumed, err := c.loop.handler.Received(c, b)
 	if c.state != stateOpen || c.Generation != generation {
