@@ -102,9 +102,7 @@ const nearSessions = 64
 func (t *Sessions) bringNear(sessions []*Session) {
 	sink := t.near
 	for _, s := range sessions {
-		if s.signedOn && s.badFrames == 0 {
-			sink ^= byte(s.heard)
-		}
+		sink ^= byte(s.heard) ^ byte(s.badFrames)
 	}
 	for _, s := range sessions {
 		if s.mac != nil {
@@ -129,7 +127,7 @@ func (t *Sessions) expect(decisions []transaction.Decision) {
 	var sessions [nearSessions]*Session
 	n := 0
 	for i := range decisions {
-		if p := t.pending.take(decisions[i].Origin); p != nil && p.connection == p.session.connection {
+		if p := t.pending.take(decisions[i].Origin); p != nil {
 			sessions[n] = p.session
 			n++
 		}

@@ -17,7 +17,7 @@
 //	C | generation u64 | section | 0 | part u32 -> rows of a checkpoint
 //	K | generation u64                          -> manifest of a complete checkpoint, written last
 //	I | space u8 | id u64 | sequence u64        -> a list of sequences: the statement index (index.go)
-//	I | space | 0x80 | id/16 u64 | sequence u64 -> one list for sixteen neighbours (lists.go)
+//	I | space + 0x80 u8 | id/16 u64 | sequence  -> one list for sixteen neighbours (lists.go)
 //	S | key of a cell, 16 bytes                 -> sums: totals (totals.go)
 //	M | name                                    -> marks: how far the index is built
 //	M | moved                                   -> which blocks are in the archive alone, and where that is (moved.go)

@@ -115,10 +115,7 @@ func (s *Store) StartIndexer(index Index) error {
 }
 
 func (s *Store) newIndexer(index Index) (*indexer, error) {
-	if err := s.renewLists(index.Totals.Count != nil); err != nil {
-		return nil, err
-	}
-	name, listed, err := s.listsMark()
+	name, listed, err := s.renewLists(index.Totals.Count != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -373,27 +370,28 @@ func (s *Store) RebuildIndex(ctx context.Context, index Index) error {
 }
 
 // renewLists drops the lists of a ledger that has none that are shared, so that they are built again as they are now. Where nothing may be written, or
-// where blocks that they were built from are in an archive that is not there, they stay and are gone on with as they are.
+// where blocks that they were built from are in an archive that is not there, they stay and are gone on with as they are. It returns what listsMark
+// says then.
 //
 // Totals are dropped with them when their newest window was interrupted: it has to be gathered whole before anything is written, and with lists that
 // begin at the first entry that would be the whole ledger.
-func (s *Store) renewLists(counts bool) error {
-	name, upTo, err := s.listsMark()
+func (s *Store) renewLists(counts bool) (name string, upTo uint64, err error) {
+	name, upTo, err = s.listsMark()
 	if err != nil || s.options.ReadOnly {
-		return err
+		return name, upTo, err
 	}
-	totals := false
+	interrupted := false
 	if counts {
 		_, promised, err := s.totalsMark()
 		if err != nil {
-			return err
+			return name, upTo, err
 		}
-		totals = promised != 0
+		interrupted = promised != 0
 	}
-	if name == markIndex && !(upTo == 0 && totals) || s.moved.Load().check() != nil {
-		return nil
+	if sound := name == markIndex && (upTo > 0 || !interrupted); sound || s.moved.Load().check() != nil {
+		return name, upTo, nil
 	}
-	return s.dropIndex(totals)
+	return markIndex, 0, s.dropIndex(interrupted)
 }
 
 // dropIndex drops the lists, and totals with them, at once: what a crash left of either beside a mark that says there is nothing would be added

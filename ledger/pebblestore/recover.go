@@ -209,7 +209,9 @@ func (s *Store) doubt(err error) error {
 func (s *Store) openWitness(path string) error {
 	var err error
 	if !s.options.ReadOnly {
-		s.witness, s.witnessed, err = openWitness(s.fs, path, s.options.slotBytes)
+		if s.witness, s.witnessed, err = openWitness(s.fs, path, s.options.slotBytes); err == nil {
+			forgetPieces(s.witness.file)
+		}
 		return err
 	}
 	f, err := s.fs.Open(path)

@@ -121,7 +121,6 @@ func openWitness(fs vfs.FS, path string, size int) (*witness, []slot, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
-	forgetPieces(f)
 	w := &witness{file: f, buf: make([]byte, 0, size), size: size}
 	if n := len(slots); n > 0 {
 		w.next = (slots[n-1].index + 1) % witnessSlots

@@ -142,7 +142,7 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 	}
 	cases := textTable{head: []string{"情形 / case", "笔数 / loads", "我方 / ours", "银行 / bank"}, right: 1<<1 | 1<<2 | 1<<3}
 	for _, of := range day.Cases {
-		cases.add(of.Chinese+" "+of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
+		cases.add(of.CaseChinese+" "+of.Case, fmt.Sprint(of.Count), of.Ours.String(), of.Bank.String())
 	}
 	cases.write(out)
 	if day.Totals != nil {
@@ -159,7 +159,7 @@ func (flags *deskFlags) tellBankDay(out io.Writer, day *console.BankDay) error {
 			it := &day.Items[i]
 			of := it.CaseChinese + " " + it.Case
 			if it.Withdrawal {
-				of = "提现 withdrawal:" + of
+				of = "提现 withdrawal: " + of
 			}
 			items.add(fmt.Sprint(it.Record), it.Day, of, it.Ours.String(), it.Bank.String(), fmt.Sprint(it.Age), it.Proposal, it.Chinese+" / "+it.English)
 		}

@@ -87,11 +87,11 @@ type BankEquation struct {
 
 // BankCase is how many loads are of a case, and what both sides have of them.
 type BankCase struct {
-	Case    string `json:"case"`
-	Chinese string `json:"case_zh"`
-	Count   int    `json:"count"`
-	Ours    Yuan   `json:"ours"`
-	Bank    Yuan   `json:"bank"`
+	Case        string `json:"case"`
+	CaseChinese string `json:"case_zh"`
+	Count       int    `json:"count"`
+	Ours        Yuan   `json:"ours"`
+	Bank        Yuan   `json:"bank"`
 }
 
 // BankAge is what has been open for so many days: long, the bank has more; short, we have more.

@@ -247,7 +247,7 @@ func bankDayView(bank string, r *reconcile.Result) *console.BankDay {
 		},
 	}
 	for _, t := range r.Tally {
-		v.Cases = append(v.Cases, console.BankCase{Case: t.Case.String(), Chinese: t.Case.Chinese(), Count: t.Count, Ours: console.Yuan(t.Ours), Bank: console.Yuan(t.Bank)})
+		v.Cases = append(v.Cases, console.BankCase{Case: t.Case.String(), CaseChinese: t.Case.Chinese(), Count: t.Count, Ours: console.Yuan(t.Ours), Bank: console.Yuan(t.Bank)})
 	}
 	for _, b := range r.Ageing {
 		if b.Long.Count+b.Short.Count > 0 {

@@ -41,6 +41,16 @@ func (d *gatedDoor) Poll(wait time.Duration, requests []transaction.Request) ([]
 func (d *gatedDoor) Answer([]transaction.Decision) {}
 func (d *gatedDoor) Wake()                         {}
 
+// runGated runs an engine behind a door that lets it go on when the test says so, and returns when it waits there for the first time.
+func runGated(ctx context.Context, engine *transaction.Engine) (*gatedDoor, <-chan error) {
+	door := &gatedDoor{turn: make(chan struct{}), idle: make(chan struct{})}
+	engine.Connect(door, newScriptedBank())
+	ended := make(chan error, 1)
+	go func() { ended <- engine.Run(ctx, noon.UnixMicro()) }()
+	<-door.idle
+	return door, ended
+}
+
 // TestLookIsAheadOfTheDisk: what is looked at in the group of a change, in the same millisecond, has the change and the ledger has not. LookDurable
 // returns when it has. Between a state that was looked at and the list of what changed it, the bank account of a load was once the wrong one.
 func TestLookIsAheadOfTheDisk(t *testing.T) {
@@ -52,11 +62,7 @@ func TestLookIsAheadOfTheDisk(t *testing.T) {
 		faults, err := engine.ImportBeforeRun(rushCampus(), noon.UnixMicro())
 		require.NoError(t, err)
 		require.Empty(t, faults)
-		door := &gatedDoor{turn: make(chan struct{}), idle: make(chan struct{})}
-		engine.Connect(door, newScriptedBank())
-		ended := make(chan error, 1)
-		go func() { ended <- engine.Run(ctx, noon.UnixMicro()) }()
-		<-door.idle
+		door, ended := runGated(ctx, engine)
 		journal.gate = make(chan struct{})
 
 		card := func(s *transaction.State) transaction.CardState {
@@ -108,11 +114,7 @@ func TestWhoGivesUpLeavesNothingShared(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				engine, err := transaction.Open(ctx, transaction.Config{Journal: &gatedJournal{}, Site: transaction.DefaultSite()}, noon.UnixMicro())
 				require.NoError(t, err)
-				door := &gatedDoor{turn: make(chan struct{}), idle: make(chan struct{})}
-				engine.Connect(door, newScriptedBank())
-				ended := make(chan error, 1)
-				go func() { ended <- engine.Run(ctx, noon.UnixMicro()) }()
-				<-door.idle
+				door, ended := runGated(ctx, engine)
 				asking, giveUp := context.WithCancel(ctx)
 				told := make(chan error, 1)
 				go func() { told <- ask(asking, engine) }()

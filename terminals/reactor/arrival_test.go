@@ -13,9 +13,8 @@ import (
 type meddler struct {
 	conns    []*Conn
 	got      map[int32][]byte
-	expected int // connections announced, at most in one turn
-	first    bool
-	act      func(other *Conn)
+	expected int               // connections announced, at most in one turn
+	act      func(other *Conn) // once; nil: nothing
 }
 
 func (m *meddler) Opened(c *Conn) error {
@@ -27,11 +26,11 @@ func (m *meddler) Expect(conns []*Conn) { m.expected = max(m.expected, len(conns
 
 func (m *meddler) Received(c *Conn, b []byte) (int, error) {
 	m.got[c.ID] = append(m.got[c.ID], b...)
-	if m.first && m.act != nil {
-		m.first = false
+	if act := m.act; act != nil {
+		m.act = nil
 		for _, other := range m.conns {
 			if other != c {
-				m.act(other)
+				act(other)
 			}
 		}
 	}
@@ -42,22 +41,21 @@ func (m *meddler) Closed(*Conn, error) {}
 
 var errMeddled = errors.New("closed by another")
 
-func meddle(t *testing.T, act func(other *Conn)) (*meddler, *Loop, [2]net.Conn) {
+func meddle(t *testing.T, act func(other *Conn)) (*meddler, *Loop) {
 	m := &meddler{got: map[int32][]byte{}, act: act}
 	l := serve(t, m, Options{})
 	clients := [2]net.Conn{dial(t, l), dial(t, l)}
 	turnUntil(t, l, func() bool { return len(m.conns) == 2 })
-	m.first = true
 	for _, client := range clients {
 		_, err := client.Write([]byte("salted fish"))
 		require.NoError(t, err)
 	}
-	return m, l, clients
+	return m, l
 }
 
 // TestClosedBeforeItsBytes: what a connection has sent is not handed over once a handler has closed it.
 func TestClosedBeforeItsBytes(t *testing.T) {
-	m, l, _ := meddle(t, func(other *Conn) { other.Close(errMeddled) })
+	m, l := meddle(t, func(other *Conn) { other.Close(errMeddled) })
 	turnUntil(t, l, func() bool { return len(m.got) > 0 })
 	require.Len(t, m.got, 1)
 	require.Equal(t, 1, l.Len())
@@ -66,7 +64,7 @@ func TestClosedBeforeItsBytes(t *testing.T) {
 // TestPausedBeforeItsBytes: what a connection has sent waits while a handler has paused it, and comes whole when it is resumed.
 func TestPausedBeforeItsBytes(t *testing.T) {
 	var paused *Conn
-	m, l, _ := meddle(t, func(other *Conn) { paused = other; other.Pause() })
+	m, l := meddle(t, func(other *Conn) { paused = other; other.Pause() })
 	turnUntil(t, l, func() bool { return len(m.got) > 0 })
 	for range 3 {
 		_, err := l.Poll(0)

@@ -45,7 +45,9 @@ type Conn struct {
 	sent  int    // bytes of out that are written; 0 <= sent <= len(out)
 	out   []byte
 	rest  []byte // received, not consumed
-	why   error  // of a finishing connection
+	from  int    // where in Loop.read stands what was received in this turn, to its end; nothing: both are 0
+	to    int
+	why   error // of a finishing connection
 }
 
 // Open says whether the connection stands.

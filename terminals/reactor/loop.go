@@ -60,9 +60,8 @@ type Loop struct {
 	events   []unix.EpollEvent
 	expecter Expecter // the handler, if it is one
 	read     []byte
-	used     int       // of read
-	arrived  []arrival // received in this turn, not yet handed over
-	arriving []*Conn   // their connections
+	used     int     // of read
+	arrived  []*Conn // have received something that is not yet handed over
 
 	dirty   []*Conn // have something to write
 	resumed []*Conn // may have unconsumed bytes to hand over
@@ -170,33 +169,26 @@ func (l *Loop) dispatch(e *unix.EpollEvent) {
 	}
 }
 
-// arrival is what one connection has received, with what it had left before.
-type arrival struct {
-	c          *Conn
-	generation uint32
-	from, to   int // in Loop.read
-}
-
 // arrive keeps what has come until the turn has read the other connections: the kernel's reading and the handler's work then each stay in the
 // processor's caches, in place of pushing each other out for every message.
 func (l *Loop) arrive(c *Conn, bytes int) {
-	l.arrived = append(l.arrived, arrival{c, c.Generation, l.used, l.used + bytes})
-	l.arriving = append(l.arriving, c)
-	l.used += bytes
+	c.from, c.to = l.used, l.used+bytes
+	l.used = c.to
+	l.arrived = append(l.arrived, c)
 }
 
 // handOverArrived hands over what has been received.
 func (l *Loop) handOverArrived() {
-	if l.expecter != nil && len(l.arriving) > 1 {
-		l.expecter.Expect(l.arriving)
+	if l.expecter != nil && len(l.arrived) > 1 {
+		l.expecter.Expect(l.arrived)
 	}
-	for i := range l.arrived {
-		a := &l.arrived[i]
-		if a.c.state == stateOpen && a.c.Generation == a.generation { // not closed by what came before it
-			a.c.handOver(l.read[a.from:a.to])
+	for _, c := range l.arrived {
+		if b := l.read[c.from:c.to]; c.state == stateOpen && len(b) > 0 { // not closed by what came before it, nor replaced
+			c.from, c.to = 0, 0
+			c.handOver(b)
 		}
 	}
-	l.arrived, l.arriving, l.used = l.arrived[:0], l.arriving[:0], 0
+	l.arrived, l.used = l.arrived[:0], 0
 }
 
 // handOverResumed gives the handlers of resumed connections what they had left.
